@@ -1,0 +1,1 @@
+//! Decides what a deploy does; never acts.

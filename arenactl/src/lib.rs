@@ -1,0 +1,1 @@
+//! Deploys arenas and takes them back.

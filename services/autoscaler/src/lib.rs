@@ -1,0 +1,1 @@
+//! Load to replica counts.

@@ -1,0 +1,1 @@
+//! Versioned rules and flags.

@@ -1,0 +1,1 @@
+//! Hosts matches and owns their tick loop.

@@ -1,0 +1,1 @@
+//! Environment variables parsed into typed settings.

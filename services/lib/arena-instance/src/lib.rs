@@ -1,0 +1,1 @@
+//! What every service instance does: side port, lifecycle, lease.

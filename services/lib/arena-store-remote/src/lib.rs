@@ -1,0 +1,1 @@
+//! Every storage port, served by the store service over the mesh.

@@ -1,0 +1,1 @@
+//! Storage ports and the conformance suite every adapter passes.

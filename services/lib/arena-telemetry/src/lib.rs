@@ -1,0 +1,1 @@
+//! Logs and metrics: one set-up, one list of names.

@@ -1,0 +1,1 @@
+//! Harness for tests: fake clock, seeds, processes.

@@ -1,0 +1,1 @@
+//! Ids and units shared by every part of Arena.

@@ -1,0 +1,1 @@
+//! Messages, generated clients and servers, codecs; no I/O.

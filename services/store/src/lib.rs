@@ -1,0 +1,1 @@
+//! The embedded stores behind the mesh.

@@ -1,0 +1,1 @@
+//! Bot players over real WebSockets.
