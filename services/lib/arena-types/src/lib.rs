@@ -1,1 +1,10 @@
-//! Ids and units shared by every part of Arena.
+//! Ids and units shared by every part of Arena, and the words of the instance contract.
+//!
+//! Nothing here waits, reads or decides: a value is parsed once, at the edge, and trusted after.
+
+pub mod contract;
+mod ids;
+mod names;
+
+pub use ids::{Epoch, MatchId, ParseIdError, PlayerId, SessionId, Tick, TicketId};
+pub use names::{ClusterName, InstanceId, NameError, PartyCode, Region, ReleaseId, ServiceName};

@@ -1,0 +1,122 @@
+//! The instance contract: all that arenactl knows of a service, in any language.
+//!
+//! One side port, HTTP: `GET /livez`, `GET /readyz` (503 and [`NotReady`] until warm),
+//! `GET /metrics` (Prometheus text), `GET /instance` ([`InstanceReport`]) and `POST /drain`
+//! ([`DrainRequest`], `Authorization: Bearer <drain_token>`, answered 202). `SIGTERM` is a drain
+//! with the configured deadline, a second one stops at once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InstanceId, Region, ReleaseId, ServiceName};
+
+/// Where an instance is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstanceState {
+    /// It warms up; `/readyz` says 503.
+    Starting,
+    /// It takes new work.
+    Ready,
+    /// It takes no new work and finishes what it has.
+    Draining,
+    /// It has nothing left and can be stopped without loss.
+    Empty,
+}
+
+/// What `GET /instance` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceReport {
+    /// The service it is a copy of.
+    pub service: ServiceName,
+    /// Its own name.
+    pub instance: InstanceId,
+    /// The region it runs in.
+    pub region: Region,
+    /// The release it was started from.
+    pub release: ReleaseId,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// Players' sessions it holds now.
+    pub sessions: u32,
+    /// Matches it hosts now.
+    pub matches: u32,
+    /// Matches it can host; 0 for a service that hosts none.
+    pub capacity: u32,
+    /// Versions of what it can read and write, by name: `rules`, `state`, `play`.
+    pub schema: BTreeMap<String, u32>,
+    /// Seconds left until the drain's deadline, while draining.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain_left_s: Option<u64>,
+}
+
+/// What `GET /readyz` answers with 503.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotReady {
+    /// What it waits for, for a person.
+    pub reason: String,
+}
+
+/// What a drain does with running matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DrainMode {
+    /// Move them to another instance where that is possible, wait for the others.
+    Migrate,
+    /// Wait for them to finish.
+    Wait,
+}
+
+/// What happens to what is left at the deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AtDeadline {
+    /// Nothing: the instance stays up and the rollout pauses.
+    Keep,
+    /// It is ended, and counted.
+    End,
+}
+
+/// What `POST /drain` takes. A later request replaces an earlier one's deadline and policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// Seconds from now until the deadline, at least 1.
+    pub deadline_s: u64,
+    /// What to do with running matches.
+    pub mode: DrainMode,
+    /// What happens to what is left at the deadline.
+    pub at_deadline: AtDeadline,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_reads_like_the_documented_json() {
+        let report = InstanceReport {
+            service: "game".parse().unwrap(),
+            instance: "game-r2-0".parse().unwrap(),
+            region: "local".parse().unwrap(),
+            release: ReleaseId(2),
+            state: InstanceState::Draining,
+            sessions: 3,
+            matches: 1,
+            capacity: 500,
+            schema: BTreeMap::from([("rules".to_owned(), 1)]),
+            drain_left_s: Some(60),
+        };
+        let json = serde_json::to_string(&report).unwrap();
+        expect_test::expect![[r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"draining","sessions":3,"matches":1,"capacity":500,"schema":{"rules":1},"drain_left_s":60}"#]]
+            .assert_eq(&json);
+        assert_eq!(serde_json::from_str::<InstanceReport>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_drain_request_with_an_unknown_key_is_refused() {
+        let json = r#"{"deadline_s":60,"mode":"wait","at_deadline":"keep","force":true}"#;
+        assert!(serde_json::from_str::<DrainRequest>(json).is_err());
+    }
+}
