@@ -1,1 +1,33 @@
-//! Messages, generated clients and servers, codecs; no I/O.
+//! What is said between parts: messages, generated clients and servers, codecs. No I/O.
+
+/// Generated from `proto/`: `<service>::v1` with messages, a client and a server trait each.
+#[expect(clippy::pedantic, reason = "generated code")]
+mod generated {
+    pub mod auth {
+        pub mod v1 {
+            tonic::include_proto!("arena.auth.v1");
+        }
+    }
+    pub mod config {
+        pub mod v1 {
+            tonic::include_proto!("arena.config.v1");
+        }
+    }
+    pub mod game {
+        pub mod v1 {
+            tonic::include_proto!("arena.game.v1");
+        }
+    }
+    pub mod matchmaker {
+        pub mod v1 {
+            tonic::include_proto!("arena.matchmaker.v1");
+        }
+    }
+    pub mod stats {
+        pub mod v1 {
+            tonic::include_proto!("arena.stats.v1");
+        }
+    }
+}
+
+pub use generated::{auth, config, game, matchmaker, stats};
