@@ -1,0 +1,57 @@
+# One-line targets; CI calls these. `make run` and `make test` install what they lack.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+REGION ?= local
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+ARENACTL := $(TARGET)/release/arenactl
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help run down check fmt lint doc deny test test-full bench deps-build deps-test render
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: deps-build ## build, deploy to this machine, print the address
+	cargo build --locked --release --workspace --bins
+	$(ARENACTL) deploy --region $(REGION)
+
+down: ## stop what `make run` started
+	$(ARENACTL) down --region $(REGION) --yes
+
+check: fmt lint doc ## format, lints, documentation
+
+fmt:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
+
+deny: ## licences, bans and sources of every crate we build on
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
+	cargo deny check bans licenses sources
+
+test: deps-test ## every test that fits 25 minutes on 2 cores
+	cargo build --locked --workspace --bins
+	cargo test --locked --workspace
+
+test-full: deps-test deny ## everything
+	cargo build --locked --workspace --bins
+	ARENA_TEST_FULL=1 cargo test --locked --workspace
+
+bench: deps-build ## figures to target/bench/*.json
+	cargo build --locked --release --workspace --bins
+	cargo bench --locked -p arena-tests
+
+render: ## refresh stacks/ and nomad/ from arena.yaml
+	cargo run --locked -q --bin arenactl -- render --target swarm --out stacks
+	cargo run --locked -q --bin arenactl -- render --target nomad --out nomad
+
+deps-build:
+	@.ci/install gcc make ca-certificates
+
+deps-test: deps-build
+	@.ci/install chromium procps
