@@ -2,8 +2,9 @@
 //!
 //! One side port, HTTP: `GET /livez`, `GET /readyz` (503 and [`NotReady`] until warm),
 //! `GET /metrics` (Prometheus text), `GET /instance` ([`InstanceReport`]) and `POST /drain`
-//! ([`DrainRequest`], `Authorization: Bearer <drain_token>`, answered 202). `SIGTERM` is a drain
-//! with the configured deadline, a second one stops at once.
+//! ([`DrainRequest`], `Authorization: Bearer <drain_token>`, answered 202). `DELETE /drain` with the
+//! same token takes a drain back: the instance is ready again and takes new work (202; also when it
+//! was not draining). `SIGTERM` is a drain with the configured deadline, a second one stops at once.
 
 use std::collections::BTreeMap;
 
