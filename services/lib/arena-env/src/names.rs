@@ -1,0 +1,106 @@
+//! Every variable Arena's services read: code and manual in one.
+
+/// One environment variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// `ARENA_<NAME>`, or `ARENA_<SERVICE>_<NAME>` if one service alone reads it.
+    pub name: &'static str,
+    /// Which services read it: `all` or their names.
+    pub read_by: &'static str,
+    /// What an unset variable means, in the variable's own syntax.
+    pub default: Option<&'static str>,
+    /// One sentence or two; the first says what it is.
+    pub doc: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $read_by:literal, $default:expr;)*) => {
+        $($(#[doc = $doc])+ pub const $name: Variable = Variable {
+            name: $text,
+            read_by: $read_by,
+            default: $default,
+            doc: concat!($($doc),+).trim_ascii(),
+        };)*
+
+        /// All of them, in the order of `docs/settings.md`.
+        pub const ALL: &[&Variable] = &[$(&$name),*];
+    };
+}
+
+variables! {
+    /// The trust domain: all instances that share one certificate authority.
+    CLUSTER = "ARENA_CLUSTER", "all", None;
+    /// The region this instance runs in, for example `eu-fra` or `local`.
+    REGION = "ARENA_REGION", "all", None;
+    /// The service this instance is a copy of, as `arena.yaml` names it.
+    SERVICE = "ARENA_SERVICE", "all", None;
+    /// The name of this instance; it must be the one in its certificate.
+    INSTANCE = "ARENA_INSTANCE", "all", None;
+    /// The release this instance was started from, for example `r42`.
+    RELEASE = "ARENA_RELEASE", "all", None;
+    /// Where the side port (health, metrics, drain; TCP) listens unless a socket named `side` is passed.
+    SIDE_ADDR = "ARENA_SIDE_ADDR", "all", Some("127.0.0.1:0");
+    /// Where the mesh port (QUIC; UDP) listens unless a socket named `mesh` is passed.
+    MESH_ADDR = "ARENA_MESH_ADDR", "all", Some("127.0.0.1:0");
+    /// Where players connect (HTTP, WebSocket; TCP) unless a socket named `public` is passed.
+    PUBLIC_ADDR = "ARENA_PUBLIC_ADDR", "gateway", None;
+    /// The address that other instances reach this one at. Needed if a port listens on all addresses.
+    ADVERTISE_IP = "ARENA_ADVERTISE_IP", "all", None;
+    /// Address and mesh port of the service `store`.
+    STORE_ADDR = "ARENA_STORE_ADDR", "all but store", None;
+    /// Folder with `cert.pem`, `key.pem` and `roots.pem`; watched, so that certificates rotate without a restart.
+    IDENTITY_DIR = "ARENA_IDENTITY_DIR", "all", None;
+    /// Folder of secret files, 32 random bytes in hexadecimal each.
+    SECRETS_DIR = "ARENA_SECRETS_DIR", "all", None;
+    /// Folder this instance alone writes to and finds again after a restart.
+    DATA_DIR = "ARENA_DATA_DIR", "config, game, store", None;
+    /// What is logged: directives `target=level`, for example `info,arena_mesh=debug`.
+    LOG = "ARENA_LOG", "all", Some("info");
+    /// `text` or `json`; unset means text on a terminal, JSON elsewhere.
+    LOG_FORMAT = "ARENA_LOG_FORMAT", "all", None;
+    /// Seconds that a drain asked for by SIGTERM may take.
+    DRAIN_DEADLINE_S = "ARENA_DRAIN_DEADLINE_S", "all", Some("600");
+}
+
+/// Prints `docs/settings.md`.
+#[must_use]
+pub fn reference() -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "# Settings of the services\n\n\
+         Printed from `services/lib/arena-env/src/names.rs`; `UPDATE_EXPECT=1 cargo test -p arena-env` renews it.\n\
+         A service that is set up wrongly prints every mistake at once and exits with 3.\n\n\
+         | variable | read by | default | what it is |\n|---|---|---|---|\n",
+    );
+    for Variable { name, read_by, default, doc } in ALL {
+        let default = default.map_or_else(String::new, |it| format!("`{it}`"));
+        writeln!(text, "| `{name}` | {read_by} | {default} | {doc} |").expect("a String takes all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_is_what_the_code_declares() {
+        expect_test::expect_file!["../../../../docs/settings.md"].assert_eq(&reference());
+    }
+
+    #[test]
+    fn names_are_unique_and_carry_the_prefix() {
+        let mut names: Vec<_> = ALL.iter().map(|it| it.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        assert!(names.iter().all(|it| it.starts_with("ARENA_")), "{names:?}");
+    }
+
+    #[test]
+    fn a_doc_is_a_sentence() {
+        for it in ALL {
+            assert!(it.doc.ends_with('.') && it.doc.len() > 20, "{}: {}", it.name, it.doc);
+        }
+    }
+}

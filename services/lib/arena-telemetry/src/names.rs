@@ -1,0 +1,138 @@
+//! Every metric Arena's services export: code and manual in one.
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only up; exported with `_total`.
+    Counter,
+    /// Up and down.
+    Gauge,
+    /// A distribution over these upper bounds, in the metric's unit.
+    Histogram(&'static [f64]),
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// `arena_<service>_<what>_<unit>`; the unit is left out where things are counted.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    /// One sentence.
+    pub help: &'static str,
+}
+
+/// Seconds, from a cheap local call to the longest deadline of a call between services.
+pub const CALL_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:expr, $labels:expr;)*) => {
+        $($(#[doc = $doc])+ pub const $name: Metric = Metric {
+            name: $text,
+            kind: $kind,
+            labels: &$labels,
+            help: concat!($($doc),+).trim_ascii(),
+        };)*
+
+        /// All of them, in the order of `docs/metrics.md`.
+        pub const ALL: &[&Metric] = &[$(&$name),*];
+    };
+}
+
+metrics! {
+    /// Always 1; its labels say what runs.
+    INSTANCE_INFO = "arena_instance_info", Kind::Gauge, ["service", "instance", "release", "region"];
+    /// 1 for the state the instance is in, 0 for the others.
+    INSTANCE_STATE = "arena_instance_state", Kind::Gauge, ["state"];
+    /// Players' sessions held now.
+    INSTANCE_SESSIONS = "arena_instance_sessions", Kind::Gauge, [];
+    /// Matches hosted now.
+    INSTANCE_MATCHES = "arena_instance_matches", Kind::Gauge, [];
+    /// Matches that can be hosted.
+    INSTANCE_CAPACITY = "arena_instance_capacity", Kind::Gauge, [];
+    /// Sessions and matches ended by a drain whose deadline said `end`.
+    INSTANCE_ENDED = "arena_instance_ended_at_deadline", Kind::Counter, [];
+    /// Seconds since the registry last answered this instance's keep-alive.
+    REGISTRY_SILENCE = "arena_registry_silence_seconds", Kind::Gauge, [];
+    /// Registrations of this instance under a new lease, the first one included.
+    REGISTRY_REGISTRATIONS = "arena_registry_registrations", Kind::Counter, [];
+    /// Requests to the side port.
+    SIDE_REQUESTS = "arena_side_requests", Kind::Counter, ["path", "status"];
+    /// Processor time used by the process, user and system.
+    PROCESS_CPU = "process_cpu_seconds", Kind::Counter, [];
+    /// Memory of the process that is in RAM.
+    PROCESS_MEMORY = "process_resident_memory_bytes", Kind::Gauge, [];
+    /// Open file descriptors of the process.
+    PROCESS_FDS = "process_open_fds", Kind::Gauge, [];
+
+    /// Logins, by way (`device`, `email`, `refresh`) and outcome.
+    AUTH_LOGINS = "arena_auth_logins", Kind::Counter, ["way", "outcome"];
+    /// Families of refresh tokens revoked because a token was used twice.
+    AUTH_REUSE = "arena_auth_refresh_reuse", Kind::Counter, [];
+    /// Time a password hash took, waiting for its turn included.
+    AUTH_HASH = "arena_auth_password_hash_seconds", Kind::Histogram(CALL_SECONDS), [];
+    /// Requests refused by a rate limit, by what was limited (`ip`, `account`).
+    AUTH_LIMITED = "arena_auth_rate_limited", Kind::Counter, ["scope"];
+
+    /// The version of the rules that new matches pin.
+    CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];
+    /// 1 while the last known good copy on disk is served because the store is away.
+    CONFIG_STALE = "arena_config_stale", Kind::Gauge, [];
+    /// Open watches.
+    CONFIG_WATCHES = "arena_config_watches", Kind::Gauge, [];
+
+    /// Instances wanted, by service.
+    AUTOSCALER_WANTED = "arena_autoscaler_wanted", Kind::Gauge, ["service"];
+    /// Instances that exist and are not draining, by service.
+    AUTOSCALER_PRESENT = "arena_autoscaler_present", Kind::Gauge, ["service"];
+}
+
+/// Prints `docs/metrics.md`.
+#[must_use]
+pub fn reference() -> String {
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "# Metrics of the services\n\n\
+         Printed from `services/lib/arena-telemetry/src/names.rs`; \
+         `UPDATE_EXPECT=1 cargo test -p arena-telemetry` renews it.\n\
+         `GET /metrics` on the side port. Counters are exported with `_total`.\n\n\
+         | metric | kind | labels | what it is |\n|---|---|---|---|\n",
+    );
+    for Metric { name, kind, labels, help } in ALL {
+        let kind = match kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        writeln!(text, "| `{name}` | {kind} | {} | {help} |", labels.join(", "))
+            .expect("a String takes all");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_is_what_the_code_declares() {
+        expect_test::expect_file!["../../../../docs/metrics.md"].assert_eq(&reference());
+    }
+
+    #[test]
+    fn names_are_unique_and_bounds_grow() {
+        let mut names: Vec<_> = ALL.iter().map(|it| it.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+        for it in ALL {
+            if let Kind::Histogram(bounds) = it.kind {
+                assert!(bounds.is_sorted() && !bounds.is_empty(), "{}", it.name);
+            }
+            assert!(!it.name.ends_with("_total"), "{}: the exporter adds it", it.name);
+        }
+    }
+}
