@@ -2,9 +2,12 @@
 //!
 //! Nothing here waits, reads or decides: a value is parsed once, at the edge, and trusted after.
 
+mod bucket;
 pub mod contract;
 mod ids;
 mod names;
+pub mod registry;
 
+pub use bucket::{BUCKETS, Share, ShareError, bucket};
 pub use ids::{Epoch, MatchId, ParseIdError, PlayerId, SessionId, Tick, TicketId};
 pub use names::{ClusterName, InstanceId, NameError, PartyCode, Region, ReleaseId, ServiceName};

@@ -1,0 +1,131 @@
+//! Keys and values of the registry that more than one service reads.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::contract::InstanceState;
+use crate::{InstanceId, ReleaseId, ServiceName};
+
+/// Prefix of all instances; below it `<service>/<instance>`.
+pub const INSTANCES: &str = "instances/";
+/// Prefix of all traffic weights; below it `<service>`.
+pub const TRAFFIC: &str = "traffic/";
+/// Prefix of the autoscaler's recommendations; below it `<service>`.
+pub const SCALE: &str = "scale/";
+
+/// Returns the prefix of a service's instances.
+#[must_use]
+pub fn instances_of(service: &ServiceName) -> String {
+    format!("{INSTANCES}{service}/")
+}
+
+/// Returns the key of one instance; it holds an [`InstanceRecord`] under the instance's lease.
+#[must_use]
+pub fn instance_key(service: &ServiceName, instance: &InstanceId) -> String {
+    format!("{INSTANCES}{service}/{instance}")
+}
+
+/// Returns the key of a service's [`Traffic`].
+#[must_use]
+pub fn traffic_key(service: &ServiceName) -> String {
+    format!("{TRAFFIC}{service}")
+}
+
+/// Returns the key of a service's [`Scale`].
+#[must_use]
+pub fn scale_key(service: &ServiceName) -> String {
+    format!("{SCALE}{service}")
+}
+
+/// What an instance says of itself, in the registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceRecord {
+    /// Where other instances reach it (QUIC).
+    pub mesh_addr: SocketAddr,
+    /// Where arenactl reaches it (HTTP).
+    pub side_addr: SocketAddr,
+    /// Where players reach it, for a gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_addr: Option<SocketAddr>,
+    /// The release it was started from.
+    pub release: ReleaseId,
+    /// Only `ready` is chosen for new work.
+    pub state: InstanceState,
+    /// Sessions it holds.
+    pub sessions: u32,
+    /// Matches it hosts.
+    pub matches: u32,
+    /// Matches it can host.
+    pub capacity: u32,
+    /// The version of the rules' format it understands; 0 for a service that has none.
+    pub rules_schema: u32,
+}
+
+/// Which share of new work each release gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Traffic {
+    /// Percent by release; a release that is not named gets nothing.
+    pub weights: BTreeMap<ReleaseId, u32>,
+}
+
+impl Traffic {
+    /// Returns the weight of `release`; without a record all releases are equal.
+    #[must_use]
+    pub fn weight(this: Option<&Self>, release: ReleaseId) -> u32 {
+        this.map_or(1, |it| it.weights.get(&release).copied().unwrap_or(0))
+    }
+}
+
+/// How many instances of a service the autoscaler wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scale {
+    /// Instances.
+    pub wanted: u32,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_are_the_documented_ones() {
+        let (service, instance) = ("game".parse().unwrap(), "game-r2-0".parse().unwrap());
+        assert_eq!(instance_key(&service, &instance), "instances/game/game-r2-0");
+        assert_eq!(traffic_key(&service), "traffic/game");
+        assert_eq!(scale_key(&service), "scale/game");
+        let record = InstanceRecord {
+            mesh_addr: "127.0.0.1:7001".parse().unwrap(),
+            side_addr: "127.0.0.1:7002".parse().unwrap(),
+            public_addr: None,
+            release: ReleaseId(2),
+            state: InstanceState::Ready,
+            sessions: 0,
+            matches: 3,
+            capacity: 500,
+            rules_schema: 1,
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        expect_test::expect![[
+            r#"{"mesh_addr":"127.0.0.1:7001","side_addr":"127.0.0.1:7002","release":"r2","state":"ready","sessions":0,"matches":3,"capacity":500,"rules_schema":1}"#
+        ]]
+        .assert_eq(&json);
+        assert_eq!(serde_json::from_str::<InstanceRecord>(&json).unwrap(), record);
+        let newer = json.replace("\"sessions\":0", "\"sessions\":0,\"gpus\":1");
+        assert_eq!(serde_json::from_str::<InstanceRecord>(&newer).unwrap(), record);
+    }
+
+    #[test]
+    fn without_weights_all_releases_are_equal() {
+        let traffic: Traffic = serde_json::from_str(r#"{"weights":{"r1":0,"r2":100}}"#).unwrap();
+        for (traffic, release, weight) in
+            [(None, 1, 1), (Some(&traffic), 1, 0), (Some(&traffic), 2, 100), (Some(&traffic), 3, 0)]
+        {
+            assert_eq!(Traffic::weight(traffic, ReleaseId(release)), weight, "r{release}");
+        }
+    }
+}
