@@ -26,7 +26,6 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns `Some(None)` if `variable` is unset; `None` leaves a mistake behind.
-    #[expect(clippy::option_option, reason = "the outer one is `?` in `finish`")]
     pub fn optional<T: FromVariable>(&mut self, variable: &Variable) -> Option<Option<T>> {
         match self.source.value(variable.name) {
             Some(text) => self.parse(variable, text).map(Some),

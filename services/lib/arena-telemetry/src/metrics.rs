@@ -81,7 +81,7 @@ impl Metrics {
         self.export(metric, Family::new_with_constructor(Bounds::of(metric)))
     }
 
-    /// Prints everything as OpenMetrics text, the figures of the process included.
+    /// Prints everything as `OpenMetrics` text, the figures of the process included.
     #[must_use]
     pub fn print(&self) -> String {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -32,7 +32,7 @@ fn line(text: &mut String, metric: &Metric, kind: &str, suffix: &str, value: f64
         .expect("a String takes all");
 }
 
-/// Fields 14 and 15 of `/proc/<pid>/stat` (proc_pid_stat(5)); the name, field 2, may hold anything.
+/// Fields 14 and 15 of `/proc/<pid>/stat` (`proc_pid_stat(5)`); the name, field 2, may hold anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
