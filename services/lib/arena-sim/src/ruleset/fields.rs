@@ -1,0 +1,106 @@
+//! Every rule that is a number or a word: one line a rule; parsing, schema and hash follow from it.
+
+/// A rule's place in the list of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    Version,
+    Projectiles,
+    TimeLimit,
+    FragLimit,
+    Health,
+    Respawn,
+    Radius,
+    Acceleration,
+    Drag,
+    SpeedMax,
+    Cooldown,
+    Pellets,
+    Spread,
+    Speed,
+    Jitter,
+    Lifetime,
+    Damage,
+    HitRadius,
+    Walls,
+}
+
+/// How many there are.
+pub(super) const COUNT: usize = Key::Walls as usize + 1;
+
+/// What a rule's value may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A whole number from the first to the second.
+    Number(u32, u32),
+    /// One of these numbers.
+    OneOf(&'static [u32]),
+    /// One of these words; the value is its index.
+    Word(&'static [&'static str]),
+}
+
+/// One rule.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub(super) key: Key,
+    /// Section (empty = top level) and name.
+    pub(super) path: (&'static str, &'static str),
+    pub(super) kind: Kind,
+    pub(super) standard: u32,
+    pub(super) doc: &'static str,
+}
+
+const fn field(
+    key: Key,
+    path: (&'static str, &'static str),
+    kind: Kind,
+    standard: u32,
+    doc: &'static str,
+) -> Field {
+    Field { key, path, kind, standard, doc }
+}
+
+/// What a projectile does at a wall inside the arena, by value of `weapon.walls`.
+pub(super) const WALLS: &[&str] = &["stop", "bounce"];
+
+/// All rules in the order of the document; `map` stands beside them.
+#[rustfmt::skip]
+pub(super) const FIELDS: [Field; COUNT] = [
+    field(Key::Version, ("", "version"), Kind::Number(1, u32::MAX), 1, "grows with every published change"),
+    field(Key::Projectiles, ("", "projectiles"), Kind::OneOf(&[256, 512, 2048]), 512, "slots for projectiles in flight; the oldest gives way when all are taken"),
+    field(Key::TimeLimit, ("match", "time_limit_ticks"), Kind::Number(60, 216_000), 10_800, "length of a match, 60 ticks a second"),
+    field(Key::FragLimit, ("match", "frag_limit"), Kind::Number(0, 1_000), 30, "kills that end a match, 0 = none"),
+    field(Key::Health, ("player", "health"), Kind::Number(1, 255), 100, "health after a respawn"),
+    field(Key::Respawn, ("player", "respawn_ticks"), Kind::Number(1, 255), 120, "wait after a death"),
+    field(Key::Radius, ("player", "radius_mm"), Kind::Number(100, 1_500), 500, "half the side of the body that meets walls"),
+    field(Key::Acceleration, ("player", "acceleration"), Kind::Number(1, 512), 88, "push of a full stick, 1/4096 m/tick each tick"),
+    field(Key::Drag, ("player", "drag_shift"), Kind::Number(1, 8), 3, "speed lost each tick is speed / 2^this"),
+    field(Key::SpeedMax, ("player", "speed_max_mm_s"), Kind::Number(500, 30_000), 12_000, "speed that nothing exceeds, an axis"),
+    field(Key::Cooldown, ("weapon", "cooldown_ticks"), Kind::Number(1, 255), 9, "ticks between shots"),
+    field(Key::Pellets, ("weapon", "pellets"), Kind::Number(1, 16), 1, "projectiles a shot"),
+    field(Key::Spread, ("weapon", "spread"), Kind::Number(0, 64), 2, "random deviation to either side, 1/256 turns"),
+    field(Key::Speed, ("weapon", "speed_mm_s"), Kind::Number(1_000, 55_000), 26_000, "slowest projectile"),
+    field(Key::Jitter, ("weapon", "speed_jitter_mm_s"), Kind::Number(0, 20_000), 0, "how much faster the fastest may be"),
+    field(Key::Lifetime, ("weapon", "lifetime_ticks"), Kind::Number(1, 1_024), 90, "ticks a projectile flies"),
+    field(Key::Damage, ("weapon", "damage"), Kind::Number(1, 255), 18, "health a hit takes"),
+    field(Key::HitRadius, ("weapon", "hit_radius_mm"), Kind::Number(100, 1_500), 650, "distance from a player's centre that hits"),
+    field(Key::Walls, ("weapon", "walls"), Kind::Word(WALLS), 0, "what a projectile does at a wall; the border always bounces"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNT, FIELDS, Kind};
+
+    #[test]
+    fn every_rule_stands_at_its_own_place_and_its_standard_is_allowed() {
+        for (i, field) in FIELDS.iter().enumerate() {
+            assert_eq!(field.key as usize, i, "{:?}", field.path);
+            let allowed = match field.kind {
+                Kind::Number(min, max) => (min..=max).contains(&field.standard),
+                Kind::OneOf(choices) => choices.contains(&field.standard),
+                Kind::Word(words) => (field.standard as usize) < words.len(),
+            };
+            assert!(allowed, "{:?}", field.path);
+        }
+        assert_eq!(FIELDS.len(), COUNT);
+    }
+}

@@ -1,0 +1,83 @@
+//! Every path gives the bits of the specification.
+use proptest::prelude::*;
+
+use super::{Arena, wild_inputs};
+use crate::{Backend, CpuBackend, Path, Rules, SeatInputs, TickOutput};
+
+/// Any valid rules that make much happen in few ticks.
+pub(super) fn any_rules() -> impl Strategy<Value = Rules> {
+    let weapon = (1..24u32, 1..16u32, 0..64u32, 1_000..40_000u32, 0..15_000u32, 1..300u32);
+    let body = (100..1_500u32, 1..512u32, 1..8u32, 500..30_000u32, 1..60u32, 100..1_500u32);
+    let rest = (0..4usize, 0..2usize, 0..3usize, 0..40u32, 1..255u32);
+    (weapon, body, rest).prop_map(|(weapon, body, rest)| {
+        let (cooldown, pellets, spread, speed, jitter, lifetime) = weapon;
+        let (radius, acceleration, drag, speed_max, respawn, hit_radius) = body;
+        let (map, walls, capacity, frags, damage) = rest;
+        let projectiles = [256, 512, 2048][capacity];
+        let walls = ["stop", "bounce"][walls];
+        let document = serde_json::json!({
+            "version": 1,
+            "map": crate::BUILT_IN_MAPS[map].0,
+            "projectiles": projectiles,
+            "match": {"time_limit_ticks": 400, "frag_limit": frags},
+            "player": {"radius_mm": radius, "acceleration": acceleration, "drag_shift": drag,
+                "speed_max_mm_s": speed_max, "respawn_ticks": respawn},
+            "weapon": {"cooldown_ticks": cooldown, "pellets": pellets, "spread": spread,
+                "speed_mm_s": speed, "speed_jitter_mm_s": jitter, "lifetime_ticks": lifetime,
+                "hit_radius_mm": hit_radius, "damage": damage, "walls": walls},
+        });
+        Rules::from_json(&document).unwrap()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_path_equals_brute_force_at_every_tick(rules in any_rules(), seed: u32) {
+        let mut specification = Arena::new(Path::BruteForce, &rules, seed);
+        let mut others = [Path::Portable, Path::Avx2].map(|path| Arena::new(path, &rules, seed));
+        for tick in 0..160 {
+            let inputs = wild_inputs(seed, tick);
+            let expected = specification.step(&inputs);
+            let hash = specification.world().state_hash();
+            for other in &mut others {
+                prop_assert_eq!(other.step(&inputs), expected, "tick {}", tick);
+                prop_assert_eq!(other.backend.state_hash(other.handle).unwrap(), hash, "tick {}", tick);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_a_batch_changes_nothing(rules in any_rules(), seed: u32) {
+        let mut forward = CpuBackend::new();
+        let mut backward = CpuBackend::new();
+        let seeds = [seed, seed ^ 1, seed ^ 2, seed ^ 3];
+        let there: Vec<_> = seeds.iter().map(|s| forward.create(*s, &rules).unwrap()).collect();
+        let mut back: Vec<_> = seeds.iter().rev().map(|s| backward.create(*s, &rules).unwrap()).collect();
+        back.reverse();
+        let mut outputs = [TickOutput::default(); 4];
+        for tick in 0..60 {
+            let inputs: Vec<SeatInputs> = seeds.iter().map(|s| wild_inputs(*s, tick)).collect();
+            forward.step(&there, &inputs, &mut outputs).unwrap();
+            let reversed: Vec<_> = back.iter().rev().copied().collect();
+            let inputs: Vec<_> = inputs.into_iter().rev().collect();
+            let mut mirrored = [TickOutput::default(); 4];
+            backward.step(&reversed, &inputs, &mut mirrored).unwrap();
+            mirrored.reverse();
+            prop_assert_eq!(mirrored, outputs);
+        }
+        for (a, b) in there.iter().zip(&back) {
+            prop_assert_eq!(forward.export(*a).unwrap(), backward.export(*b).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_fast_path_is_really_taken_where_it_exists() {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") {
+        assert_eq!(CpuBackend::new().path(), Path::Avx2);
+    }
+    assert_eq!(CpuBackend::with_path(Path::Portable).path(), Path::Portable);
+}
