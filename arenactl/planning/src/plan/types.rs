@@ -1,0 +1,242 @@
+//! The plan itself.
+
+use arena_types::{Region, ReleaseId, ServiceName};
+use serde::{Deserialize, Serialize};
+
+use crate::Digest;
+use crate::rollout::RolloutId;
+use crate::spec::OnFailure;
+use crate::stage::Stage;
+use crate::units::{Bytes, Cpus, Span};
+
+/// What a change costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Impact {
+    /// Instances are replaced.
+    Restart,
+    /// It takes effect without replacing an instance.
+    InPlace,
+    /// Nothing that runs notices.
+    None,
+}
+
+/// One field of a service that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// Its path below the service: `env.ARENA_GAME_BOTS`.
+    pub field: String,
+    /// Its value before, if it had one. A secret shows its hash.
+    pub from: Option<String>,
+    /// Its value after, if it has one.
+    pub to: Option<String>,
+    /// What the change costs.
+    pub impact: Impact,
+}
+
+/// What happens to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// It is new here.
+    Create,
+    /// Its instances are replaced.
+    Replace,
+    /// Instances are added or removed.
+    Scale,
+    /// Missing instances are started, stray ones stopped.
+    Repair,
+    /// Settings change that restart nothing.
+    Update,
+    /// It goes away.
+    Remove,
+    /// Nothing.
+    Keep,
+}
+
+/// What happens to a service and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePlan {
+    /// The service.
+    pub service: ServiceName,
+    /// What happens to it.
+    pub action: Action,
+    /// Instances that serve now.
+    pub instances_from: u32,
+    /// Instances that serve afterwards.
+    pub instances_to: u32,
+    /// What differs.
+    pub changes: Vec<FieldChange>,
+}
+
+/// GPUs of the region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpus {
+    /// All of them.
+    pub total: u32,
+    /// Those no instance holds now.
+    pub free: u32,
+    /// Those the rollout needs beyond what is held now, at its peak.
+    pub needed: u32,
+}
+
+/// Free match slots of the region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joinable {
+    /// The least the operator accepts.
+    pub floor: u32,
+    /// Free now.
+    pub now: u32,
+    /// The least expected during the rollout, with the matches of now.
+    pub lowest: u32,
+}
+
+/// What a stage will wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The service.
+    pub service: ServiceName,
+    /// Matches that run on instances to be stopped.
+    pub matches: u32,
+    /// Sessions held by instances to be stopped.
+    pub sessions: u32,
+    /// How long they are waited for.
+    pub deadline: Span,
+    /// Why they are waited for and not moved, if somebody might expect that.
+    pub why: Option<String>,
+}
+
+/// What a deploy would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where.
+    pub region: Region,
+    /// With which overlay.
+    pub environment: String,
+    /// The name its rollout will have.
+    pub rollout: RolloutId,
+    /// What runs now.
+    pub from: Option<ReleaseId>,
+    /// What shall run.
+    pub to: ReleaseId,
+    /// Hash of everything decided here; figures that change by the second are left out of it.
+    pub digest: Digest,
+    /// What happens when a stage fails.
+    pub on_failure: OnFailure,
+    /// Every service, by name.
+    pub services: Vec<ServicePlan>,
+    /// Changed services, in the order they are touched.
+    pub stages: Vec<Stage>,
+    /// GPUs of the region.
+    pub gpus: Gpus,
+    /// Free match slots of the region.
+    pub joinable: Joinable,
+    /// What will be waited for.
+    pub waiting: Vec<Waiting>,
+}
+
+impl Plan {
+    /// Returns whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty() && self.services.iter().all(|it| it.action == Action::Keep)
+    }
+}
+
+/// Why no plan could be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// No node could ever hold an instance.
+    #[error("an instance of `{service}` needs {wanted} GPUs, the largest node has {largest}")]
+    TooFewGpusOnANode {
+        /// The service.
+        service: ServiceName,
+        /// GPUs of one instance.
+        wanted: u32,
+        /// GPUs of the largest node.
+        largest: u32,
+    },
+    /// The region could never hold all instances.
+    #[error("`{service}` needs {wanted} GPUs for {instances} instances, the region has {total}")]
+    TooFewGpus {
+        /// The service.
+        service: ServiceName,
+        /// How many instances.
+        instances: u32,
+        /// GPUs of all of them.
+        wanted: u32,
+        /// GPUs of the region that other services do not need.
+        total: u32,
+    },
+    /// No node could ever hold an instance.
+    #[error("an instance of `{service}` needs {wanted} of memory, the largest node has {largest}")]
+    TooLittleMemory {
+        /// The service.
+        service: ServiceName,
+        /// Memory of one instance.
+        wanted: Bytes,
+        /// Memory of the largest node.
+        largest: Bytes,
+    },
+    /// No node could ever hold an instance.
+    #[error("an instance of `{service}` needs {wanted} cores, the largest node has {largest}")]
+    TooFewCores {
+        /// The service.
+        service: ServiceName,
+        /// Cores of one instance.
+        wanted: Cpus,
+        /// Cores of the largest node.
+        largest: Cpus,
+    },
+    /// The backend has nothing to run.
+    #[error("release {release} has no artifact for `{service}`")]
+    NoArtifact {
+        /// The service.
+        service: ServiceName,
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A name does not fit.
+    #[error("instances of `{service}` would have names longer than 63 characters")]
+    NameTooLong {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The rollout would leave too little room for new matches.
+    #[error("free match slots would fall to {lowest}, the floor is {floor}")]
+    BelowFloor {
+        /// The least expected.
+        lowest: u32,
+        /// The least accepted.
+        floor: u32,
+    },
+}
+
+impl PlanError {
+    /// Returns one thing the operator can do next.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::TooFewGpusOnANode { service, largest, .. } => {
+                format!("set `services.{service}.resources.gpus` to {largest} or less")
+            }
+            Self::TooFewGpus { service, .. } => format!(
+                "lower `services.{service}.instances` or its `resources.gpus`, or add a node"
+            ),
+            Self::TooLittleMemory { service, largest, .. } => {
+                format!("set `services.{service}.resources.memory` to {largest} or less")
+            }
+            Self::TooFewCores { service, largest, .. } => {
+                format!("set `services.{service}.resources.cpu` to {largest} or less")
+            }
+            Self::NoArtifact { service, .. } => {
+                format!("build `services.{service}.binary`, or push its image, and deploy again")
+            }
+            Self::NameTooLong { .. } => "give the service a shorter name".to_owned(),
+            Self::BelowFloor { .. } => {
+                "wait until fewer matches run, add instances, or lower `deploy.joinable_floor`"
+                    .to_owned()
+            }
+        }
+    }
+}

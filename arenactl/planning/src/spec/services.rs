@@ -1,0 +1,207 @@
+//! `services`: what runs, how many of it, and how it is replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use arena_types::ServiceName;
+use arena_types::contract::{AtDeadline, DrainMode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::SecretName;
+use crate::units::{Bytes, Cpus, Span, UnitError};
+
+/// What a service holds that a rollout must not lose.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Nothing: any instance can answer any request.
+    Stateless,
+    /// Players' connections; a drain moves them to another instance.
+    Sessions,
+    /// Running matches; a drain waits for them.
+    Matches,
+    /// Data on disk that one process alone may open.
+    Data,
+}
+
+/// How instances are replaced.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strategy {
+    /// In batches; each new instance is ready before the one it replaces is drained.
+    Rolling,
+    /// All new instances beside the old; new matches go to the new, the old empty out.
+    BlueGreen,
+    /// Stop the old, start the new on the same sockets and data.
+    Recreate,
+}
+
+/// A port number; `auto` lets the system choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Port(u16); // 0 = auto
+
+/// The sockets of the instance contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ports {
+    /// HTTP for probes, metrics and drains (TCP).
+    #[schemars(with = "String")]
+    pub side: Port,
+    /// The mesh between services (UDP).
+    #[schemars(with = "String")]
+    pub mesh: Port,
+    /// What players connect to (TCP); only a `sessions` service has one.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Port>,
+}
+
+/// What one instance reserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// Cores.
+    #[schemars(with = "String")]
+    pub cpu: Cpus,
+    /// Memory.
+    #[schemars(with = "String")]
+    pub memory: Bytes,
+    /// Whole GPUs.
+    pub gpus: u32,
+}
+
+/// How an instance is emptied before it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Drain {
+    /// How long matches and sessions may take to end or move.
+    #[schemars(with = "String")]
+    pub deadline: Span,
+    /// Whether running matches are moved where that is possible, or waited for.
+    #[schemars(with = "String")]
+    pub mode: DrainMode,
+    /// What happens to what is left at the deadline: `keep` pauses the rollout.
+    #[schemars(with = "String")]
+    pub at_deadline: AtDeadline,
+}
+
+/// How often an instance that exits by itself is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Restart {
+    /// Restarts allowed within the window; one more and the instance has failed.
+    pub attempts: u32,
+    /// The window.
+    #[schemars(with = "String")]
+    pub within: Span,
+}
+
+/// One service of a resolved spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ServiceSpec {
+    /// What it holds.
+    pub kind: Kind,
+    /// How it is replaced, where the operator chose; otherwise planning chooses by kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// How many instances run.
+    pub instances: u32,
+    /// The artifact that backends without containers run.
+    pub binary: String,
+    /// The image that Swarm and Nomad run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Arguments of the command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Variables of its own, beside those every service gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Secrets it finds as files.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    pub secrets: BTreeSet<SecretName>,
+    /// What one instance reserves.
+    pub resources: Resources,
+    /// Its sockets.
+    pub ports: Ports,
+    /// How it is emptied.
+    pub drain: Drain,
+    /// How long a new instance may take until it is ready.
+    #[schemars(with = "String")]
+    pub ready_timeout: Span,
+    /// What happens when it exits by itself.
+    pub restart: Restart,
+    /// How many instances a rolling update replaces at once.
+    pub batch: u32,
+    /// Percent of new matches the new release takes, step by step; the last is 100.
+    pub weights: Vec<u32>,
+    /// How long each step is watched before the next.
+    #[schemars(with = "String")]
+    pub settle: Span,
+    /// Matches one instance can host; 0 for a service that hosts none.
+    pub capacity: u32,
+    /// Services that must be ready before it is touched.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    pub after: BTreeSet<ServiceName>,
+}
+
+impl Port {
+    /// Any port the system chooses.
+    pub const AUTO: Self = Self(0);
+
+    /// Returns a port; 0 is [`Port::AUTO`].
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number to bind: 0 lets the system choose.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.pad("auto") } else { f.pad(&self.0.to_string()) }
+    }
+}
+
+impl FromStr for Port {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let error = || UnitError {
+            text: text.to_owned(),
+            what: "a port",
+            help: "write a number from 1 to 65535, or `auto` (0) to let the system choose",
+        };
+        match text {
+            "auto" => Ok(Self::AUTO),
+            _ => match text.parse() {
+                Ok(number) => Ok(Self(number)),
+                Err(_) => Err(error()),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Port {
+    type Error = UnitError;
+
+    fn try_from(text: String) -> Result<Self, UnitError> {
+        text.parse()
+    }
+}
+
+impl From<Port> for String {
+    fn from(port: Port) -> Self {
+        port.to_string()
+    }
+}
