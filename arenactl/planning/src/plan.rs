@@ -1,7 +1,19 @@
 //! Plans: what a deploy would do, decided in full before anything moves.
+//!
+//! A plan is a function of (release, observed, seed). Stages come in dependency order, instance names
+//! are chosen here, and so is what each stage waits for: an executor has nothing left to choose.
 
+mod capacity;
+mod choice;
+mod diff;
+mod make;
+mod order;
+mod text;
 mod types;
+mod view;
 
+pub use make::{Seed, plan};
+pub use text::text;
 pub use types::{
-    Action, FieldChange, Gpus, Impact, Joinable, Plan, PlanError, ServicePlan, Waiting,
+    Action, Counts, FieldChange, Gpus, Impact, Joinable, Plan, PlanError, ServicePlan, Waiting,
 };

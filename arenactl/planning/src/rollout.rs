@@ -13,6 +13,7 @@ pub mod blue_green;
 pub mod recreate;
 pub mod rolling;
 
+pub(crate) use effect::weights_text;
 pub use effect::{Effect, Event};
 pub use machine::{
     Awaited, Cause, Deadline, Direction, Failure, Outcome, Pause, ROLLOUT_VERSION, Rollout,

@@ -30,6 +30,7 @@ pub struct Spec {
     pub deploy: DeploySpec,
     /// Where secrets come from.
     pub secrets: BTreeMap<SecretName, SecretSpec>,
-    /// The game's rules that the config service starts with.
-    pub rules: BTreeMap<String, i64>,
+    /// The game's rules, where they differ from the standard: a JSON object, keys sorted. The config
+    /// service knows them and checks them.
+    pub rules: serde_json::Value,
 }

@@ -1,12 +1,14 @@
 //! The plan itself.
 
+use std::collections::BTreeSet;
+
 use arena_types::{Region, ReleaseId, ServiceName};
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
 use crate::rollout::RolloutId;
 use crate::spec::OnFailure;
-use crate::stage::Stage;
+use crate::stage::{Order, Stage};
 use crate::units::{Bytes, Cpus, Span};
 
 /// What a change costs.
@@ -125,6 +127,8 @@ pub struct Plan {
     pub on_failure: OnFailure,
     /// Every service, by name.
     pub services: Vec<ServicePlan>,
+    /// What differs beside the services: deploy settings, secrets' sources, rules.
+    pub settings: Vec<FieldChange>,
     /// Changed services, in the order they are touched.
     pub stages: Vec<Stage>,
     /// GPUs of the region.
@@ -135,11 +139,67 @@ pub struct Plan {
     pub waiting: Vec<Waiting>,
 }
 
+/// The footer of a plan: how much of each kind of risk it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Services whose instances are replaced, the new ones first.
+    pub replace_start_first: u32,
+    /// Services whose instances are replaced, the old ones stopping first.
+    pub replace_stop_first: u32,
+    /// Services that are new.
+    pub create: u32,
+    /// Services that gain, lose or regain instances.
+    pub scale: u32,
+    /// Services whose settings change without a restart.
+    pub update: u32,
+    /// Services that go away.
+    pub remove: u32,
+    /// Services that stay as they are.
+    pub keep: u32,
+    /// Instances that start.
+    pub starts: u32,
+    /// Instances that stop.
+    pub stops: u32,
+}
+
 impl Plan {
     /// Returns whether there is nothing to do.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.stages.is_empty() && self.services.iter().all(|it| it.action == Action::Keep)
+        self.stages.is_empty()
+            && self.settings.is_empty()
+            && self.services.iter().all(|it| it.action == Action::Keep)
+    }
+
+    /// Returns the footer.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        let stop_first: BTreeSet<_> = self
+            .stages
+            .iter()
+            .filter(|it| it.order == Order::StopFirst)
+            .map(|it| &it.service)
+            .collect();
+        for service in &self.services {
+            let count = match service.action {
+                Action::Replace if stop_first.contains(&service.service) => {
+                    &mut counts.replace_stop_first
+                }
+                Action::Replace => &mut counts.replace_start_first,
+                Action::Create => &mut counts.create,
+                Action::Scale | Action::Repair => &mut counts.scale,
+                Action::Update => &mut counts.update,
+                Action::Remove => &mut counts.remove,
+                Action::Keep => &mut counts.keep,
+            };
+            *count += 1;
+        }
+        for batch in self.stages.iter().flat_map(|it| &it.batches) {
+            counts.starts += batch.start.len() as u32;
+            counts.stops += batch.stop.len() as u32;
+        }
+        counts
     }
 }
 
