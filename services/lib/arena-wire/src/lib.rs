@@ -1,5 +1,8 @@
 //! What is said between parts: messages, generated clients and servers, codecs. No I/O.
 
+pub mod bits;
+pub mod play;
+
 /// Generated from `proto/`: `<service>::v1` with messages, a client and a server trait each.
 #[expect(clippy::pedantic, reason = "generated code")]
 mod generated {
