@@ -1,7 +1,9 @@
 //! What is said between parts: messages, generated clients and servers, codecs. No I/O.
 
 pub mod bits;
+pub mod link;
 pub mod play;
+pub mod token;
 
 /// Generated from `proto/`: `<service>::v1` with messages, a client and a server trait each.
 #[expect(clippy::pedantic, reason = "generated code")]
