@@ -1,9 +1,10 @@
 //! What a gateway and a game instance say to each other in real time.
 //!
-//! A link has one ordered stream and datagrams. [`ToGame`] and [`ToGateway`] travel on the stream,
-//! one message each; [`FrameDatagram`] travels in datagrams, where the latest wins. A **flow** is a
-//! number the gateway gives a session on one link; it is never used again on that link. Frames and
-//! events carry the bytes of [`crate::play`] messages, which the gateway forwards unopened.
+//! A link has an ordered stream, on which [`ToGame`] and [`ToGateway`] travel, and a lane of frames on
+//! which the latest of each flow wins. A **flow** is a number the gateway gives a session on one link;
+//! it is never used again on that link. A frame is sent under its flow's number, its tick is the
+//! sequence, its bytes are a frame of [`crate::play`]; frames, starts and events are forwarded to the
+//! browser unopened.
 
 use arena_types::{Epoch, MatchId, PlayerId, SessionId, Tick};
 
@@ -154,51 +155,6 @@ pub enum Refusal {
     Full = 4,
     /// The match is over: back to the lobby.
     Over = 5,
-}
-
-/// A frame for one session, from a game instance, in a datagram.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrameDatagram {
-    /// The session.
-    pub flow: Flow,
-    /// The owner's epoch: a gateway drops frames of an older owner.
-    pub epoch: Epoch,
-    /// The frame's tick: of two frames for a flow the later wins.
-    pub tick: Tick,
-    /// The bytes of [`crate::play::encode_frame`].
-    pub frame: Vec<u8>,
-}
-
-impl FrameDatagram {
-    /// Bytes before the frame.
-    pub const HEAD_LEN: usize = 12;
-
-    /// Writes the datagram.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(Self::HEAD_LEN + self.frame.len());
-        bytes.extend_from_slice(&self.flow.0.to_le_bytes());
-        bytes.extend_from_slice(&self.epoch.0.to_le_bytes());
-        bytes.extend_from_slice(&self.tick.0.to_le_bytes());
-        bytes.extend_from_slice(&self.frame);
-        bytes
-    }
-
-    /// Reads a datagram; the frame is not looked into.
-    ///
-    /// # Errors
-    /// [`DecodeError::Truncated`]; [`DecodeError::TooLong`].
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = BitReader::new(bytes);
-        let flow = Flow(reader.u32("flow")?);
-        let epoch = Epoch(reader.u32("epoch")?);
-        let tick = Tick(reader.u32("tick")?);
-        let len = bytes.len() - Self::HEAD_LEN;
-        if len > PAYLOAD_LEN_MAX {
-            return Err(DecodeError::TooLong { field: "frame", len, max: PAYLOAD_LEN_MAX });
-        }
-        Ok(Self { flow, epoch, tick, frame: bytes[Self::HEAD_LEN..].to_vec() })
-    }
 }
 
 const ATTACH: u8 = 1;
@@ -481,13 +437,6 @@ mod tests {
             assert_eq!(ToGateway::decode(&bytes).map(|it| it.flow()), Ok(Flow(9)));
             assert_eq!(ToGateway::decode(&bytes), Ok(message));
         }
-        let frame = FrameDatagram {
-            flow: Flow(1),
-            epoch: Epoch(2),
-            tick: Tick(3),
-            frame: vec![0x85, 0, 1],
-        };
-        assert_eq!(FrameDatagram::decode(&frame.encode()), Ok(frame));
     }
 
     #[test]
@@ -497,9 +446,6 @@ mod tests {
         }
         for bytes in to_gateway().iter().map(ToGateway::encode) {
             (0..bytes.len()).for_each(|len| assert!(ToGateway::decode(&bytes[..len]).is_err()));
-        }
-        for len in 0..FrameDatagram::HEAD_LEN {
-            assert!(FrameDatagram::decode(&vec![0; len]).is_err());
         }
     }
 
@@ -522,7 +468,6 @@ mod tests {
             if let Ok(message) = ToGateway::decode(&bytes) {
                 prop_assert_eq!(message.encode(), bytes.clone());
             }
-            drop(FrameDatagram::decode(&bytes));
         }
     }
 }

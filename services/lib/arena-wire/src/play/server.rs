@@ -146,8 +146,7 @@ pub struct MatchStart {
     pub tick: Tick,
     /// The sequence of the last input that counted; the next is one more.
     pub input_seq: u32,
-    /// The sequence of the newest event before this message; 0 if none. A client that starts with
-    /// this match has seen all before it by `seats` and frames.
+    /// The sequence of the last event that is not told again: later ones follow.
     pub event_seq: u32,
     /// World and rules as JSON: sizes, walls, radii, speeds; `docs/protocol.md` lists the keys.
     pub rules: String,
