@@ -1,6 +1,7 @@
 //! What is said between parts: messages, generated clients and servers, codecs. No I/O.
 
 pub mod bits;
+pub mod frame;
 pub mod link;
 pub mod play;
 pub mod token;
