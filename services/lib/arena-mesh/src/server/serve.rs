@@ -1,0 +1,204 @@
+//! Serves one stream: a call, or a link.
+
+use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use arena_wire::frame::{Event, Head, Kind};
+use bytes::{Buf as _, BytesMut};
+use http::{Method, Request, Uri};
+use quinn::{RecvStream, SendStream};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body};
+use tracing::Instrument as _;
+
+use super::accept::{Accepted, Phase, Shared};
+use crate::{
+    Deadline, LINK_METHOD,
+    call::{
+        recv::{Incoming, headers},
+        send::{Outgoing, Side, Writer, put_headers},
+    },
+    context::Call,
+    fault::{REFUSED, StreamError},
+    link,
+};
+
+/// How long an opened stream may stay without its first frame: it came in the same packet.
+const HEAD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) async fn serve_stream(
+    shared: Arc<Shared>,
+    accepted: Arc<Accepted>,
+    send: SendStream,
+    mut receive: RecvStream,
+) {
+    let addr = accepted.peer.addr;
+    let mut send = Outgoing::new(send, addr);
+    if *shared.phase.borrow() == Phase::Refusing {
+        send.reset_with(REFUSED);
+        let _ = receive.stop(REFUSED);
+        return;
+    }
+    let mut receive = Incoming::new(receive, addr);
+    let Ok(Some(first)) = first_event(&mut receive).await else {
+        return; // the peer gave up, or speaks another language
+    };
+    match first {
+        Event::Frame(Kind::Head, payload) => {
+            if let Ok(head) = Head::parse(payload) {
+                serve_call(&shared, &accepted, head, send, receive).await;
+            }
+        }
+        Event::Frame(Kind::Link, payload) => {
+            serve_link(&shared, &accepted, payload, send, receive).await;
+        }
+        _ => send.reset(Code::Internal),
+    }
+}
+
+async fn first_event(receive: &mut Incoming) -> Result<Option<Event>, StreamError> {
+    let mut event = pin!(receive.event());
+    if let Poll::Ready(event) = futures::poll!(&mut event) {
+        return event; // the usual case needs no timer
+    }
+    tokio::time::timeout(HEAD_WAIT_MAX, event).await.unwrap_or(Err(StreamError::CutOff))
+}
+
+async fn serve_call(
+    shared: &Shared,
+    accepted: &Accepted,
+    head: Head,
+    mut send: Outgoing,
+    receive: Incoming,
+) {
+    let Ok((path, headers)) = parse_head(head) else {
+        return send.reset(Code::Internal);
+    };
+    let method = path.path().trim_start_matches('/');
+    if !shared.mounts.policy.allows(&accepted.peer.id, method) {
+        audit_refusal(accepted, method);
+        let status =
+            Status::permission_denied(format!("{} may not call {method}", accepted.peer.id));
+        return refuse(&mut send, &status).await;
+    }
+    let service = method.split_once('/').and_then(|(name, _)| shared.mounts.services.get(name));
+    let Some(service) = service else {
+        return refuse(&mut send, &Status::unimplemented(format!("no method {method} here"))).await;
+    };
+    let call = Call::arriving(&headers);
+    let span = tracing::info_span!(
+        "rpc",
+        method,
+        caller = %accepted.peer.id,
+        trace_id = format_args!("{:032x}", call.trace.trace_id)
+    );
+    let mut request = Request::new(Body::new(receive));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = path.clone();
+    *request.headers_mut() = headers;
+    request.extensions_mut().insert(accepted.peer.clone());
+    if let Some(deadline) = call.deadline {
+        request.extensions_mut().insert(Deadline(deadline));
+    }
+    let stopped = send.stopped();
+    let done = {
+        let work = async {
+            let (parts, body) = service.call(request).await.into_parts();
+            let mut out = BytesMut::with_capacity(256);
+            put_headers(&mut out, Kind::Head, "", &parts.headers).map_err(StreamError::from)?;
+            if parts.headers.contains_key("grpc-status") {
+                send.write(out.freeze()).await?;
+                send.finish();
+                return Ok(());
+            }
+            Writer::new(out, body, Side::Server).run(&mut send).await
+        };
+        race(call.scope(work).instrument(span), stopped, call.deadline).await
+    };
+    match done {
+        Done::Ended(Ok(())) => {}
+        Done::Ended(Err(status)) => send.reset(status.code()),
+        Done::Stopped => send.reset(Code::Cancelled),
+        Done::Late if send.started => send.reset(Code::DeadlineExceeded),
+        Done::Late => {
+            refuse(&mut send, &Status::deadline_exceeded("the deadline passed in the handler"))
+                .await;
+        }
+    }
+}
+
+/// How a handler ended.
+enum Done {
+    Ended(Result<(), Status>),
+    Stopped,
+    Late,
+}
+
+/// Runs a handler until it is done, the caller is gone, or the deadline has passed. Handlers that are
+/// ready at once need neither timer nor notification.
+async fn race(
+    work: impl Future<Output = Result<(), Status>>,
+    stopped: impl Future<Output = ()>,
+    deadline: Option<std::time::Instant>,
+) -> Done {
+    let mut work = pin!(work);
+    if let Poll::Ready(done) = futures::poll!(&mut work) {
+        return Done::Ended(done);
+    }
+    let late = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(Instant::from_std(deadline)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        done = work => Done::Ended(done),
+        () = stopped => Done::Stopped,
+        () = late => Done::Late,
+    }
+}
+
+fn parse_head(mut head: Head) -> Result<(Uri, http::HeaderMap), StreamError> {
+    let path = std::mem::take(&mut head.path);
+    let path = Uri::from_maybe_shared(path).map_err(|_| StreamError::OutOfOrder)?;
+    Ok((path, headers(head)?))
+}
+
+fn audit_refusal(accepted: &Accepted, method: &str) {
+    let peer = &accepted.peer;
+    tracing::warn!(target: "audit", caller = %peer.id, addr = %peer.addr, method, "call refused");
+}
+
+/// Answers with a status and nothing else.
+async fn refuse(send: &mut Outgoing, status: &Status) {
+    let response = status.clone().into_http::<Body>();
+    let mut out = BytesMut::new();
+    match put_headers(&mut out, Kind::Head, "", response.headers()) {
+        Ok(()) => {
+            if send.write(out.freeze()).await.is_ok() {
+                send.finish();
+            }
+        }
+        Err(_) => send.reset(status.code()),
+    }
+}
+
+async fn serve_link(
+    shared: &Shared,
+    accepted: &Accepted,
+    mut payload: bytes::Bytes,
+    mut send: Outgoing,
+    receive: Incoming,
+) {
+    let (Some(handler), Ok(number)) = (&shared.mounts.links, payload.try_get_u32()) else {
+        return refuse(&mut send, &Status::unimplemented("no links here")).await;
+    };
+    if !shared.mounts.policy.allows(&accepted.peer.id, LINK_METHOD) {
+        audit_refusal(accepted, LINK_METHOD);
+        let status = Status::permission_denied(format!("{} may not link", accepted.peer.id));
+        return refuse(&mut send, &status).await;
+    }
+    match link::accept(accepted, number, send, receive).await {
+        Ok(link) => handler(link).await,
+        Err(error) => tracing::debug!(peer = %accepted.peer.id, %error, "link not opened"),
+    }
+}
