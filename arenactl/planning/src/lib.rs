@@ -7,6 +7,7 @@
 
 mod digest;
 
+pub mod history;
 pub mod observed;
 pub mod plan;
 pub mod release;

@@ -1,9 +1,20 @@
 //! `arena.yaml`: what shall run. Read once at the edge, then trusted.
 
 mod deploy;
+mod error;
+mod merge;
+mod ports;
+mod read;
+mod read_service;
 mod regions;
+mod rules;
 mod secrets;
+mod section;
 mod services;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -11,9 +22,12 @@ use arena_types::{ClusterName, Region, ServiceName};
 use serde::{Deserialize, Serialize};
 
 pub use deploy::{DeploySpec, OnFailure};
+pub use error::{Place, Problem, SpecError, report};
+pub use ports::{Port, Ports};
+pub use read::{Ask, ENVIRONMENT_DEFAULT, Read, read};
 pub use regions::{Backend, RegionSpec};
 pub use secrets::{SecretName, SecretNameError, SecretSource, SecretSpec};
-pub use services::{Drain, Kind, Port, Ports, Resources, Restart, ServiceSpec, Strategy};
+pub use services::{Drain, Kind, Resources, Restart, ServiceSpec, Strategy};
 
 /// A resolved `arena.yaml`: overlays merged, defaults filled in, every value checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,3 +48,7 @@ pub struct Spec {
     /// service knows them and checks them.
     pub rules: serde_json::Value,
 }
+
+/// The commented reference: every key once, with its default. It is the documentation, what
+/// `arenactl init` writes, and a test of the reader.
+pub const REFERENCE: &str = include_str!("spec/reference.yaml");

@@ -1,9 +1,12 @@
 //! `deploy`: what a rollout may do, and what it keeps for the way back.
 
+use std::collections::BTreeSet;
+
 use arena_types::Region;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::section::Section;
 use crate::units::Span;
 
 /// What happens when a stage fails.
@@ -35,4 +38,22 @@ pub struct DeploySpec {
     /// How long a wave is watched before the next.
     #[schemars(with = "String")]
     pub bake: Span,
+}
+
+impl DeploySpec {
+    pub(super) fn read(section: &mut Section<'_, '_, '_>, regions: &BTreeSet<String>) -> Self {
+        Self {
+            rollback_window: section.or("rollback_window", Span::from_s(24 * 3_600)),
+            keep_releases: section.number("keep_releases", 2..=1_000, 10),
+            joinable_floor: section.number("joinable_floor", 0..=1_000_000, 0),
+            on_failure: section
+                .choice(
+                    "on_failure",
+                    &[("rollback", OnFailure::Rollback), ("leave", OnFailure::Leave)],
+                )
+                .unwrap_or(OnFailure::Rollback),
+            waves: section.groups("waves", "region", regions),
+            bake: section.or("bake", Span::from_s(600)),
+        }
+    }
 }

@@ -1,8 +1,6 @@
 //! `services`: what runs, how many of it, and how it is replaced.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
 use arena_types::ServiceName;
 use arena_types::contract::{AtDeadline, DrainMode};
@@ -10,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::SecretName;
-use crate::units::{Bytes, Cpus, Span, UnitError};
+use crate::spec::ports::Ports;
+use crate::units::{Bytes, Cpus, Span};
 
 /// What a service holds that a rollout must not lose.
 #[derive(
@@ -40,26 +39,6 @@ pub enum Strategy {
     BlueGreen,
     /// Stop the old, start the new on the same sockets and data.
     Recreate,
-}
-
-/// A port number; `auto` lets the system choose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Port(u16); // 0 = auto
-
-/// The sockets of the instance contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Ports {
-    /// HTTP for probes, metrics and drains (TCP).
-    #[schemars(with = "String")]
-    pub side: Port,
-    /// The mesh between services (UDP).
-    #[schemars(with = "String")]
-    pub mesh: Port,
-    /// What players connect to (TCP); only a `sessions` service has one.
-    #[schemars(with = "String")]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub public: Option<Port>,
 }
 
 /// What one instance reserves.
@@ -148,60 +127,4 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(with = "BTreeSet<String>")]
     pub after: BTreeSet<ServiceName>,
-}
-
-impl Port {
-    /// Any port the system chooses.
-    pub const AUTO: Self = Self(0);
-
-    /// Returns a port; 0 is [`Port::AUTO`].
-    #[must_use]
-    pub const fn new(number: u16) -> Self {
-        Self(number)
-    }
-
-    /// Returns the number to bind: 0 lets the system choose.
-    #[must_use]
-    pub const fn number(self) -> u16 {
-        self.0
-    }
-}
-
-impl fmt::Display for Port {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == 0 { f.pad("auto") } else { f.pad(&self.0.to_string()) }
-    }
-}
-
-impl FromStr for Port {
-    type Err = UnitError;
-
-    fn from_str(text: &str) -> Result<Self, UnitError> {
-        let error = || UnitError {
-            text: text.to_owned(),
-            what: "a port",
-            help: "write a number from 1 to 65535, or `auto` (0) to let the system choose",
-        };
-        match text {
-            "auto" => Ok(Self::AUTO),
-            _ => match text.parse() {
-                Ok(number) => Ok(Self(number)),
-                Err(_) => Err(error()),
-            },
-        }
-    }
-}
-
-impl TryFrom<String> for Port {
-    type Error = UnitError;
-
-    fn try_from(text: String) -> Result<Self, UnitError> {
-        text.parse()
-    }
-}
-
-impl From<Port> for String {
-    fn from(port: Port) -> Self {
-        port.to_string()
-    }
 }

@@ -1,0 +1,106 @@
+//! `services.<name>.ports`: the sockets of the instance contract.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::section::Section;
+use crate::spec::services::Kind;
+use crate::units::UnitError;
+
+/// A port number; `auto` lets the system choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Port(u16); // 0 = auto
+
+/// The sockets of the instance contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ports {
+    /// HTTP for probes, metrics and drains (TCP).
+    #[schemars(with = "String")]
+    pub side: Port,
+    /// The mesh between services (UDP).
+    #[schemars(with = "String")]
+    pub mesh: Port,
+    /// What players connect to (TCP); only a `sessions` service has one.
+    #[schemars(with = "String")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Port>,
+}
+
+impl Ports {
+    pub(super) fn read(section: &mut Section<'_, '_, '_>, kind: Kind) -> Self {
+        let (side, mesh) = (section.or("side", Port::AUTO), section.or("mesh", Port::AUTO));
+        let public: Option<Port> = section.value("public");
+        if public.is_some() && kind != Kind::Sessions {
+            section.conflict(
+                "public",
+                "only a service of kind `sessions` talks to players",
+                "remove it, or set `kind: sessions`",
+            );
+        }
+        if public.is_some_and(|it| it != Port::AUTO && it == side) {
+            section.conflict("public", "is the same as `side`", "choose another port");
+        }
+        let public = (kind == Kind::Sessions).then_some(public.unwrap_or(Port::AUTO));
+        Self { side, mesh, public }
+    }
+}
+
+impl Port {
+    /// Any port the system chooses.
+    pub const AUTO: Self = Self(0);
+
+    /// Returns a port; 0 is [`Port::AUTO`].
+    #[must_use]
+    pub const fn new(number: u16) -> Self {
+        Self(number)
+    }
+
+    /// Returns the number to bind: 0 lets the system choose.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.pad("auto") } else { f.pad(&self.0.to_string()) }
+    }
+}
+
+impl FromStr for Port {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let error = || UnitError {
+            text: text.to_owned(),
+            what: "a port",
+            help: "write a number from 1 to 65535, or `auto` (0) to let the system choose",
+        };
+        match text {
+            "auto" => Ok(Self::AUTO),
+            _ => match text.parse() {
+                Ok(number) => Ok(Self(number)),
+                Err(_) => Err(error()),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Port {
+    type Error = UnitError;
+
+    fn try_from(text: String) -> Result<Self, UnitError> {
+        text.parse()
+    }
+}
+
+impl From<Port> for String {
+    fn from(port: Port) -> Self {
+        port.to_string()
+    }
+}
