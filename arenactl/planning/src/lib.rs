@@ -7,7 +7,11 @@
 
 mod digest;
 
+#[cfg(test)]
+mod fixture;
+
 pub mod history;
+pub mod lint;
 pub mod observed;
 pub mod plan;
 pub mod release;

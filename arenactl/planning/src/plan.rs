@@ -12,6 +12,9 @@ mod text;
 mod types;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use make::{Seed, plan};
 pub use text::text;
 pub use types::{

@@ -9,6 +9,9 @@ mod phase;
 mod revert;
 mod strategy;
 
+#[cfg(test)]
+mod tests;
+
 pub mod blue_green;
 pub mod recreate;
 pub mod rolling;

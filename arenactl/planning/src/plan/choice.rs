@@ -25,7 +25,8 @@ struct Choice {
 /// Makes the stage of a service in which something starts or stops.
 ///
 /// # Errors
-/// [`PlanError::NameTooLong`] if the names of new instances do not fit.
+/// [`PlanError::NameTooLong`] if the names of new instances do not fit, [`PlanError::NoFreeGpus`] if
+/// other instances hold the GPUs.
 pub(super) fn stage(
     view: &View<'_>,
     former: Option<&ServiceSpec>,
@@ -33,6 +34,12 @@ pub(super) fn stage(
     gpus: &GpuBudget,
     keep_for: Span,
 ) -> Result<Stage, PlanError> {
+    let growth = view.start.len().saturating_sub(view.stop.len());
+    let each = view.wanted.map_or(0, |it| it.resources.gpus);
+    if growth > gpus.surge(each) as usize {
+        let (service, wanted) = (ServiceName::clone(view.name), each * growth as u32);
+        return Err(PlanError::NoFreeGpus { service, wanted, free: gpus.free() });
+    }
     let choice = choose(view, gpus);
     let batches = batches(view, &choice)?;
     let spec = view.wanted.or(former);
@@ -75,7 +82,8 @@ fn choose(view: &View<'_>, gpus: &GpuBudget) -> Choice {
     }
     if view.serving.is_some() && !view.is_new_release() {
         let why = "what it runs stays the same";
-        return choice(Strategy::Rolling, Order::StartFirst, all, why);
+        let wish = choice(Strategy::Rolling, Order::StartFirst, all, why);
+        return with_room(view, spec, gpus, wish);
     }
     let (strategy, why) = match (spec.strategy, spec.kind) {
         (Some(strategy), _) => (strategy, "chosen in the spec"),
@@ -94,10 +102,10 @@ fn choose(view: &View<'_>, gpus: &GpuBudget) -> Choice {
 /// Falls back to smaller steps where there are too few free GPUs to start all at once.
 fn with_room(view: &View<'_>, spec: &ServiceSpec, gpus: &GpuBudget, wish: Choice) -> Choice {
     let surge = gpus.surge(spec.resources.gpus) as usize;
-    if surge >= wish.batch || view.stop.is_empty() {
+    if surge >= view.start.len().min(wish.batch) || view.stop.is_empty() {
         return wish;
     }
-    let needs = wish.batch * spec.resources.gpus as usize;
+    let needs = view.start.len().min(wish.batch) * spec.resources.gpus as usize;
     let free = gpus.free();
     if surge == 0 {
         let why = format!("{needs} GPUs needed, {free} free: an old instance stops first");

@@ -228,6 +228,16 @@ pub enum PlanError {
         /// GPUs of the region that other services do not need.
         total: u32,
     },
+    /// Other instances hold the GPUs now.
+    #[error("`{service}` needs {wanted} more GPUs, {free} are free")]
+    NoFreeGpus {
+        /// The service.
+        service: ServiceName,
+        /// GPUs beyond those that its own stopped instances give back.
+        wanted: u32,
+        /// GPUs that are free at that time.
+        free: u32,
+    },
     /// No node could ever hold an instance.
     #[error("an instance of `{service}` needs {wanted} of memory, the largest node has {largest}")]
     TooLittleMemory {
@@ -283,6 +293,9 @@ impl PlanError {
             Self::TooFewGpus { service, .. } => format!(
                 "lower `services.{service}.instances` or its `resources.gpus`, or add a node"
             ),
+            Self::NoFreeGpus { service, .. } => {
+                format!("free some, or lower `services.{service}.instances`")
+            }
             Self::TooLittleMemory { service, largest, .. } => {
                 format!("set `services.{service}.resources.memory` to {largest} or less")
             }
