@@ -1,8 +1,10 @@
 //! Values with units, as people write them in `arena.yaml`: `30s`, `512MiB`, `1.5`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is not a value with a unit.
@@ -18,7 +20,17 @@ pub struct UnitError {
 }
 
 macro_rules! text_serde {
-    ($name:ident) => {
+    ($name:ident, $types:tt, $pattern:literal) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": $types, "pattern": $pattern })
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = UnitError;
 
@@ -110,7 +122,7 @@ impl FromStr for Span {
     }
 }
 
-text_serde!(Span);
+text_serde!(Span, ["string"], "^[0-9]+(ms|s|m|h|d)$");
 
 /// A size in bytes, at most [`Bytes::MAX`].
 #[derive(
@@ -171,7 +183,7 @@ impl FromStr for Bytes {
     }
 }
 
-text_serde!(Bytes);
+text_serde!(Bytes, ["string"], "^[0-9]+(B|KiB|MiB|GiB|TiB)$");
 
 /// A share of processor cores in thousandths: `1.5` is one and a half core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -217,7 +229,7 @@ impl FromStr for Cpus {
     }
 }
 
-text_serde!(Cpus);
+text_serde!(Cpus, ["string", "number"], "^[0-9]+(\\.[0-9]{1,3})?$");
 
 /// Reads a decimal with at most three places into thousandths, without floats.
 fn parse_milli(text: &str) -> Option<u32> {

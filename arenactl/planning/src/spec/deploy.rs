@@ -23,7 +23,6 @@ pub enum OnFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploySpec {
     /// How long replaced instances stay stopped but startable.
-    #[schemars(with = "String")]
     pub rollback_window: Span,
     /// How many releases keep their artifacts.
     pub keep_releases: u32,
@@ -36,7 +35,6 @@ pub struct DeploySpec {
     #[schemars(with = "Vec<Vec<String>>")]
     pub waves: Vec<Vec<Region>>,
     /// How long a wave is watched before the next.
-    #[schemars(with = "String")]
     pub bake: Span,
 }
 

@@ -1,9 +1,10 @@
 //! `services.<name>.ports`: the sockets of the instance contract.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::spec::section::Section;
@@ -19,13 +20,10 @@ pub struct Port(u16); // 0 = auto
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ports {
     /// HTTP for probes, metrics and drains (TCP).
-    #[schemars(with = "String")]
     pub side: Port,
     /// The mesh between services (UDP).
-    #[schemars(with = "String")]
     pub mesh: Port,
     /// What players connect to (TCP); only a `sessions` service has one.
-    #[schemars(with = "String")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<Port>,
 }
@@ -102,5 +100,18 @@ impl TryFrom<String> for Port {
 impl From<Port> for String {
     fn from(port: Port) -> Self {
         port.to_string()
+    }
+}
+
+impl JsonSchema for Port {
+    fn schema_name() -> Cow<'static, str> {
+        "Port".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": u16::MAX },
+            { "const": "auto" },
+        ] })
     }
 }

@@ -7,8 +7,8 @@ use arena_types::contract::{AtDeadline, DrainMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::SecretName;
 use crate::spec::ports::Ports;
+use crate::spec::{SecretName, schema};
 use crate::units::{Bytes, Cpus, Span};
 
 /// What a service holds that a rollout must not lose.
@@ -45,10 +45,8 @@ pub enum Strategy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// Cores.
-    #[schemars(with = "String")]
     pub cpu: Cpus,
     /// Memory.
-    #[schemars(with = "String")]
     pub memory: Bytes,
     /// Whole GPUs.
     pub gpus: u32,
@@ -58,13 +56,12 @@ pub struct Resources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drain {
     /// How long matches and sessions may take to end or move.
-    #[schemars(with = "String")]
     pub deadline: Span,
     /// Whether running matches are moved where that is possible, or waited for.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::drain_mode")]
     pub mode: DrainMode,
     /// What happens to what is left at the deadline: `keep` pauses the rollout.
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "schema::at_deadline")]
     pub at_deadline: AtDeadline,
 }
 
@@ -74,7 +71,6 @@ pub struct Restart {
     /// Restarts allowed within the window; one more and the instance has failed.
     pub attempts: u32,
     /// The window.
-    #[schemars(with = "String")]
     pub within: Span,
 }
 
@@ -98,6 +94,7 @@ pub struct ServiceSpec {
     pub args: Vec<String>,
     /// Variables of its own, beside those every service gets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::env")]
     pub env: BTreeMap<String, String>,
     /// Secrets it finds as files.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -110,7 +107,6 @@ pub struct ServiceSpec {
     /// How it is emptied.
     pub drain: Drain,
     /// How long a new instance may take until it is ready.
-    #[schemars(with = "String")]
     pub ready_timeout: Span,
     /// What happens when it exits by itself.
     pub restart: Restart,
@@ -119,7 +115,6 @@ pub struct ServiceSpec {
     /// Percent of new matches the new release takes, step by step; the last is 100.
     pub weights: Vec<u32>,
     /// How long each step is watched before the next.
-    #[schemars(with = "String")]
     pub settle: Span,
     /// Matches one instance can host; 0 for a service that hosts none.
     pub capacity: u32,

@@ -153,3 +153,52 @@ proptest! {
         prop_assert!(read.errors.is_empty() || !report("broken.yaml", &read.errors).is_empty());
     }
 }
+
+/// Walks the reference by the schema: every key is known there. Returns the keys that were met, by
+/// definition.
+fn walk(
+    value: &serde_json::Value,
+    schema: &serde_json::Value,
+    root: &serde_json::Value,
+    met: &mut Met,
+) {
+    if let Some(target) = schema.get("$ref").and_then(|it| it.as_str()) {
+        let name = target.rsplit('/').next().unwrap();
+        let definition = &root["$defs"][name];
+        if let (Some(object), Some(properties)) = (value.as_object(), definition.get("properties"))
+        {
+            for key in object.keys() {
+                assert!(properties.get(key).is_some(), "`{key}` is not in the schema's {name}");
+                met.entry(name.to_owned()).or_default().insert(key.clone());
+            }
+        }
+        return walk(value, definition, root, met);
+    }
+    for option in schema.get("anyOf").and_then(|it| it.as_array()).into_iter().flatten() {
+        walk(value, option, root, met);
+    }
+    for (key, value) in value.as_object().into_iter().flatten() {
+        let below = schema.get("properties").and_then(|it| it.get(key));
+        if let Some(below) = below.or_else(|| schema.get("additionalProperties")) {
+            walk(value, below, root, met);
+        }
+    }
+}
+
+type Met = BTreeMap<String, std::collections::BTreeSet<String>>;
+
+#[test]
+fn the_reference_has_exactly_the_keys_of_the_schema() {
+    let (root, mut met) = (schema(), Met::new());
+    let reference: serde_json::Value = serde_yaml::from_str(REFERENCE).unwrap();
+    walk(&reference, &root, &root, &mut met);
+    let keys = |it: &serde_json::Value| -> std::collections::BTreeSet<String> {
+        it.as_object().into_iter().flat_map(|it| it.keys().cloned()).collect()
+    };
+    assert_eq!(keys(&reference), keys(&root["properties"]));
+    for (name, definition) in root["$defs"].as_object().unwrap() {
+        if let Some(properties) = definition.get("properties").filter(|_| name != "Overlay") {
+            assert_eq!(met.get(name), Some(&keys(properties)), "{name}");
+        }
+    }
+}
