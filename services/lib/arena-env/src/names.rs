@@ -60,6 +60,13 @@ variables! {
     LOG_FORMAT = "ARENA_LOG_FORMAT", "all", None;
     /// Seconds that a drain asked for by SIGTERM may take.
     DRAIN_DEADLINE_S = "ARENA_DRAIN_DEADLINE_S", "all", Some("600");
+
+    /// Matches that one game instance hosts at once, 1 to 100000.
+    GAME_CAPACITY = "ARENA_GAME_CAPACITY", "game", Some("500");
+    /// Threads that step matches, 1 to 256; unset means one a core.
+    GAME_THREADS = "ARENA_GAME_THREADS", "game", None;
+    /// Seats taken in a new match, 1 to 16: bots play those without a player.
+    GAME_FILLED_SEATS = "ARENA_GAME_FILLED_SEATS", "game", Some("8");
 }
 
 /// Prints `docs/settings.md`.
