@@ -28,6 +28,10 @@ pub struct Metric {
 pub const CALL_SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
+/// Seconds, from an idle tick of a game thread to one that took four times its share.
+pub const TICK_SECONDS: &[f64] =
+    &[0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.0125, 0.0167, 0.033, 0.067];
+
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:expr, $labels:expr;)*) => {
         $($(#[doc = $doc])+ pub const $name: Metric = Metric {
@@ -76,6 +80,27 @@ metrics! {
     AUTH_HASH = "arena_auth_password_hash_seconds", Kind::Histogram(CALL_SECONDS), [];
     /// Requests refused by a rate limit, by what was limited (`ip`, `account`).
     AUTH_LIMITED = "arena_auth_rate_limited", Kind::Counter, ["scope"];
+
+    /// Time a tick of one thread took, all its matches together; 0.0167 is all there is.
+    GAME_TICK = "arena_game_tick_seconds", Kind::Histogram(TICK_SECONDS), [];
+    /// Ticks a thread is behind, 0 when all is well.
+    GAME_TICK_DEBT = "arena_game_tick_debt", Kind::Gauge, [];
+    /// Ticks given up because a thread was too far behind.
+    GAME_TICKS_SKIPPED = "arena_game_ticks_skipped", Kind::Counter, [];
+    /// Matches ended, by their rules or by a drain.
+    GAME_MATCHES_ENDED = "arena_game_matches_ended", Kind::Counter, [];
+    /// Frames sent to gateways.
+    GAME_FRAMES = "arena_game_frames", Kind::Counter, [];
+    /// Bytes of these frames.
+    GAME_FRAME_BYTES = "arena_game_frame_bytes", Kind::Counter, [];
+    /// Frames dropped because the network was stuck.
+    GAME_FRAMES_DROPPED = "arena_game_frames_dropped", Kind::Counter, [];
+    /// Reliable messages sent to gateways.
+    GAME_EVENTS = "arena_game_events", Kind::Counter, [];
+    /// Inputs of players, by what became of them (`on_time`, `late`, `dropped`).
+    GAME_INPUTS = "arena_game_inputs", Kind::Counter, ["outcome"];
+    /// Results that `stats` has not acknowledged yet.
+    GAME_UNRECORDED = "arena_game_unrecorded_results", Kind::Gauge, [];
 
     /// The version of the rules that new matches pin.
     CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];
