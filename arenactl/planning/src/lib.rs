@@ -15,6 +15,7 @@ pub mod lint;
 pub mod observed;
 pub mod plan;
 pub mod release;
+pub mod render;
 pub mod rollout;
 pub mod spec;
 pub mod stage;

@@ -79,8 +79,8 @@ pub struct Launch<'a> {
     pub kind: Kind,
     /// Arguments.
     pub args: &'a [String],
-    /// Variables of its own.
-    pub env: &'a BTreeMap<String, String>,
+    /// Variables beside those every service gets.
+    pub env: BTreeMap<String, String>,
     /// Secrets it finds as files, with the hash of each value.
     pub secrets: BTreeMap<&'a SecretName, Option<Digest>>,
     /// What it reserves.
@@ -144,7 +144,7 @@ impl Release {
             artifact: self.artifacts.get(service),
             kind: spec.kind,
             args: &spec.args,
-            env: &spec.env,
+            env: spec.variables(service),
             secrets: spec
                 .secrets
                 .iter()

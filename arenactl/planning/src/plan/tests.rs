@@ -462,7 +462,7 @@ fn any_region() -> impl Strategy<Value = (Release, Observed)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever runs: a plan is a function of its arguments, the linter finds nothing in it, and once
     /// it is carried out there is nothing left to do.

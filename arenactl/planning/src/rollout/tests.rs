@@ -444,7 +444,7 @@ proptest! {
     #[test]
     fn replaying_from_any_step_gives_the_same_end(
         free in 0_u32..3,
-        choices in prop::collection::vec(any::<u8>(), 0..100),
+        choices in prop::collection::vec(any::<u8>(), 0..50),
     ) {
         let (mut rollout, mut world) = begin(free, "keep", "rollback");
         let (mut journal, mut events) = (vec![rollout.clone()], Vec::new());

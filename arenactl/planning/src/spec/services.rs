@@ -123,3 +123,17 @@ pub struct ServiceSpec {
     #[schemars(with = "BTreeSet<String>")]
     pub after: BTreeSet<ServiceName>,
 }
+
+impl ServiceSpec {
+    /// Returns the variables of an instance beside those every service gets: its own, and for a
+    /// service that hosts matches how many, as `ARENA_<SERVICE>_CAPACITY`.
+    #[must_use]
+    pub fn variables(&self, name: &ServiceName) -> BTreeMap<String, String> {
+        let mut variables = self.env.clone();
+        if self.kind == Kind::Matches {
+            let service = name.as_str().to_ascii_uppercase().replace('-', "_");
+            variables.insert(format!("ARENA_{service}_CAPACITY"), self.capacity.to_string());
+        }
+        variables
+    }
+}

@@ -1,0 +1,81 @@
+//! Releases as text that an orchestrator reads. Deterministic: the same release gives the same bytes.
+
+mod nomad;
+mod swarm;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use arena_types::{ReleaseId, ServiceName};
+
+pub use nomad::nomad;
+pub use swarm::swarm;
+
+use crate::release::{Inputs, Origin, Release};
+use crate::spec::{Ask, Kind, Read, ServiceSpec, SpecError, read};
+use crate::units::Timestamp;
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// Its path below the repository's root: `stacks/production.yml`.
+    pub path: String,
+    /// Its content.
+    pub text: String,
+}
+
+/// Renders what the repository keeps: a stack for staging and production, jobs for production, of a
+/// first release without digests.
+///
+/// # Errors
+/// All mistakes in `spec`, the text of `arena.yaml`.
+pub fn committed(spec: &str) -> Result<Vec<Rendered>, Vec<SpecError>> {
+    let release = |environment: &str| {
+        let ask = Ask { environment: Some(environment.to_owned()), set: Vec::new() };
+        let Read { spec, errors, .. } = read(spec, &ask);
+        let origin = Origin { created: Timestamp(0), by: String::new(), why: String::new() };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Release::draft(ReleaseId(1), spec, Inputs::default(), origin))
+    };
+    let (staging, production) = (release("staging")?, release("production")?);
+    let mut files = vec![swarm(&staging), swarm(&production)];
+    files.extend(nomad(&production));
+    Ok(files)
+}
+
+/// The side port inside a container: each has its own network.
+const SIDE_PORT: u16 = 9100;
+/// The mesh port inside a container.
+const MESH_PORT: u16 = 7400;
+
+/// Returns the image of a service, by digest where the release has one.
+fn image(release: &Release, service: &ServiceName) -> String {
+    let spec = release.spec.services.get(service);
+    let named = spec.and_then(|it| it.image.clone());
+    let name = named.unwrap_or_else(|| spec.map_or(service.to_string(), |it| it.binary.clone()));
+    match release.artifacts.get(service) {
+        _ if name.contains('@') => name,
+        Some(artifact) => format!("{name}@sha256:{}", artifact.digest),
+        None if name.rsplit('/').next().is_some_and(|it| it.contains(':')) => name,
+        None => format!("{name}:{}", release.id),
+    }
+}
+
+/// Returns the variables that are the same with every orchestrator.
+fn named(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::from([
+        ("ARENA_CLUSTER".to_owned(), release.spec.cluster.to_string()),
+        ("ARENA_SERVICE".to_owned(), name.to_string()),
+        ("ARENA_RELEASE".to_owned(), release.id.to_string()),
+        ("ARENA_DRAIN_DEADLINE_S".to_owned(), spec.drain.deadline.as_s().to_string()),
+        ("ARENA_LOG_FORMAT".to_owned(), "json".to_owned()),
+    ]);
+    if spec.kind == Kind::Data {
+        variables.insert("ARENA_DATA_DIR".to_owned(), "/data".to_owned());
+    }
+    variables
+}
