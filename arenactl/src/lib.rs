@@ -1,1 +1,12 @@
 //! Deploys arenas and takes them back.
+//!
+//! `arenactl-planning` decides, this crate acts: `cli` reads a command, `operation` runs its rollout through
+//! `drive`, `backend` starts and stops instances, `ledger` remembers. `print` alone writes to the terminal.
+
+pub mod artifacts;
+pub mod clock;
+pub mod durable;
+pub mod process;
+pub mod secrets;
+pub mod state_folder;
+pub mod supervisor;
