@@ -6,6 +6,10 @@
 pub mod artifacts;
 pub mod clock;
 pub mod durable;
+pub mod history;
+pub mod journal;
+pub mod ledger;
+pub mod lock;
 pub mod process;
 pub mod secrets;
 pub mod state_folder;
