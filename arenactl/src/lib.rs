@@ -4,9 +4,12 @@
 //! `drive`, `backend` starts and stops instances, `ledger` remembers. `print` alone writes to the terminal.
 
 pub mod artifacts;
+pub mod backend;
 pub mod clock;
+pub mod drive;
 pub mod durable;
 pub mod history;
+pub mod interrupt;
 pub mod journal;
 pub mod ledger;
 pub mod lock;

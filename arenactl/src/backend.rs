@@ -1,0 +1,221 @@
+//! Where instances run: one trait, one implementation a kind of cluster.
+
+pub mod local;
+pub mod memory;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use arena_types::{InstanceId, Region, ReleaseId, ServiceName};
+use arenactl_planning::observed::{Node, Observed, ObservedInstance, UnitState, Weights};
+use arenactl_planning::release::Release;
+use arenactl_planning::rollout::{Effect, Event, Rollout};
+use arenactl_planning::units::{Span, Timestamp};
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::artifacts::ArtifactError;
+use crate::durable::FileError;
+use crate::history::History;
+use crate::secrets::SecretError;
+use crate::supervisor::IdentityError;
+
+/// What acts: observes a region and performs what a rollout asks for.
+#[async_trait(?Send)]
+pub trait Backend {
+    /// Returns the time by the clock that this backend lives in.
+    fn now(&self) -> Timestamp;
+
+    /// Makes ready what a release needs before its first instance starts: programs, secrets, identities.
+    /// Effects performed from now on belong to `rollout`.
+    async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError>;
+
+    /// Returns every instance there is, stopped ones included, ordered by name.
+    async fn units(&mut self) -> Result<Vec<Unit>, BackendError>;
+
+    /// Returns the shares of new work that are in force.
+    async fn weights(&mut self) -> Result<BTreeMap<ServiceName, Weights>, BackendError>;
+
+    /// Returns the machines, as far as they can be told.
+    async fn nodes(&mut self) -> Result<Vec<Node>, BackendError>;
+
+    /// Performs one effect; performing it again changes nothing. Some effects answer with an event.
+    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError>;
+
+    /// Stops an instance at once, whoever it holds.
+    async fn kill(&mut self, instance: &InstanceId) -> Result<(), BackendError>;
+
+    /// Returns what happened that the rollout waits for, without waiting.
+    async fn look(&mut self, rollout: &Rollout) -> Result<Option<Event>, BackendError>;
+
+    /// Returns what the last look found an instance to be at, for people.
+    fn note(&self, instance: &InstanceId) -> Option<String>;
+
+    /// Waits a moment for something to change, but not beyond `until`.
+    async fn rest(&mut self, until: Option<Timestamp>);
+
+    /// Returns the last `count` lines an instance wrote.
+    async fn log_tail(&mut self, instance: &InstanceId, count: usize) -> Vec<String>;
+
+    /// Removes the instances that were stopped before `before`; they can no longer be started again.
+    async fn remove_stopped(&mut self, before: Timestamp) -> Result<(), BackendError>;
+
+    /// Removes the programs that no `kept` release names.
+    async fn remove_programs(
+        &mut self,
+        kept: &BTreeSet<ReleaseId>,
+        releases: &BTreeMap<ReleaseId, Release>,
+    ) -> Result<(), BackendError>;
+}
+
+/// One instance, as people and plans see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unit {
+    /// Its name.
+    pub instance: InstanceId,
+    /// Its service.
+    pub service: ServiceName,
+    /// The release it was started from.
+    pub release: ReleaseId,
+    /// Where it is in its life.
+    pub state: UnitState,
+    /// Players' sessions it holds.
+    pub sessions: u32,
+    /// Matches it hosts.
+    pub matches: u32,
+    /// Matches it can host.
+    pub capacity: u32,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Its addresses by socket name.
+    pub addresses: BTreeMap<String, SocketAddr>,
+    /// Seconds left of its drain.
+    pub drain_left_s: Option<u64>,
+    /// What it waits for, or why it failed.
+    pub note: String,
+}
+
+/// Why a backend could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// An effect names a release that the region's history does not have.
+    #[error("release {release} is not in the history of this region")]
+    UnknownRelease {
+        /// The release.
+        release: ReleaseId,
+    },
+    /// A release lacks a service that an effect names.
+    #[error("release {release} has no service `{service}`")]
+    UnknownService {
+        /// The release.
+        release: ReleaseId,
+        /// The service.
+        service: ServiceName,
+    },
+    /// A program is missing.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// A secret has no value.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A certificate could not be issued.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A file failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The shares of new work could not be written.
+    #[error("cannot write the traffic weights of `{service}`")]
+    Traffic {
+        /// The service.
+        service: ServiceName,
+        /// What the registry answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An instance refused what the contract demands.
+    #[error("{instance} refused")]
+    Instance {
+        /// The instance.
+        instance: InstanceId,
+        /// What it answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The system refused to start or stop a process.
+    #[error("cannot {doing}")]
+    System {
+        /// What was tried.
+        doing: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// The script of a simulated backend is wrong.
+    #[error("cannot read the memory script: {why}")]
+    Script {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl BackendError {
+    /// One thing the operator can do next.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::UnknownRelease { .. } | Self::UnknownService { .. } => {
+                "take the region back to a known release: `arenactl rollback --to rN`".to_owned()
+            }
+            Self::Artifact(error) => error.help(),
+            Self::Secret(error) => error.help(),
+            Self::File(error) => error.help(),
+            Self::Identity(_) => "check it: `arenactl certs`".to_owned(),
+            Self::Traffic { .. } => {
+                "check the store service: `arenactl logs store`, then `arenactl resume`".to_owned()
+            }
+            Self::Instance { instance, .. } => {
+                format!("see `arenactl logs {instance}`, then `arenactl resume`")
+            }
+            Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),
+            Self::Script { .. } => "see `arenactl/src/backend/memory/script.rs`".to_owned(),
+        }
+    }
+}
+
+/// Returns what a plan is made against.
+///
+/// # Errors
+/// [`BackendError`].
+pub async fn observe(
+    backend: &mut dyn Backend,
+    region: &Region,
+    history: &History,
+) -> Result<Observed, BackendError> {
+    let mut observed = Observed::empty(region.clone());
+    observed.current = history.current().map(|release| release.id);
+    observed.releases.clone_from(&history.releases);
+    observed.nodes = backend.nodes().await?;
+    for (service, weights) in backend.weights().await? {
+        observed.services.entry(service).or_default().weights = weights;
+    }
+    for unit in backend.units().await? {
+        let service = observed.services.entry(unit.service.clone()).or_default();
+        service.instances.push(ObservedInstance {
+            instance: unit.instance,
+            release: unit.release,
+            state: unit.state,
+            sessions: unit.sessions,
+            matches: unit.matches,
+            capacity: unit.capacity,
+        });
+    }
+    Ok(observed)
+}
+
+/// How often a backend of real processes is looked at: an instance's life changes in tenths of seconds.
+pub(crate) const LOOK_INTERVAL: Span = Span::from_ms(100);
+
+/// Returns where players connect: the public port of an instance that serves.
+#[must_use]
+pub fn public_url(units: &[Unit]) -> Option<String> {
+    let serving = units.iter().filter(|unit| unit.state == UnitState::Ready);
+    serving.filter_map(|unit| unit.addresses.get("public")).map(|it| format!("http://{it}/")).next()
+}

@@ -1,0 +1,166 @@
+//! Supervised processes on this machine: the default, nothing to install.
+//!
+//! Each instance has a folder and a supervisor of its own; this backend only starts supervisors, asks
+//! side ports and talks to control sockets. It holds no state: killed and started again, it sees the same.
+
+mod perform;
+mod side_port;
+mod start;
+mod traffic;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use arena_types::{ClusterName, InstanceId, Region, ReleaseId, ServiceName};
+use arenactl_planning::history;
+use arenactl_planning::observed::{Node, Weights};
+use arenactl_planning::release::Release;
+use arenactl_planning::rollout::{Effect, Event, Rollout};
+use arenactl_planning::units::{Bytes, Cpus, Timestamp};
+use async_trait::async_trait;
+
+use crate::artifacts::Artifacts;
+use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Unit};
+use crate::secrets;
+use crate::state_folder::StateFolder;
+use crate::supervisor::{self, Authority, launch::log_folder};
+use crate::{clock, process};
+
+/// The backend of region `local`, and of every region whose spec says so.
+#[derive(Debug)]
+pub struct Local {
+    pub(crate) cluster: ClusterName,
+    pub(crate) region: Region,
+    pub(crate) folder: StateFolder,
+    pub(crate) artifacts: Artifacts,
+    /// Folder in which the programs of a new release are found.
+    pub(crate) programs: PathBuf,
+    /// Releases by id, for effects that only name one.
+    pub(crate) releases: BTreeMap<ReleaseId, Release>,
+    /// Id of the rollout that effects belong to.
+    pub(crate) rollout: String,
+    /// What the last look found, by instance.
+    pub(crate) notes: BTreeMap<InstanceId, String>,
+}
+
+impl Local {
+    /// Makes a backend; touches nothing.
+    #[must_use]
+    pub fn new(
+        cluster: ClusterName,
+        region: Region,
+        folder: StateFolder,
+        programs: PathBuf,
+        releases: BTreeMap<ReleaseId, Release>,
+    ) -> Self {
+        let artifacts = Artifacts::new(&folder.artifacts());
+        let (rollout, notes) = (String::new(), BTreeMap::new());
+        Self { cluster, region, folder, artifacts, programs, releases, rollout, notes }
+    }
+
+    pub(crate) fn release(&self, id: ReleaseId) -> Result<&Release, BackendError> {
+        self.releases.get(&id).ok_or(BackendError::UnknownRelease { release: id })
+    }
+}
+
+#[async_trait(?Send)]
+impl Backend for Local {
+    fn now(&self) -> Timestamp {
+        Timestamp(clock::now_ms())
+    }
+
+    async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError> {
+        for artifact in release.artifacts.values() {
+            if self.artifacts.path(&artifact.digest.to_string()).is_err() {
+                self.artifacts.store(&self.programs.join(&artifact.name))?;
+            }
+        }
+        secrets::ensure(&release.spec.secrets, &self.folder.secrets())?;
+        let authority = Authority::ensure(self.cluster.as_str(), &self.folder.authority())?;
+        let uri = format!("spiffe://{}/operator/{}", self.cluster, OPERATOR);
+        authority.issue(&uri, &self.folder.operator())?;
+        self.releases.insert(release.id, release.clone());
+        self.rollout = rollout.to_owned();
+        Ok(())
+    }
+
+    async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {
+        let mut units = Vec::new();
+        for folder in unit::folders(&self.folder.instances())? {
+            units.extend(unit::look(&folder).await?);
+        }
+        Ok(units)
+    }
+
+    async fn weights(&mut self) -> Result<BTreeMap<ServiceName, Weights>, BackendError> {
+        traffic::in_force(&self.folder)
+    }
+
+    async fn nodes(&mut self) -> Result<Vec<Node>, BackendError> {
+        Ok(vec![this_machine()])
+    }
+
+    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {
+        self.perform_effect(effect).await
+    }
+
+    async fn kill(&mut self, instance: &InstanceId) -> Result<(), BackendError> {
+        self.kill_instance(instance)
+    }
+
+    async fn look(&mut self, rollout: &Rollout) -> Result<Option<Event>, BackendError> {
+        self.look_for(rollout).await
+    }
+
+    fn note(&self, instance: &InstanceId) -> Option<String> {
+        self.notes.get(instance).cloned()
+    }
+
+    async fn rest(&mut self, until: Option<Timestamp>) {
+        let left = until.map_or(LOOK_INTERVAL, |until| until.since(self.now()).min(LOOK_INTERVAL));
+        tokio::time::sleep(left.as_duration()).await;
+    }
+
+    async fn log_tail(&mut self, instance: &InstanceId, count: usize) -> Vec<String> {
+        supervisor::tail(&log_folder(&self.folder.instance(instance.as_str())), count)
+    }
+
+    async fn remove_stopped(&mut self, before: Timestamp) -> Result<(), BackendError> {
+        unit::remove_stopped(&self.folder, before)
+    }
+
+    async fn remove_programs(
+        &mut self,
+        kept: &BTreeSet<ReleaseId>,
+        releases: &BTreeMap<ReleaseId, Release>,
+    ) -> Result<(), BackendError> {
+        let stored = self.artifacts.stored()?;
+        for digest in history::garbage(&stored, kept, releases) {
+            self.artifacts.remove(digest)?;
+        }
+        Ok(())
+    }
+}
+
+/// Name of arenactl's own identity on the mesh.
+const OPERATOR: &str = "arenactl";
+
+/// proc(5): `MemTotal` in KiB.
+fn this_machine() -> Node {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib = meminfo
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok()
+        })
+        .unwrap_or(0_u64);
+    Node {
+        name: process::host_name(),
+        cpus: Cpus::from_milli(cores as u32 * 1_000),
+        memory: Bytes::new(kib * 1024),
+        gpus: 0,
+        gpus_free: 0,
+    }
+}

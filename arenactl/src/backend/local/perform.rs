@@ -1,0 +1,180 @@
+//! Effects, one function each, and the look at what a rollout waits for.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use arena_types::InstanceId;
+use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
+use arenactl_planning::observed::UnitState;
+use arenactl_planning::rollout::{Awaited, Effect, Event, Rollout, Wait};
+use arenactl_planning::units::Span;
+
+use super::side_port::{self as http, SidePortError};
+use super::{Local, traffic, unit};
+use crate::backend::{BackendError, Unit};
+use crate::secrets;
+use crate::supervisor::control::{self, Request};
+use crate::supervisor::{Phase, Report};
+
+/// An instance that holds nobody gets this long to exit by itself.
+const STOP_GRACE_MS: u64 = 10_000;
+/// File in the secrets folder with the bearer token of `POST /drain`.
+const DRAIN_TOKEN: &str = "drain_token";
+
+impl Local {
+    pub(super) async fn perform_effect(
+        &mut self,
+        effect: &Effect,
+    ) -> Result<Option<Event>, BackendError> {
+        match effect {
+            Effect::Start { service, instance, release, replaces } => {
+                self.start(service, instance, *release, replaces.as_ref()).await?;
+            }
+            Effect::Restore { service, instance, release, replaces } => {
+                self.cancel_drain(instance).await?;
+                self.start(service, instance, *release, replaces.as_ref()).await?;
+            }
+            Effect::SetTraffic { service, weights } => {
+                let store = self.store_address()?;
+                traffic::set(&self.folder, store, service, weights)
+                    .await
+                    .map_err(|source| BackendError::Traffic { service: service.clone(), source })?;
+            }
+            // Moving matches needs instances that can hand them over; until they can, the rollout waits
+            // for them to end, and its plan said so beforehand.
+            Effect::Move { instance, .. } => {
+                return Ok(Some(Event::MoveUnsupported { instance: instance.clone() }));
+            }
+            Effect::Drain { instance, deadline, mode, at_deadline, .. } => {
+                self.drain(instance, *deadline, *mode, *at_deadline).await?;
+            }
+            Effect::Stop { instance, .. } => self.stop(instance).await?,
+        }
+        Ok(None)
+    }
+
+    /// Returns the first thing that a rollout waits for or must be told, in the order it waits.
+    pub(super) async fn look_for(
+        &mut self,
+        rollout: &Rollout,
+    ) -> Result<Option<Event>, BackendError> {
+        for instance in rollout.watched() {
+            if let Some(unit) = self.unit(&instance).await?
+                && unit.state == UnitState::Failed
+            {
+                return Ok(Some(Event::Failed { instance, reason: unit.note }));
+            }
+        }
+        for wait in rollout.waits() {
+            let unit = self.unit(&wait.unit).await?;
+            self.take_note(&wait, unit.as_ref());
+            if let Some(event) = answer(wait, unit.as_ref()) {
+                return Ok(Some(event));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Keeps what an instance said while it was waited for; how it goes away explains nothing.
+    fn take_note(&mut self, wait: &Wait, unit: Option<&Unit>) {
+        if let (Awaited::Ready | Awaited::Empty, Some(unit)) = (wait.state, unit) {
+            self.notes.insert(wait.unit.clone(), unit.note.clone());
+        }
+    }
+
+    async fn unit(&self, instance: &InstanceId) -> Result<Option<Unit>, BackendError> {
+        let folder = self.folder.instance(instance.as_str());
+        if !folder.exists() {
+            return Ok(None);
+        }
+        unit::look(&folder).await
+    }
+
+    async fn drain(
+        &self,
+        instance: &InstanceId,
+        deadline: Span,
+        mode: DrainMode,
+        at_deadline: AtDeadline,
+    ) -> Result<(), BackendError> {
+        let Some(side) = side_port(&self.folder.instance(instance.as_str()))? else {
+            return Ok(()); // Not running is empty.
+        };
+        let token = secrets::read(&self.folder.secrets(), DRAIN_TOKEN)?;
+        let request = DrainRequest { deadline_s: deadline.as_s().max(1), mode, at_deadline };
+        match http::drain(side, &token, request).await {
+            // It went away, or warms up with nothing to lose; what follows is seen by the next look.
+            Ok(()) | Err(SidePortError::Unreachable { .. }) => Ok(()),
+            Err(source) => {
+                Err(BackendError::Instance { instance: instance.clone(), source: source.into() })
+            }
+        }
+    }
+
+    /// An instance that cannot take its drain back is stopped, so that it is started anew.
+    async fn cancel_drain(&self, instance: &InstanceId) -> Result<(), BackendError> {
+        let folder = self.folder.instance(instance.as_str());
+        let Some(unit) = self.unit(instance).await? else { return Ok(()) };
+        let is_draining = matches!(unit.state, UnitState::Draining | UnitState::Empty);
+        let (true, Some(side)) = (is_draining, side_port(&folder)?) else { return Ok(()) };
+        let token = secrets::read(&self.folder.secrets(), DRAIN_TOKEN)?;
+        http::undrain(side, &token).await.map_err(|source| BackendError::Instance {
+            instance: instance.clone(),
+            source: source.into(),
+        })
+    }
+
+    /// The supervisor forwards the wish; one with a child that holds players is given all its time.
+    async fn stop(&self, instance: &InstanceId) -> Result<(), BackendError> {
+        let folder = self.folder.instance(instance.as_str());
+        if !folder.exists() {
+            return Ok(());
+        }
+        let unit = self.unit(instance).await?;
+        unit::mark_stopped(&folder)?;
+        let holds_somebody = unit.is_some_and(|unit| unit.sessions + unit.matches > 0);
+        let kill_after_ms = (!holds_somebody).then_some(STOP_GRACE_MS);
+        match control::stop(&folder, &Request::Stop { kill_after_ms }) {
+            Err(source) if Report::read(&folder)?.is_some_and(|it| it.is_supervised()) => {
+                Err(BackendError::System { doing: format!("tell {instance} to stop"), source })
+            }
+            _ => Ok(()), // No supervisor: it has stopped.
+        }
+    }
+
+    /// The child gets both stop signals at once, so to say: the supervisor kills it without a grace.
+    pub(super) fn kill_instance(&self, instance: &InstanceId) -> Result<(), BackendError> {
+        let folder = self.folder.instance(instance.as_str());
+        unit::mark_stopped(&folder)?;
+        match control::stop(&folder, &Request::Stop { kill_after_ms: Some(0) }) {
+            Err(source) if Report::read(&folder)?.is_some_and(|it| it.is_supervised()) => {
+                Err(BackendError::System { doing: format!("stop {instance} at once"), source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Returns where a running instance answers; one that stops is not asked any more.
+fn side_port(folder: &Path) -> Result<Option<SocketAddr>, BackendError> {
+    let report = Report::read(folder)?.filter(Report::is_supervised);
+    let running = report.filter(|report| report.child.is_some() && report.phase != Phase::Stopping);
+    Ok(running.and_then(|report| report.addresses.get("side").copied()))
+}
+
+/// Says whether what is waited for is there; what does not run is empty, and has stopped.
+fn answer(wait: Wait, unit: Option<&Unit>) -> Option<Event> {
+    let instance = wait.unit;
+    let state = unit.map_or(UnitState::Stopped, |unit| unit.state);
+    let is_gone = state == UnitState::Stopped;
+    match wait.state {
+        Awaited::Ready => (state == UnitState::Ready).then_some(Event::Ready { instance }),
+        Awaited::Empty | Awaited::Moved if state == UnitState::Empty => {
+            Some(Event::Empty { instance })
+        }
+        Awaited::Empty | Awaited::Moved | Awaited::Stopped => {
+            let is_over = is_gone || (state == UnitState::Failed && wait.state != Awaited::Stopped);
+            is_over.then_some(Event::Stopped { instance })
+        }
+    }
+}

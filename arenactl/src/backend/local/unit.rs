@@ -1,0 +1,165 @@
+//! One instance's folder, and what its supervisor and its side port say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use arena_types::contract::{InstanceReport, InstanceState};
+use arenactl_planning::observed::UnitState;
+use arenactl_planning::units::Timestamp;
+
+use super::side_port;
+use crate::backend::{BackendError, Unit};
+use crate::clock;
+use crate::durable::{self, Access, FileError};
+use crate::state_folder::StateFolder;
+use crate::supervisor::{LAUNCH_FILE, Launch, Phase, Report};
+
+/// Written when an instance is told to stop: since when, and that it was meant to.
+const STOPPED_FILE: &str = "stopped.json";
+
+/// Returns the folders of all instances, ordered by name.
+pub(super) fn folders(instances: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let entries = match fs::read_dir(instances) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => return Err(FileError::Read { path: instances.to_path_buf(), source }),
+    };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let mut folders: Vec<_> = paths.filter(|path| path.join(LAUNCH_FILE).is_file()).collect();
+    folders.sort();
+    Ok(folders)
+}
+
+/// Returns what the instance was started with.
+pub(super) fn launch(folder: &Path) -> Result<Option<Launch>, FileError> {
+    durable::read_json(&folder.join(LAUNCH_FILE))
+}
+
+/// Returns when the instance was told to stop.
+pub(super) fn stopped_at(folder: &Path) -> Result<Option<Timestamp>, FileError> {
+    durable::read_json(&folder.join(STOPPED_FILE))
+}
+
+/// Notes that the instance is told to stop.
+pub(super) fn mark_stopped(folder: &Path) -> Result<(), FileError> {
+    if stopped_at(folder)?.is_some() {
+        return Ok(());
+    }
+    durable::write_json(&folder.join(STOPPED_FILE), &Timestamp(clock::now_ms()), Access::Owner)
+}
+
+/// Forgets that the instance was told to stop.
+pub(super) fn clear_stopped(folder: &Path) -> Result<(), FileError> {
+    let path = folder.join(STOPPED_FILE);
+    match fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(FileError::Write { path, source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Looks at one instance; `None` if the folder holds none.
+pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
+    let Some(launch) = launch(folder)? else { return Ok(None) };
+    let report = Report::read(folder)?;
+    let is_meant_to_stop = stopped_at(folder)?.is_some();
+    let Ok(mut unit) = blank(&launch) else { return Ok(None) };
+    let Some(report) = report else {
+        "its supervisor never reported".clone_into(&mut unit.note);
+        unit.state = UnitState::Failed;
+        return Ok(Some(unit));
+    };
+    unit.restarts = report.restarts;
+    unit.addresses.clone_from(&report.addresses);
+    (unit.state, unit.note) = supervised(&report, is_meant_to_stop);
+    let is_worth_asking = report.child.is_some() && unit.state != UnitState::Failed;
+    if let (true, Some(side)) = (is_worth_asking, report.addresses.get("side")) {
+        match side_port::report(*side).await {
+            Ok(answer) => fill(&mut unit, &answer, *side).await,
+            Err(error) => unit.note = error.to_string(),
+        }
+    }
+    Ok(Some(unit))
+}
+
+fn blank(launch: &Launch) -> Result<Unit, arena_types::NameError> {
+    Ok(Unit {
+        instance: launch.instance.parse()?,
+        service: launch.service.parse()?,
+        release: launch.release.parse()?,
+        state: UnitState::Starting,
+        sessions: 0,
+        matches: 0,
+        capacity: 0,
+        restarts: 0,
+        addresses: std::collections::BTreeMap::new(),
+        drain_left_s: None,
+        note: String::new(),
+    })
+}
+
+/// What a supervisor's report alone says: the state until the side port says more.
+fn supervised(report: &Report, is_meant_to_stop: bool) -> (UnitState, String) {
+    let last_exit = report.last_exit.map(|exit| format!("last {exit}")).unwrap_or_default();
+    let is_gone = !report.is_supervised();
+    match report.phase {
+        Phase::Stopped => (UnitState::Stopped, last_exit),
+        _ if is_gone && is_meant_to_stop => (UnitState::Stopped, last_exit),
+        Phase::Failed => (UnitState::Failed, report.error.clone().unwrap_or_default()),
+        _ if is_gone => (UnitState::Failed, "its supervisor is gone".to_owned()),
+        _ if report.crash_looping => {
+            (UnitState::Failed, format!("exits again and again, {last_exit}"))
+        }
+        Phase::Stopping => (UnitState::Draining, "stopping".to_owned()),
+        Phase::Starting | Phase::Running => (UnitState::Starting, String::new()),
+        Phase::BackingOff => (UnitState::Starting, last_exit),
+    }
+}
+
+/// An answer on the instance's port may come from another program once the instance is gone: names decide.
+async fn fill(unit: &mut Unit, answer: &InstanceReport, side: std::net::SocketAddr) {
+    if answer.instance != unit.instance {
+        unit.note = format!("its side port answers as {}", answer.instance);
+        return;
+    }
+    unit.sessions = answer.sessions;
+    unit.matches = answer.matches;
+    unit.capacity = answer.capacity;
+    unit.drain_left_s = answer.drain_left_s;
+    match answer.state {
+        InstanceState::Starting => {
+            unit.state = UnitState::Starting;
+            if let Ok(Err(reason)) = side_port::readiness(side).await {
+                unit.note = reason;
+            }
+        }
+        InstanceState::Ready if unit.state == UnitState::Draining => {}
+        InstanceState::Ready => match side_port::readiness(side).await {
+            Ok(Ok(())) => (unit.state, unit.note) = (UnitState::Ready, String::new()),
+            Ok(Err(reason)) => unit.note = reason,
+            Err(error) => unit.note = error.to_string(),
+        },
+        InstanceState::Draining => {
+            unit.state = UnitState::Draining;
+            unit.note = format!("{} sessions, {} matches left", answer.sessions, answer.matches);
+        }
+        InstanceState::Empty => (unit.state, unit.note) = (UnitState::Empty, String::new()),
+    }
+}
+
+/// Removes instances stopped before `before`. What a service kept in its data folder stays, unless empty.
+pub(super) fn remove_stopped(folder: &StateFolder, before: Timestamp) -> Result<(), BackendError> {
+    for path in folders(&folder.instances())? {
+        let Some(launch) = launch(&path)? else { continue };
+        let is_old = stopped_at(&path)?.is_some_and(|at| at < before);
+        let is_running = Report::read(&path)?.is_some_and(|report| report.is_supervised());
+        if !is_old || is_running {
+            continue;
+        }
+        fs::remove_dir_all(&path)
+            .map_err(|source| FileError::Write { path: path.clone(), source })?;
+        let _ = fs::remove_dir(folder.data(&launch.instance)); // Fails, as it should, if it holds something.
+    }
+    Ok(())
+}
