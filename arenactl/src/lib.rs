@@ -5,15 +5,20 @@
 
 pub mod artifacts;
 pub mod backend;
+pub mod cli;
 pub mod clock;
 pub mod drive;
 pub mod durable;
+pub mod error;
 pub mod history;
 pub mod interrupt;
 pub mod journal;
 pub mod ledger;
 pub mod lock;
+pub mod operation;
+pub mod print;
 pub mod process;
+pub mod progress;
 pub mod secrets;
 pub mod state_folder;
 pub mod supervisor;

@@ -12,7 +12,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use super::launch::Launch;
 use super::sockets::BoundSocket;
 
-/// First descriptor of the protocol: sd_listen_fds(3), `SD_LISTEN_FDS_START`.
+/// First descriptor of the protocol: `sd_listen_fds(3)`, `SD_LISTEN_FDS_START`.
 const LISTEN_FDS_START: i32 = 3;
 
 /// Starts the program through `arenactl exec`; its output goes to `output`.
@@ -35,7 +35,7 @@ pub(super) fn start(
     command.kill_on_drop(false).spawn()
 }
 
-/// sd_listen_fds(3); the addresses too, so that a program that binds by itself finds its own.
+/// `sd_listen_fds(3)`; the addresses too, so that a program that binds by itself finds its own.
 fn socket_variables(sockets: &[BoundSocket]) -> Vec<(String, String)> {
     let names: Vec<&str> = sockets.iter().map(|socket| socket.name.as_str()).collect();
     let mut variables = vec![
@@ -57,6 +57,7 @@ fn socket_variables(sockets: &[BoundSocket]) -> Vec<(String, String)> {
 ///
 /// # Errors
 /// Returns only if the program cannot be started.
+#[must_use]
 pub fn exec(supervisor: u32, program: &[OsString]) -> io::Error {
     if let Err(error) = set_parent_process_death_signal(Some(Signal::TERM)) {
         return error.into();

@@ -106,5 +106,5 @@ pub(super) fn issue(plan: &IdentityPlan) -> Result<Duration, IdentityError> {
 pub fn key_is_private(folder: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(folder.join(CA_KEY_FILE))?.permissions().mode();
-    Ok(mode & 0o077 == 0)
+    Ok(mode.trailing_zeros() >= 6)
 }

@@ -247,10 +247,9 @@ impl Supervisor {
     fn stop(&mut self, report: &mut Report) -> Result<(), SuperviseError> {
         self.stop_requests += 1;
         self.timers.restart = None;
-        if let Some(child) = self.child.as_ref().and_then(|(child, _)| child.id()) {
-            if let Some(child) = ProcessId::of(child) {
-                let _ = child.signal(rustix::process::Signal::TERM); // It may have exited just now.
-            }
+        let pid = self.child.as_ref().and_then(|(child, _)| child.id());
+        if let Some(child) = pid.and_then(ProcessId::of) {
+            let _ = child.signal(rustix::process::Signal::TERM); // It may have exited just now.
         }
         if self.stop_requests > 1 {
             self.timers.kill.get_or_insert(Instant::now() + STOP_NOW_GRACE);

@@ -1,0 +1,179 @@
+//! What every command needs: the options, the printer, the spec and the region's place.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+
+use arena_types::{ClusterName, Region};
+use arenactl_planning::spec::{self, Ask, Spec};
+
+use crate::backend::local::Local;
+use crate::backend::memory::Memory;
+use crate::backend::{Backend, BackendError};
+use crate::cli::{Global, Rehearsal};
+use crate::error::{CliError, Status};
+use crate::history::History;
+use crate::ledger::Ledger;
+use crate::print::Printer;
+use crate::state_folder::{self, StateFolder};
+
+/// Options and printer of a command.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) printer: Printer,
+}
+
+/// A region as arenactl finds it: what it keeps and what runs it.
+pub(crate) struct Place {
+    pub(crate) cluster: ClusterName,
+    pub(crate) region: Region,
+    pub(crate) folder: StateFolder,
+    pub(crate) ledger: Ledger,
+    pub(crate) history: History,
+    pub(crate) backend: Box<dyn Backend>,
+}
+
+/// The spec has mistakes; each is a line of the failure's details.
+#[derive(Debug, thiserror::Error)]
+#[error("{} has {count} mistake{}", path.display(), if *count == 1 { "" } else { "s" })]
+struct SpecMistakes {
+    path: PathBuf,
+    count: usize,
+}
+
+impl Context {
+    pub(crate) const fn new(global: Global, printer: Printer) -> Self {
+        Self { global, printer }
+    }
+
+    /// Runs a future to its end. No runtime exists before a command needs one.
+    pub(crate) fn block_on<T>(
+        future: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| CliError::new(Status::Bug, error))?;
+        runtime.block_on(future)
+    }
+
+    /// Reads the spec; every mistake is told at once.
+    pub(crate) fn spec(&self) -> Result<Spec, CliError> {
+        let path = &self.global.file;
+        let text = std::fs::read_to_string(path).map_err(|source| {
+            let what = format!("cannot read the spec `{}`: {source}", path.display());
+            CliError::new(Status::InvalidInput, what)
+                .with_help("write one with `arenactl init`, or name it with `--file PATH`")
+        })?;
+        let ask = Ask { environment: self.global.env.clone(), set: self.global.set.clone() };
+        let read = spec::read(&text, &ask);
+        if read.errors.is_empty() {
+            return Ok(read.spec);
+        }
+        let mistakes = SpecMistakes { path: path.clone(), count: read.errors.len() };
+        let report = spec::report(&path.display().to_string(), &read.errors);
+        let lines: Vec<String> = report.lines().map(str::to_owned).collect();
+        Err(CliError::new(Status::InvalidInput, mistakes).with_details(lines))
+    }
+
+    /// Returns the region asked for, or the one that needs no asking.
+    pub(crate) fn region(&self, spec: &Spec) -> Result<Region, CliError> {
+        let known = spec.regions.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let wrong = |what: String| {
+            CliError::new(Status::InvalidInput, what).with_help(format!("one of: {known}"))
+        };
+        let local = || spec.regions.keys().find(|region| region.as_str() == "local");
+        match &self.global.region {
+            Some(name) => {
+                let found = spec.regions.keys().find(|region| region.as_str() == name);
+                found.cloned().ok_or_else(|| wrong(format!("the spec has no region `{name}`")))
+            }
+            None => local()
+                .or_else(|| spec.regions.keys().next().filter(|_| spec.regions.len() == 1))
+                .cloned()
+                .ok_or_else(|| wrong("which region? name it with `--region`".to_owned())),
+        }
+    }
+
+    /// Opens the place of a region, creating its ledger if it is new.
+    pub(crate) async fn place(&self, spec: &Spec, region: &Region) -> Result<Place, CliError> {
+        self.place_of(spec.cluster.clone(), region.clone(), Some(spec)).await
+    }
+
+    /// Opens the place of the region meant, also where there is no spec: commands that look or stop must
+    /// work from any folder, as long as it is clear which cluster is meant.
+    pub(crate) async fn known_place(&self) -> Result<Place, CliError> {
+        if self.global.file.exists() {
+            let spec = self.spec()?;
+            let region = self.region(&spec)?;
+            return self.place(&spec, &region).await;
+        }
+        let root = state_folder::root(self.global.state_dir.as_deref())?;
+        let region = self.global.region.as_deref().unwrap_or("local");
+        let clusters = clusters_with(&root, region);
+        let (Ok(region), [cluster]) = (region.parse(), clusters.as_slice()) else {
+            let what = format!("no `{}` here, and which cluster?", self.global.file.display());
+            return Err(CliError::new(Status::InvalidInput, what)
+                .with_help("run it where arena.yaml is, or name it with `--file PATH`"));
+        };
+        self.place_of(cluster.clone(), region, None).await
+    }
+
+    /// Returns the folder in which the programs of a new release are found.
+    pub(crate) fn programs(&self) -> PathBuf {
+        let own = || std::env::current_exe().ok()?.parent().map(Path::to_path_buf);
+        self.global.artifacts.clone().or_else(own).unwrap_or_else(|| PathBuf::from("."))
+    }
+
+    async fn place_of(
+        &self,
+        cluster: ClusterName,
+        region: Region,
+        spec: Option<&Spec>,
+    ) -> Result<Place, CliError> {
+        self.supported(&region, spec)?;
+        let root = state_folder::root(self.global.state_dir.as_deref())?;
+        let folder = StateFolder::new(&root, &cluster, &region);
+        let mut ledger = Ledger::create(&folder.ledger()).await?;
+        let history = ledger.history().await?;
+        let backend = self.backend(&cluster, &region, &folder, &history)?;
+        Ok(Place { cluster, region, folder, ledger, history, backend })
+    }
+
+    fn supported(&self, region: &Region, spec: Option<&Spec>) -> Result<(), CliError> {
+        let kind = spec.and_then(|spec| spec.regions.get(region)).map(|it| it.backend);
+        match kind {
+            _ if self.global.backend.is_some() => Ok(()),
+            None | Some(spec::Backend::Local) => Ok(()),
+            Some(_) => Err(CliError::new(
+                Status::InvalidInput,
+                format!("this arenactl cannot deploy to the backend of region `{region}`"),
+            )
+            .with_help("use a region with `backend: local`, or `arenactl render` for its files")),
+        }
+    }
+
+    fn backend(
+        &self,
+        cluster: &ClusterName,
+        region: &Region,
+        folder: &StateFolder,
+        history: &History,
+    ) -> Result<Box<dyn Backend>, BackendError> {
+        if self.global.backend == Some(Rehearsal::Memory) {
+            let path = folder.region().join("memory.json");
+            let memory = Memory::open(&path, self.global.memory_script.as_deref())?;
+            return Ok(Box::new(memory));
+        }
+        Ok(Box::new(Local::new(
+            cluster.clone(),
+            region.clone(),
+            folder.clone(),
+            self.programs(),
+            history.releases.clone(),
+        )))
+    }
+}
+
+fn clusters_with(root: &Path, region: &str) -> Vec<ClusterName> {
+    let Ok(entries) = std::fs::read_dir(root) else { return Vec::new() };
+    let folders = entries.flatten().filter(|entry| entry.path().join(region).is_dir());
+    folders.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}

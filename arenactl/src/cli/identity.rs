@@ -1,0 +1,3 @@
+//! Commands about certificates.
+
+pub(super) mod certs;

@@ -1,0 +1,4 @@
+//! Commands about one instance.
+
+pub(super) mod drain;
+pub(super) mod logs;

@@ -1,0 +1,4 @@
+//! Hidden commands: what arenactl starts itself as.
+
+pub(super) mod exec;
+pub(super) mod supervise;

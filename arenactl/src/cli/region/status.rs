@@ -1,0 +1,109 @@
+//! `arenactl status`: what runs, instance by instance.
+
+use arenactl_planning::observed::UnitState;
+use clap::Args;
+use serde_json::json;
+
+use crate::backend::{self, Unit};
+use crate::cli::{Context, context::Place};
+use crate::error::{CliError, Status};
+use crate::journal::word;
+use crate::lock::LockView;
+use crate::print;
+
+/// Show what runs: releases, instances, sessions, an open rollout, a lock.
+#[derive(Debug, Args)]
+pub(crate) struct StatusOf {
+    /// Shows instances that are kept stopped, too.
+    #[arg(long, short = 'a')]
+    all: bool,
+}
+
+/// An open rollout, as status shows it.
+struct Open {
+    id: String,
+    value: serde_json::Value,
+    line: String,
+}
+
+impl StatusOf {
+    pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
+        Context::block_on(async {
+            let mut place = context.known_place().await?;
+            let mut units = place.backend.units().await?;
+            if !self.all {
+                units.retain(|unit| unit.state != UnitState::Stopped);
+            }
+            let lock = place.ledger.lock_view().await?;
+            let open = open(&mut place).await?;
+            let current = place.history.current();
+            let release = current.map(|release| release.id);
+            let revision = place.history.revisions.last().map(|revision| revision.number);
+            let value = json!({
+                "region": place.region,
+                "environment": current.map(|release| release.spec.environment.clone()),
+                "release": release,
+                "revision": revision,
+                "url": backend::public_url(&units),
+                "instances": units,
+                "rollout": open.as_ref().map(|open| &open.value),
+                "lock": lock,
+            });
+            context.printer.data(&value, || text(&place, &units, open.as_ref(), lock.as_ref()));
+            Ok(Status::Done)
+        })
+    }
+}
+
+async fn open(place: &mut Place) -> Result<Option<Open>, CliError> {
+    let Some(revision) = place.history.open().cloned() else { return Ok(None) };
+    let step = place.ledger.last_step(&revision.rollout).await?;
+    let outcome = step.as_ref().and_then(|step| step.rollout.outcome());
+    let service = step.as_ref().and_then(|step| step.rollout.stage());
+    let service = service.map(|stage| stage.service.to_string()).unwrap_or_default();
+    let stands = if outcome.is_some() { "paused" } else { "running or interrupted" };
+    let value = json!({
+        "id": revision.rollout, "release": revision.release, "service": service,
+        "phase": step.as_ref().map(|step| step.rollout.phase), "outcome": outcome,
+        "waits": step.as_ref().map(|step| step.rollout.waits()),
+    });
+    let line =
+        format!("rollout {} to {} at {service}: {stands}", revision.rollout, revision.release);
+    Ok(Some(Open { id: revision.rollout, value, line }))
+}
+
+fn text(place: &Place, units: &[Unit], open: Option<&Open>, lock: Option<&LockView>) -> String {
+    let release = place.history.current().map_or("nothing".to_owned(), |it| it.id.to_string());
+    let at = backend::public_url(units).map(|url| format!(", play at {url}")).unwrap_or_default();
+    let mut lines = vec![format!("{} runs {release}{at}", place.region)];
+    lines.extend(open.map(|open| {
+        format!("{} (`arenactl resume`, `arenactl abort`; run {})", open.line, open.id)
+    }));
+    lines.extend(lock.map(|lock| {
+        let holder = &lock.holder;
+        format!("locked by {} (pid {}, `{}`)", holder.who, holder.process.pid, holder.command)
+    }));
+    let head = ["INSTANCE", "RELEASE", "STATE", "SESSIONS", "MATCHES", "RESTARTS", "NOTE"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(units.iter().map(row));
+    format!("{}\n{}", lines.join("\n"), print::table(&rows))
+}
+
+fn row(unit: &Unit) -> Vec<String> {
+    let is_occupied = unit.state == UnitState::Ready && unit.matches > 0;
+    let state = if is_occupied { "occupied".to_owned() } else { word(&unit.state) };
+    let left = unit.drain_left_s.map(|left| format!("{left} s left")).unwrap_or_default();
+    let slots = match unit.capacity {
+        0 => unit.matches.to_string(),
+        capacity => format!("{}/{capacity}", unit.matches),
+    };
+    vec![
+        unit.instance.to_string(),
+        unit.release.to_string(),
+        state,
+        unit.sessions.to_string(),
+        slots,
+        unit.restarts.to_string(),
+        format!("{} {left}", unit.note).trim().to_owned(),
+    ]
+}

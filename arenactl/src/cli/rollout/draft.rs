@@ -1,0 +1,102 @@
+//! From a spec to a release and its plan: what `plan`, `diff` and `deploy` share.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use arena_types::ServiceName;
+use arenactl_planning::Digest;
+use arenactl_planning::lint::{lint, lint_secrets};
+use arenactl_planning::plan::{Plan, PlanError, Seed, plan};
+use arenactl_planning::release::{Artifact, Inputs, Origin, Release};
+use arenactl_planning::spec::Spec;
+
+use crate::artifacts::Artifacts;
+use crate::backend;
+use crate::cli::{Context, context::Place};
+use crate::error::{CliError, Status};
+use crate::lock;
+use crate::secrets;
+
+/// A release that does not exist yet, and what it would take to get there.
+pub(crate) struct Draft {
+    pub(crate) release: Release,
+    pub(crate) plan: Plan,
+}
+
+/// Drafts the next release of a region and plans the way there.
+pub(crate) async fn draft(
+    context: &Context,
+    place: &mut Place,
+    spec: &Spec,
+    why: &str,
+) -> Result<Draft, CliError> {
+    let inputs = Inputs {
+        artifacts: artifacts(context, place, spec)?,
+        secret_hashes: secrets::hashes(&spec.secrets, &place.folder.secrets())?,
+        schema: BTreeMap::new(),
+        git: git_revision(&context.global.file),
+    };
+    let origin = Origin { created: place.backend.now(), by: lock::user(), why: why.to_owned() };
+    let id = place.history.next_release();
+    let release = Release::draft(id, spec.clone(), inputs, origin);
+    planned(place, release).await
+}
+
+/// Plans the way to a release that exists.
+pub(crate) async fn planned(place: &mut Place, release: Release) -> Result<Draft, CliError> {
+    let region = place.region.clone();
+    let mut observed = backend::observe(&mut *place.backend, &region, &place.history).await?;
+    observed.releases.entry(release.id).or_insert_with(|| release.clone());
+    let seed = Seed(Digest::of_json(&(&release.digest, place.history.next_revision())).as_u64());
+    let plan = plan(&release, &observed, seed).map_err(|errors| impossible(&errors))?;
+    let mut findings = lint(&plan, &release, &observed);
+    let known = secrets::values(&release.spec.secrets, &place.folder.secrets());
+    findings.extend(lint_secrets(&plan, &known));
+    if findings.is_empty() {
+        return Ok(Draft { release, plan });
+    }
+    let lines: Vec<String> = findings.iter().map(|finding| format!("  {finding}")).collect();
+    Err(CliError::new(Status::Bug, "the plan breaks a rule of its own; nothing was changed")
+        .with_details(lines)
+        .with_help("report it with arena.yaml and the output of `arenactl history`"))
+}
+
+/// Everything that makes a plan impossible is told at once.
+fn impossible(errors: &[PlanError]) -> CliError {
+    let lines = errors.iter().map(|error| format!("  {error}\n    help: {}", error.help()));
+    CliError::new(Status::PreflightFailed, "the region cannot run this release")
+        .with_details(lines.collect::<Vec<_>>())
+}
+
+/// Programs are named by their bytes; simulated instances run none, so there the name is all.
+fn artifacts(
+    context: &Context,
+    place: &Place,
+    spec: &Spec,
+) -> Result<BTreeMap<ServiceName, Artifact>, CliError> {
+    let folder = context.programs();
+    let store = Artifacts::new(&place.folder.artifacts());
+    let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
+    let mut artifacts = BTreeMap::new();
+    for (service, wanted) in &spec.services {
+        let name = wanted.binary.as_str();
+        let digest = match known.get(name) {
+            Some(digest) => *digest,
+            None if context.global.backend.is_some() => Digest::of(name.as_bytes()),
+            None => store.known_digest(&folder.join(name))?,
+        };
+        known.insert(name, digest);
+        artifacts.insert(service.clone(), Artifact { name: name.to_owned(), digest });
+    }
+    Ok(artifacts)
+}
+
+/// Best effort: a spec outside a repository, or a machine without git, has no revision.
+fn git_revision(file: &Path) -> Option<String> {
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let output =
+        Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

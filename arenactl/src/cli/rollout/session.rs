@@ -1,0 +1,166 @@
+//! What the commands share that start or steer a rollout: lock, then act.
+
+use arenactl_planning::rollout::Event;
+
+use crate::cli::Context;
+use crate::cli::context::Place;
+use crate::cli::rollout::draft::Draft;
+use crate::error::{CliError, Status};
+use crate::history::{Revision, RevisionKind};
+use crate::interrupt::Interrupts;
+use crate::journal::Steering;
+use crate::lock::{Holder, Lock};
+use crate::operation::{Intent, Operation};
+
+/// Takes the lock of a region and reads its history again, since it may have changed while waiting.
+pub(in crate::cli) async fn lock(place: &mut Place, command: &str) -> Result<Lock, CliError> {
+    let lock = place.ledger.lock(&Holder::own(command)).await?;
+    place.history = place.ledger.history().await?;
+    Ok(lock)
+}
+
+/// Refuses to begin while an earlier rollout is neither done nor taken back.
+pub(in crate::cli) fn refuse_if_open(place: &Place) -> Result<(), CliError> {
+    let Some(open) = place.history.open() else { return Ok(()) };
+    let what = format!("rollout {} to {} is not over", open.rollout, open.release);
+    let region = &place.region;
+    Err(CliError::new(Status::Conflict, what)
+        .with_help(format!("go on with `arenactl resume --region {region}`"))
+        .with_help(format!("or take it back with `arenactl abort --region {region}`")))
+}
+
+/// Asks a person, if there is one; where the region is not this machine, silence is no consent.
+pub(in crate::cli) fn confirm(
+    context: &Context,
+    place: &Place,
+    is_agreed: Agreed,
+    text: &str,
+) -> Result<(), CliError> {
+    if is_agreed == Agreed::Beforehand {
+        return Ok(());
+    }
+    if context.printer.is_terminal() {
+        context.printer.say(text.trim_end());
+        if context.printer.confirm("Go on?") {
+            return Ok(());
+        }
+        return Err(CliError::new(Status::InvalidInput, "not confirmed; nothing was changed"));
+    }
+    // On this machine nobody else is affected, and `make run` has no terminal.
+    if place.region.as_str() == "local" {
+        return Ok(());
+    }
+    Err(CliError::new(Status::InvalidInput, "nobody here to confirm; nothing was changed")
+        .with_help("look at `arenactl plan`, then add `--yes`"))
+}
+
+/// Whether the operator agreed on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Agreed {
+    /// `--yes`.
+    Beforehand,
+    /// Not yet.
+    NotYet,
+}
+
+impl Agreed {
+    pub(in crate::cli) const fn of(yes: bool) -> Self {
+        if yes { Self::Beforehand } else { Self::NotYet }
+    }
+}
+
+/// Locks, makes sure that the plan still holds, and carries it out.
+pub(in crate::cli) async fn carry_out(
+    context: &Context,
+    place: &mut Place,
+    draft: Draft,
+    kind: RevisionKind,
+    why: &str,
+) -> Result<Status, CliError> {
+    let command = crate::journal::word(&kind);
+    let before = place.history.next_revision();
+    let lock = lock(place, &command).await?;
+    let checked = refuse_if_open(place).and_then(|()| unchanged(place, before));
+    if let Err(error) = checked {
+        place.ledger.release_lock(&lock).await?;
+        return Err(error);
+    }
+    let intent = Intent {
+        who: Holder::own(&command).who,
+        why: why.to_owned(),
+        revision: place.history.next_revision(),
+        kind,
+    };
+    operation(context, place, lock)?.begin(&draft.plan, &draft.release, &intent).await
+}
+
+fn unchanged(place: &Place, next_revision: u32) -> Result<(), CliError> {
+    if place.history.next_revision() == next_revision {
+        return Ok(());
+    }
+    Err(CliError::new(Status::Conflict, "the region changed since the plan was made")
+        .with_help("look at the new plan: `arenactl plan`, then deploy again"))
+}
+
+/// Steers the open rollout: the process that drives it is told; if none does, this one takes over.
+pub(in crate::cli) async fn steer(
+    context: &Context,
+    request: Steering,
+) -> Result<Status, CliError> {
+    let mut place = context.known_place().await?;
+    let open = open_revision(&place)?;
+    let command = crate::journal::word(&request);
+    match lock(&mut place, &command).await {
+        Ok(lock) => go_on(context, &mut place, lock, Some(request.into_event())).await,
+        Err(error) if error.status() == Status::LockHeld => {
+            place.ledger.steer(&request).await?;
+            let text = format!("told the arenactl that drives rollout {}", open.rollout);
+            let details = serde_json::json!({"run": open.rollout, "told": request});
+            context.printer.verdict(Status::Done, &details, &text);
+            Ok(Status::Done)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Drives the open rollout on from its last step.
+pub(in crate::cli) async fn go_on(
+    context: &Context,
+    place: &mut Place,
+    lock: Lock,
+    wish: Option<Event>,
+) -> Result<Status, CliError> {
+    let Some(open) = place.history.open().cloned() else {
+        place.ledger.release_lock(&lock).await?;
+        return Err(nothing_open(place));
+    };
+    let history = place.history.clone();
+    operation(context, place, lock)?.go_on(&open, &history, wish).await
+}
+
+/// Returns the revision whose rollout is not over.
+pub(in crate::cli) fn open_revision(place: &Place) -> Result<Revision, CliError> {
+    place.history.open().cloned().ok_or_else(|| nothing_open(place))
+}
+
+fn nothing_open(place: &Place) -> CliError {
+    CliError::new(Status::InvalidInput, format!("no rollout is open in {}", place.region))
+        .with_help("see what was deployed: `arenactl history`")
+}
+
+fn operation<'a>(
+    context: &'a Context,
+    place: &'a mut Place,
+    lock: Lock,
+) -> Result<Operation<'a>, CliError> {
+    let interrupts = Interrupts::listen().map_err(|error| CliError::new(Status::Bug, error))?;
+    Ok(Operation {
+        region: place.region.clone(),
+        backend: &mut *place.backend,
+        ledger: &mut place.ledger,
+        lock,
+        printer: &context.printer,
+        interrupts,
+        die_after_step: context.global.die_after_step,
+    })
+}

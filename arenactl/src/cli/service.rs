@@ -1,0 +1,3 @@
+//! Commands about one service.
+
+pub(super) mod scale;

@@ -1,0 +1,3 @@
+//! Commands about the shell.
+
+pub(super) mod completions;

@@ -1,0 +1,31 @@
+//! `arenactl plan`: what a deploy would do, decided in full.
+
+use clap::Args;
+
+use crate::cli::Context;
+use crate::cli::rollout::draft;
+use crate::error::{CliError, Status};
+
+/// Show what a deploy would change, and how; exit 2 if there is something.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Exit code if there are changes.
+    #[arg(long, value_name = "CODE", default_value_t = 2)]
+    exit_code_changes: u8,
+}
+
+impl Plan {
+    pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
+        let spec = context.spec()?;
+        let region = context.region(&spec)?;
+        let draft = Context::block_on(async {
+            let mut place = context.place(&spec, &region).await?;
+            draft::draft(context, &mut place, &spec, "").await
+        })?;
+        context.printer.data(&draft.plan, || arenactl_planning::plan::text(&draft.plan));
+        if draft.plan.is_empty() || self.exit_code_changes == 0 {
+            return Ok(Status::Done);
+        }
+        Ok(Status::ChangesPending)
+    }
+}

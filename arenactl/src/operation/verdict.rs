@@ -1,0 +1,118 @@
+//! The end of a rollout: a result object for machines, a line or a failure card for people.
+
+use arenactl_planning::rollout::{Cause, Outcome, Pause};
+use arenactl_planning::units::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Operation, card};
+use crate::error::{CliError, Status};
+use crate::history::Revision;
+use crate::journal::Step;
+
+/// Returns what the history keeps of the end: the first thing that went wrong.
+pub(super) fn note(steps: &[Step]) -> String {
+    let failure = steps.last().and_then(|step| step.rollout.failure.as_ref());
+    failure
+        .map(|failure| format!("{}: {}", failure.service, cause(&failure.cause)))
+        .unwrap_or_default()
+}
+
+/// Prints the verdict on a rollout and returns the command's status.
+pub(super) async fn print(
+    operation: &mut Operation<'_>,
+    outcome: &Outcome,
+    revision: &Revision,
+    steps: &[Step],
+    now: Timestamp,
+) -> Result<Status, CliError> {
+    let status = status(outcome);
+    let took = now.since(Timestamp(revision.started_ms));
+    let mut details = json!({
+        "run": revision.rollout,
+        "region": operation.region,
+        "revision": revision.number,
+        "release": revision.release,
+        "seconds": took.as_ms() as f64 / 1_000.0,
+        "steps": steps.len(),
+        "note": note(steps),
+        "url": public_url(operation).await,
+    });
+    let card = match outcome {
+        Outcome::Done => None,
+        _ => Some(card::Card::of(operation, outcome, steps).await),
+    };
+    if let (Some(card), Some(object)) = (&card, details.as_object_mut()) {
+        object.insert("card".to_owned(), serde_json::to_value(card).unwrap_or(Value::Null));
+    }
+    let text = text(operation, outcome, revision, &details, card.as_ref());
+    operation.printer.verdict(status, &details, &text);
+    Ok(status)
+}
+
+const fn status(outcome: &Outcome) -> Status {
+    match outcome {
+        Outcome::Done => Status::Done,
+        Outcome::RolledBack => Status::RolledBack,
+        Outcome::RollbackFailed => Status::RollbackFailed,
+        Outcome::LeftAsIs => Status::LeftAsIs,
+        Outcome::Paused { .. } => Status::Paused,
+    }
+}
+
+fn text(
+    operation: &Operation<'_>,
+    outcome: &Outcome,
+    revision: &Revision,
+    details: &Value,
+    card: Option<&card::Card>,
+) -> String {
+    let release = revision.release;
+    let seconds = &details["seconds"];
+    let (region, printer) = (&operation.region, operation.printer);
+    let good = |text: String| printer.paint(crate::print::Style::Good, &text);
+    let bad = |text: String| printer.paint(crate::print::Style::Bad, &text);
+    let line = match outcome {
+        Outcome::Done => {
+            good(format!("✓ {region} runs {release}, revision {}, in {seconds} s", revision.number))
+        }
+        Outcome::RolledBack => {
+            bad(format!("✗ {release} failed in {region}, rolled back in {seconds} s"))
+        }
+        Outcome::RollbackFailed => {
+            bad(format!("✗ {release} failed in {region}, and so did its rollback"))
+        }
+        Outcome::LeftAsIs => bad(format!("✗ {release} failed in {region} and was left as it is")),
+        Outcome::Paused { reason } => {
+            let word = match reason {
+                Pause::Operator => "an operator paused it",
+                Pause::DrainOverdue { .. } => "instances still hold sessions at the deadline",
+                Pause::DoesNotStop { .. } => "instances do not stop",
+            };
+            printer
+                .paint(crate::print::Style::Warn, &format!("‖ {release} waits in {region}: {word}"))
+        }
+    };
+    let url = details["url"].as_str().filter(|_| *outcome == Outcome::Done);
+    let url = url.map(|url| format!("\n  play at {url}")).unwrap_or_default();
+    let card = card.map(|card| format!("\n{card}")).unwrap_or_default();
+    format!("{line}{url}{card}")
+}
+
+/// Returns where players connect: the public port of a ready instance.
+async fn public_url(operation: &mut Operation<'_>) -> Option<String> {
+    let units = operation.backend.units().await.ok()?;
+    crate::backend::public_url(&units)
+}
+
+/// Writes a cause in one line.
+pub(super) fn cause(cause: &Cause) -> String {
+    match cause {
+        Cause::InstanceFailed { instance, reason } => format!("{instance} failed: {reason}"),
+        Cause::TimedOut { instances, limit } => {
+            let names: Vec<_> = instances.iter().map(ToString::to_string).collect();
+            format!("{} not ready within {limit}", names.join(", "))
+        }
+        Cause::Aborted { reason } if reason.is_empty() => "aborted".to_owned(),
+        Cause::Aborted { reason } => format!("aborted: {reason}"),
+    }
+}

@@ -1,0 +1,199 @@
+//! What a person or a pipeline sees of a running rollout.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arena_types::{InstanceId, Region};
+use arenactl_planning::rollout::{Awaited, Direction, Effect, Event, Rollout, RolloutId};
+use arenactl_planning::units::Timestamp;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::backend::Backend;
+use crate::drive::Watcher;
+use crate::journal::Step;
+use crate::print::{Output, Printer, Style};
+
+/// Without a live view a wait is repeated this often, so that a pipeline's log shows life.
+const WAIT_LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// Above this many a live view would scroll; the rest is counted in one row.
+const ROW_COUNT_MAX: usize = 20;
+
+/// Shows a rollout: rows on a terminal, lines elsewhere, objects with `--output jsonl`.
+pub struct Progress<'a> {
+    printer: &'a Printer,
+    region: Region,
+    rollout: RolloutId,
+    live: Option<Live>,
+    last_wait: Option<(String, Instant)>,
+}
+
+/// The live view: one row a unit, and one for what is waited for.
+struct Live {
+    rows: MultiProgress,
+    units: BTreeMap<InstanceId, ProgressBar>,
+    status: ProgressBar,
+}
+
+impl<'a> Progress<'a> {
+    /// Makes the view that fits the printer.
+    #[must_use]
+    pub fn new(printer: &'a Printer, region: &Region, rollout: &RolloutId) -> Self {
+        let is_live = printer.is_terminal() && printer.output() != Output::Jsonl;
+        let live = is_live.then(Live::new);
+        Self { printer, region: region.clone(), rollout: rollout.clone(), live, last_wait: None }
+    }
+
+    /// Removes the live view; what it said last stays.
+    pub fn finish(&mut self) {
+        if let Some(live) = self.live.take() {
+            live.status.finish_and_clear();
+            for row in live.units.values() {
+                row.abandon();
+            }
+        }
+    }
+
+    fn tell(&mut self, at: Timestamp, phase: &str, unit: Option<&InstanceId>, text: &str) {
+        let event = json!({
+            "run": self.rollout, "ts": at.to_string(), "region": self.region, "phase": phase,
+            "unit": unit, "msg": text,
+        });
+        let line = format!("{} {text}", self.printer.paint(Style::Dim, &self.region.to_string()));
+        match &self.live {
+            Some(live) => live.rows.suspend(|| self.printer.event(&event, &line)),
+            None => self.printer.event(&event, &line),
+        }
+    }
+
+    fn mark(&mut self, unit: Option<&InstanceId>, word: &str, style: Style) {
+        let word = self.printer.paint(style, word);
+        if let (Some(unit), Some(live)) = (unit, &mut self.live) {
+            live.row(unit).set_message(word);
+        }
+    }
+}
+
+impl Live {
+    fn new() -> Self {
+        let rows = MultiProgress::new();
+        let status = rows.add(ProgressBar::new_spinner());
+        Self { rows, units: BTreeMap::new(), status }
+    }
+
+    fn row(&mut self, unit: &InstanceId) -> &ProgressBar {
+        let is_full = self.units.len() >= ROW_COUNT_MAX;
+        if is_full && !self.units.contains_key(unit) {
+            return &self.status;
+        }
+        self.units.entry(unit.clone()).or_insert_with(|| {
+            let row = self.rows.insert_before(&self.status, ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("  {prefix:<28} {msg}");
+            row.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            row.set_prefix(unit.to_string());
+            row
+        })
+    }
+}
+
+impl Watcher for Progress<'_> {
+    fn step(&mut self, step: &Step) {
+        let phase = phase(&step.rollout);
+        if let Some(event) = &step.event {
+            let (word, style) = reached(event);
+            self.mark(event.unit(), word, style);
+            self.tell(step.at, &phase, event.unit(), &event.to_string());
+        }
+        self.last_wait = None;
+    }
+
+    fn effect(&mut self, effect: &Effect, at: Timestamp) {
+        let word = match effect {
+            Effect::Start { .. } | Effect::Restore { .. } => "starting",
+            Effect::Drain { .. } => "draining",
+            Effect::Stop { .. } => "stopping",
+            Effect::Move { .. } => "moving",
+            Effect::SetTraffic { .. } => "routed",
+        };
+        self.mark(effect.unit(), word, Style::Warn);
+        self.tell(at, "effect", effect.unit(), &effect.to_string());
+    }
+
+    fn wait(&mut self, backend: &dyn Backend, rollout: &Rollout, until: Option<Timestamp>) {
+        let text = wait_text(backend, rollout);
+        let left = until.map(|until| until.since(backend.now()));
+        if let Some(live) = &self.live {
+            let left = left.map(|left| format!(" ({} s left)", left.as_s())).unwrap_or_default();
+            live.status.set_message(format!("waiting: {text}{left}"));
+            live.status.tick();
+            return;
+        }
+        let is_new = self
+            .last_wait
+            .as_ref()
+            .is_none_or(|(last, since)| *last != text || since.elapsed() >= WAIT_LINE_INTERVAL);
+        if is_new {
+            self.last_wait = Some((text.clone(), Instant::now()));
+            self.tell(backend.now(), "wait", None, &format!("waiting: {text}"));
+        }
+    }
+
+    fn wish(&mut self, wish: &Event) {
+        self.last_wait = None;
+        if let Some(live) = &self.live {
+            live.status.set_message(wish.to_string());
+        }
+    }
+
+    fn leaving(&mut self) {
+        let text =
+            "Ctrl-C: leaving in 2 s, the rollout can be resumed; press again to take it back";
+        match &self.live {
+            Some(live) => live.rows.suspend(|| self.printer.say(text)),
+            None => self.printer.say(text),
+        }
+    }
+}
+
+/// Returns the word of an instance after an event.
+const fn reached(event: &Event) -> (&'static str, Style) {
+    match event {
+        Event::Ready { .. } => ("ready", Style::Good),
+        Event::Failed { .. } => ("failed", Style::Bad),
+        Event::Empty { .. } | Event::Moved { .. } => ("empty", Style::Dim),
+        Event::Stopped { .. } => ("stopped", Style::Dim),
+        Event::MoveUnsupported { .. } => ("draining", Style::Warn),
+        Event::Deadline | Event::Promote | Event::Abort { .. } | Event::Pause | Event::Resume => {
+            ("", Style::Dim)
+        }
+    }
+}
+
+fn phase(rollout: &Rollout) -> String {
+    let way = if rollout.direction == Direction::Back { "back " } else { "" };
+    let service = rollout.stage().map(|stage| stage.service.to_string()).unwrap_or_default();
+    let phase = json!(rollout.phase);
+    let name = phase.as_str().map(str::to_owned);
+    let name = name.or_else(|| phase.as_object()?.keys().next().cloned()).unwrap_or_default();
+    format!("{way}{service} {name}").trim().to_owned()
+}
+
+fn wait_text(backend: &dyn Backend, rollout: &Rollout) -> String {
+    let waits = rollout.waits();
+    let Some(first) = waits.first() else {
+        let service = rollout.stage().map(|stage| stage.service.to_string()).unwrap_or_default();
+        return format!("watching {service} before the next step");
+    };
+    let word = match first.state {
+        Awaited::Ready => "ready",
+        Awaited::Moved => "moved",
+        Awaited::Empty => "empty",
+        Awaited::Stopped => "stopped",
+    };
+    let note = backend.note(&first.unit).filter(|note| !note.is_empty());
+    let note = note.map(|note| format!(": {note}")).unwrap_or_default();
+    let more =
+        if waits.len() > 1 { format!(" and {} more", waits.len() - 1) } else { String::new() };
+    format!("{} to be {word}{note}{more}", first.unit)
+}
