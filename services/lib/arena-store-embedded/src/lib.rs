@@ -1,1 +1,24 @@
-//! Every storage port on SQLite and a folder.
+//! Every storage port on `SQLite` and a folder, in one process.
+//!
+//! [`Embedded::open`] takes the folder for itself, checks and migrates the files, and serves the
+//! ports until [`Embedded::close`]. One file a port, so that damage and load stay apart:
+//! `registry.db`, `hot.db`, `players.db`, `analytics.db`, and the folder `objects/`.
+//!
+//! Durability: each file is a write-ahead log with `synchronous=FULL` (`NORMAL` for analytics), and
+//! a write is answered after its transaction is synced. Writes that wait together are committed
+//! together ([`writer`]). Reads go to a small pool and see all that was answered.
+
+mod analytics;
+mod clock;
+mod database;
+mod fault;
+mod hot;
+mod lock;
+mod objects;
+mod open;
+mod players;
+mod registry;
+mod rows;
+mod writer;
+
+pub use open::{Embedded, OpenError, Options};

@@ -256,7 +256,8 @@ pub trait HotState: Send + Sync + 'static {
         keep: u64,
     ) -> Result<EntryId, StoreError>;
 
-    /// Hands out up to `count` entries that `group` has not seen; waits up to `wait` for the
+    /// Hands out up to `count` entries that `group` has not seen, fewer once
+    /// [`READ_BYTES_MAX`](crate::limits::READ_BYTES_MAX) are passed; waits up to `wait` for the
     /// first. A group begins at the stream's oldest entry.
     async fn stream_read(
         &self,
@@ -283,7 +284,8 @@ pub trait HotState: Send + Sync + 'static {
         count: usize,
     ) -> Result<Vec<Pending>, StoreError>;
 
-    /// Hands `consumer` up to `count` entries that others have had for `min_idle` or longer.
+    /// Hands `consumer` up to `count` entries that somebody has had for `min_idle` or longer, as
+    /// many bytes at most as a read.
     async fn stream_claim(
         &self,
         stream: &str,

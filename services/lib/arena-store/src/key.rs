@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::StoreError;
-use crate::limits::{KEY_BYTES_MAX, TTL_MAX, VALUE_BYTES_MAX};
+use crate::limits::{KEY_BYTES_MAX, NAME_CHARS_MAX, TTL_MAX, VALUE_BYTES_MAX};
 
 /// Checks a key: 1 to [`KEY_BYTES_MAX`] bytes of printable ASCII without space.
 ///
@@ -57,6 +57,19 @@ pub fn check_ttl(ttl: Option<Duration>) -> Result<(), StoreError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Checks a player's name: 1 to [`NAME_CHARS_MAX`] characters, none of them a control character.
+///
+/// # Errors
+/// [`StoreError::Invalid`] with the rule it breaks.
+pub fn check_name(name: &str) -> Result<(), StoreError> {
+    let count = name.chars().count();
+    if count == 0 || count > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        let reason = format!("{name:?} is not 1 to {NAME_CHARS_MAX} visible characters");
+        return Err(StoreError::invalid("name", reason));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

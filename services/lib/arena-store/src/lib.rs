@@ -33,7 +33,7 @@ pub use hot::{
     BoardEntry, BoardWrite, Delivery, EntryId, Expected, HotState, JournalAppend, JournalEntry,
     Pending, Permit, Present, RateLimit, Score, Swap, Version, Versioned,
 };
-pub use key::{check_key, check_prefix, check_ttl, check_value};
+pub use key::{check_key, check_name, check_prefix, check_ttl, check_value};
 pub use objects::{Object, ObjectMeta, Objects, PutMode, check_path};
 pub use players::{
     Account, Ban, BanSubject, Credential, CredentialKey, HistoryCursor, MatchResult, NewSession,
