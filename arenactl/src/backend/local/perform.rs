@@ -35,10 +35,7 @@ impl Local {
                 self.start(service, instance, *release, replaces.as_ref()).await?;
             }
             Effect::SetTraffic { service, weights } => {
-                let store = self.store_address()?;
-                traffic::set(&self.folder, store, service, weights)
-                    .await
-                    .map_err(|source| BackendError::Traffic { service: service.clone(), source })?;
+                traffic::set(&self.folder, service, weights)?;
             }
             // Moving matches needs instances that can hand them over; until they can, the rollout waits
             // for them to end, and its plan said so beforehand.
