@@ -67,6 +67,16 @@ variables! {
     GAME_THREADS = "ARENA_GAME_THREADS", "game", None;
     /// Seats taken in a new match, 1 to 16: bots play those without a player.
     GAME_FILLED_SEATS = "ARENA_GAME_FILLED_SEATS", "game", Some("8");
+    /// PEM file of the public port's certificate, leaf first; with it the port speaks TLS 1.3 only.
+    GATEWAY_TLS_CERT = "ARENA_GATEWAY_TLS_CERT", "gateway", None;
+    /// PEM file of the certificate's key. Both files are watched, so that a renewal needs no restart.
+    GATEWAY_TLS_KEY = "ARENA_GATEWAY_TLS_KEY", "gateway", None;
+    /// Connections of all players that one gateway holds at most.
+    GATEWAY_CONNECTIONS = "ARENA_GATEWAY_CONNECTIONS", "gateway", Some("20000");
+    /// Connections from one address that one gateway holds at most; many players may share a NAT.
+    GATEWAY_CONNECTIONS_PER_IP = "ARENA_GATEWAY_CONNECTIONS_PER_IP", "gateway", Some("2000");
+    /// REST requests a second of one address; 400 may come at once.
+    GATEWAY_REQUESTS_PER_S = "ARENA_GATEWAY_REQUESTS_PER_S", "gateway", Some("100");
 }
 
 /// Prints `docs/settings.md`.

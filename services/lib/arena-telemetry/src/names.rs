@@ -109,6 +109,25 @@ metrics! {
     /// Open watches.
     CONFIG_WATCHES = "arena_config_watches", Kind::Gauge, [];
 
+    /// Open WebSockets of players.
+    GATEWAY_SOCKETS = "arena_gateway_sockets", Kind::Gauge, [];
+    /// Frames sent to players.
+    GATEWAY_FRAMES_SENT = "arena_gateway_frames_sent", Kind::Counter, [];
+    /// Frames that a newer one replaced before they were sent.
+    GATEWAY_FRAMES_DROPPED = "arena_gateway_frames_dropped", Kind::Counter, [];
+    /// Bytes of messages sent to players.
+    GATEWAY_BYTES_SENT = "arena_gateway_sent_bytes", Kind::Counter, [];
+    /// Bytes of messages received from players.
+    GATEWAY_BYTES_RECEIVED = "arena_gateway_received_bytes", Kind::Counter, [];
+    /// Sessions resumed, after a lost connection or from another gateway.
+    GATEWAY_RESUMED = "arena_gateway_resumed_sessions", Kind::Counter, [];
+    /// Sessions let go of because they read too slowly.
+    GATEWAY_SLOW = "arena_gateway_slow_sessions", Kind::Counter, [];
+    /// Links to game instances that could not be opened.
+    GATEWAY_LINK_FAILURES = "arena_gateway_link_failures", Kind::Counter, [];
+    /// WebSockets closed by the gateway, by the close code of `docs/protocol.md`.
+    GATEWAY_CLOSES = "arena_gateway_closes", Kind::Counter, ["code"];
+
     /// Instances wanted, by service.
     AUTOSCALER_WANTED = "arena_autoscaler_wanted", Kind::Gauge, ["service"];
     /// Instances that exist and are not draining, by service.
