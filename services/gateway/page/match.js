@@ -1,0 +1,233 @@
+// One match as the page sees it: frames in, inputs out, a scene to draw.
+
+import { DecodeError, SEATS, decodeFrame, peekFrame } from "./codec.js";
+import { METRE, Predictor, wallCells } from "./predict.js";
+import { Shots } from "./shots.js";
+import { Timeline } from "./timeline.js";
+
+const TICK_MS = 1000 / 60;
+const STEPS_MAX = 8; // after a pause the input clock is set anew instead of running after
+const LEAD_WANTED = 2; // ticks an input should come early
+const LEAD_TRIM_MAX = 0.03; // the input clock runs at most 3 % fast or slow
+const LEAD_RESET = 20; // further off than this it is set anew
+const GAPS_KEPT = 9000; // five minutes of frames: the longest match
+const GAP_BOUNDS_MS = [25, 50, 75, 100, 150, 250, 500, 1000, 3000];
+
+/** Counts how long the waits between frames were. */
+export class Gaps {
+  bounds = GAP_BOUNDS_MS;
+  counts = new Array(GAP_BOUNDS_MS.length + 1).fill(0);
+  frames = 0;
+  skipped = 0;
+  longestMs = 0;
+  longestTicks = 0;
+  #recent = [];
+  #last = null;
+
+  add(tick, now, ticksPerFrame) {
+    this.frames += 1;
+    if (this.#last) {
+      const ms = now - this.#last.now, ticks = tick - this.#last.tick;
+      const at = this.bounds.findIndex((it) => ms <= it);
+      this.counts[at < 0 ? this.bounds.length : at] += 1;
+      this.#recent.push(ms);
+      if (this.#recent.length > GAPS_KEPT) this.#recent.shift();
+      this.longestMs = Math.max(this.longestMs, ms);
+      this.longestTicks = Math.max(this.longestTicks, ticks);
+      this.skipped += Math.max(0, Math.round(ticks / ticksPerFrame) - 1);
+    }
+    this.#last = { tick, now };
+  }
+
+  /** The waits of this match in milliseconds: {p50, p99, max, count}. */
+  get summary() {
+    const sorted = [...this.#recent].sort((a, b) => a - b);
+    const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+    return { p50: at(0.5), p99: at(0.99), max: this.longestMs, count: sorted.length };
+  }
+
+  /** The share of frames that never came: a newer one had replaced them. */
+  get loss() { return this.frames + this.skipped === 0 ? 0 : this.skipped / (this.frames + this.skipped); }
+}
+
+export class Match {
+  #clock = 0; // the tick of the next input, with a fraction
+  #before = 0;
+  #events = 0;
+  #seq = 0;
+  #trim = 0;
+  timeline = new Timeline();
+  gaps = new Gaps();
+  standings = null;
+  lead = 0;
+  acknowledged = 0;
+  fired = 0;
+
+  constructor(start, welcome, sparks) {
+    this.sparks = sparks;
+    this.id = start.match_id;
+    const world = JSON.parse(start.rules);
+    this.rules = world.rules;
+    this.predictor = new Predictor(world);
+    this.walls = wallCells(this.predictor.rules.walls);
+    this.shots = new Shots(world, this.predictor.rules.walls);
+    this.names = new Array(SEATS).fill("");
+    this.bots = new Array(SEATS).fill(false);
+    this.epochs = [];
+    this.ticksPerFrame = Math.max(1, Math.round(welcome.tick_rate / (welcome.frame_rate || 30)));
+    this.timeline.rate = welcome.frame_rate;
+    this.restart(start);
+  }
+
+  /** Takes a start of the same match again: after a resume, or at a new owner. */
+  restart(start) {
+    this.seat = start.seat;
+    this.#seq = start.input_seq;
+    if (this.#events === 0) this.#events = start.event_seq;
+    this.predictor.reset();
+    for (const seat of start.seats) this.seated(seat);
+    this.owned(start.epoch, start.owner, start.release);
+    this.#clock = 0;
+  }
+
+  seated({ seat, bot, name }) {
+    this.names[seat] = name;
+    this.bots[seat] = bot;
+  }
+
+  /** The match has this owner; the epoch never falls. */
+  owned(epoch, instance, release) {
+    if (epoch < (this.epoch ?? 0)) return;
+    Object.assign(this, { epoch, instance, release });
+  }
+
+  /** What the server should know that we hold. */
+  get seen() { return { ack_tick: this.timeline.newest?.tick ?? 0, ack_event: this.#events }; }
+
+  get tick() { return this.timeline.newest?.tick ?? 0; }
+  get over() { return this.standings !== null; }
+  get secondsLeft() { return Math.max(0, (this.rules.match.time_limit_ticks - this.tick) / 60); }
+
+  /** Own figures of the newest frame. */
+  get me() { return this.timeline.newest?.players[this.seat] ?? null; }
+
+  /** All seats by score, for the table. */
+  get table() {
+    const rows = (this.timeline.newest?.players ?? []).map((it, seat) => ({ ...it, seat, name: this.names[seat], bot: this.bots[seat] }));
+    return rows.filter((it) => it.here).sort((a, b) => b.kills - a.kills || a.deaths - b.deaths || a.seat - b.seat);
+  }
+
+  /** Takes a frame; false if it could not be used. */
+  frame(bytes, now) {
+    let decoded;
+    try {
+      const { baseline } = peekFrame(bytes);
+      decoded = decodeFrame(bytes, baseline === null ? null : this.timeline.view(baseline));
+    } catch (error) {
+      if (error instanceof DecodeError) { console.warn("frame dropped:", error.message); return false; }
+      throw error;
+    }
+    const { head, view } = decoded;
+    if (head.epoch < this.epoch) return false; // an owner of the past
+    this.epoch = head.epoch;
+    this.lead = head.lead;
+    this.acknowledged = head.input_seq;
+    this.#feel(this.timeline.newest, view);
+    this.gaps.add(view.tick, now, this.ticksPerFrame);
+    this.timeline.add(view, now);
+    this.predictor.reconcile(view.own, head.input_seq);
+    this.shots.confirm(view, this.seat);
+    this.#trim = Math.max(-1, Math.min(1, (LEAD_WANTED - head.lead) / 8)) * LEAD_TRIM_MAX;
+    if (Math.abs(head.lead - LEAD_WANTED) > LEAD_RESET && this.#clock > 0) this.#clock += LEAD_WANTED - head.lead;
+    return true;
+  }
+
+  /** Takes an event; false if it was seen before. */
+  happened({ seq, kind }) {
+    if (seq <= this.#events) return false;
+    this.#events = seq;
+    if (kind.seat) this.seated(kind.seat);
+    if (kind.end) this.standings = kind.end.standings;
+    if (kind.kill) this.#fall(kind.kill);
+    return true;
+  }
+
+  /** Runs the input clock up to `now`; `sample` reads the controls, `send` sends one input. */
+  advance(now, rttMs, sample, send) {
+    if (!this.timeline.newest || this.over) return;
+    const passed = (now - this.#before) / TICK_MS;
+    this.#before = now;
+    if (this.#clock === 0 || passed > STEPS_MAX) {
+      this.#clock = Math.max(this.timeline.serverTick(now), this.tick) + rttMs / TICK_MS + LEAD_WANTED;
+      return;
+    }
+    const from = Math.floor(this.#clock);
+    this.#clock += passed * (1 + this.#trim);
+    for (let tick = from + 1; tick <= Math.floor(this.#clock); tick += 1) {
+      const { mx, my, aim, buttons } = sample();
+      const controls = { move_x: mx, move_y: my, aim, buttons };
+      this.#seq += 1;
+      this.aim = aim;
+      if (this.predictor.advance(this.#seq, controls)) {
+        this.shots.fire(this.predictor.motion, aim, tick, this.seat);
+        this.fired += 1;
+      }
+      send({ seq: this.#seq, tick, controls, ...this.seen });
+    }
+  }
+
+  /** Returns a last input, which does nothing but tell that the end was seen. */
+  farewell() {
+    this.#seq += 1;
+    const controls = { move_x: 0, move_y: 0, aim: this.aim ?? 0, buttons: 0 };
+    return { seq: this.#seq, tick: Math.max(Math.floor(this.#clock), this.tick), controls, ...this.seen };
+  }
+
+  /** Returns what to draw at `now`. */
+  scene(now, dt) {
+    const tick = this.timeline.tickAt(now, dt);
+    const players = this.timeline.players(tick);
+    const newest = this.timeline.newest;
+    const own = players.find((it) => it.seat === this.seat);
+    const at = this.predictor.position(this.#clock % 1, dt);
+    if (own && at) Object.assign(own, at, { aim: this.aim ?? own.aim, alive: true, hp: this.me.health });
+    else if (own) own.alive = this.me?.alive ?? own.alive;
+    this.focus = at ?? this.focus ?? (own ? { x: own.x, y: own.y } : { x: 32, y: 32 });
+    const shots = this.shots.scene(this.timeline.around(tick), tick, this.#clock || tick, this.seat, newest);
+    return { players, shots, own: this.seat, focus: this.focus, names: this.names, dead: this.me ? !this.me.alive : false };
+  }
+
+  /** Seconds until the own respawn. */
+  get respawnS() { return (this.timeline.newest?.own?.respawn ?? 0) / 60; }
+
+  /** The share of the weapon's cooldown that has passed. */
+  get ready() { return 1 - this.predictor.cooldown / this.predictor.cooldownTicks; }
+
+  // Light for what changed between two frames: hits taken, hits given.
+  #feel(before, after) {
+    if (!before) return;
+    after.players.forEach((player, seat) => {
+      const was = before.players[seat];
+      if (!player.here || player.health >= was.health || !was.alive) return;
+      const [x, y] = [player.x / 128, player.y / 128];
+      this.sparks.burst(x, y, "#ffd9a0", 8, 7);
+      if (seat === this.seat) { this.sparks.hurt = 1; this.sparks.jolt(0.45); }
+      else if (this.#mine(before, x, y)) this.sparks.hit = 1;
+    });
+  }
+
+  #mine(view, x, y) {
+    const tick = this.tick;
+    return view.shots.some((it) => it.owner === this.seat
+      && Math.hypot((it.x + (it.vx << 4) * (tick - it.at)) / METRE - x, (it.y + (it.vy << 4) * (tick - it.at)) / METRE - y) < 3);
+  }
+
+  #fall({ killer, victim }) {
+    const player = this.timeline.newest?.players[victim];
+    if (!player) return;
+    const [x, y] = [player.x / 128, player.y / 128];
+    this.sparks.burst(x, y, victim === this.seat ? "#4de1ff" : "#ff8095", 42, 13);
+    this.sparks.ring(x, y, "#ffffff", 3.2);
+    if (killer === this.seat || victim === this.seat) this.sparks.jolt(0.5);
+  }
+}
