@@ -77,6 +77,16 @@ variables! {
     GATEWAY_CONNECTIONS_PER_IP = "ARENA_GATEWAY_CONNECTIONS_PER_IP", "gateway", Some("2000");
     /// REST requests a second of one address; 400 may come at once.
     GATEWAY_REQUESTS_PER_S = "ARENA_GATEWAY_REQUESTS_PER_S", "gateway", Some("100");
+    /// Logins a minute from one address, all at once or spread: a school or a café shares one.
+    AUTH_LOGINS_PER_IP = "ARENA_AUTH_LOGINS_PER_IP", "auth", Some("600");
+    /// Fewest game instances the autoscaler recommends.
+    AUTOSCALER_GAME_MIN = "ARENA_AUTOSCALER_GAME_MIN", "autoscaler", Some("1");
+    /// Most game instances the autoscaler recommends.
+    AUTOSCALER_GAME_MAX = "ARENA_AUTOSCALER_GAME_MAX", "autoscaler", Some("8");
+    /// Fewest gateway instances the autoscaler recommends.
+    AUTOSCALER_GATEWAY_MIN = "ARENA_AUTOSCALER_GATEWAY_MIN", "autoscaler", Some("1");
+    /// Most gateway instances the autoscaler recommends.
+    AUTOSCALER_GATEWAY_MAX = "ARENA_AUTOSCALER_GATEWAY_MAX", "autoscaler", Some("4");
 }
 
 /// Prints `docs/settings.md`.

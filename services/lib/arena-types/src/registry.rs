@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::InstanceState;
-use crate::{InstanceId, ReleaseId, ServiceName};
+use crate::{InstanceId, PlayerId, ReleaseId, ServiceName, Share};
 
 /// Prefix of all instances; below it `<service>/<instance>`.
 pub const INSTANCES: &str = "instances/";
@@ -14,6 +14,18 @@ pub const INSTANCES: &str = "instances/";
 pub const TRAFFIC: &str = "traffic/";
 /// Prefix of the autoscaler's recommendations; below it `<service>`.
 pub const SCALE: &str = "scale/";
+/// Prefix of everything about rules: `rules/active` holds [`ActiveRules`], `rules/v/<n>` holds
+/// [`RulesRecord`]s, which never change.
+pub const RULES: &str = "rules/";
+/// Key of the version that new matches pin.
+pub const ACTIVE_RULES: &str = "rules/active";
+/// Prefix of the versions of the rules.
+pub const RULES_VERSIONS: &str = "rules/v/";
+/// Prefix of feature flags; below it `<name>`, which holds a [`FlagRecord`].
+pub const FLAGS: &str = "flags/";
+/// Prefix of players' epochs; below it `<player>`. The value is a JSON number: access tokens whose
+/// claim `epoch` is below it are refused, and their sessions ended. Without a key it is 0.
+pub const EPOCHS: &str = "epochs/";
 
 /// Returns the prefix of a service's instances.
 #[must_use]
@@ -37,6 +49,24 @@ pub fn traffic_key(service: &ServiceName) -> String {
 #[must_use]
 pub fn scale_key(service: &ServiceName) -> String {
     format!("{SCALE}{service}")
+}
+
+/// Returns the key of a version of the rules.
+#[must_use]
+pub fn rules_key(version: u32) -> String {
+    format!("{RULES_VERSIONS}{version}")
+}
+
+/// Returns the key of a flag.
+#[must_use]
+pub fn flag_key(name: &str) -> String {
+    format!("{FLAGS}{name}")
+}
+
+/// Returns the key of a player's epoch.
+#[must_use]
+pub fn epoch_key(player: PlayerId) -> String {
+    format!("{EPOCHS}{player}")
 }
 
 /// What an instance says of itself, in the registry.
@@ -86,6 +116,53 @@ pub struct Scale {
     pub wanted: u32,
     /// Why, for a person.
     pub reason: String,
+}
+
+/// An immutable version of the rules.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesRecord {
+    /// Counts versions, from 1.
+    pub version: u32,
+    /// The complete document of `arena_sim::Rules`, as JSON.
+    pub rules_json: String,
+    /// Who published it.
+    pub by: String,
+    /// Why.
+    pub why: String,
+    /// When, Unix milliseconds.
+    pub published_ms: u64,
+}
+
+/// Which version new matches pin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActiveRules {
+    /// The version.
+    pub version: u32,
+    /// Who chose it.
+    pub by: String,
+    /// When, Unix milliseconds.
+    pub activated_ms: u64,
+}
+
+/// A feature flag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlagRecord {
+    /// Off means nobody, whatever the share: the kill switch.
+    pub enabled: bool,
+    /// The share of players it is on for.
+    pub rollout: Share,
+    /// Who wrote it last.
+    pub by: String,
+    /// When, Unix milliseconds.
+    pub updated_ms: u64,
+}
+
+impl FlagRecord {
+    /// Tells whether the flag `name` is on for `player`.
+    #[must_use]
+    pub fn is_on(&self, name: &str, player: PlayerId) -> bool {
+        self.enabled && self.rollout.includes(name, player)
+    }
 }
 
 #[cfg(test)]
