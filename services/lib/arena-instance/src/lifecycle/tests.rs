@@ -1,0 +1,112 @@
+use std::fmt::Write as _;
+
+use expect_test::expect;
+use proptest::prelude::*;
+
+use super::*;
+
+const BUSY: Load = Load { sessions: 2, matches: 1, unsaved: 0 };
+const UNSAVED: Load = Load { sessions: 0, matches: 0, unsaved: 1 };
+const CONFIGURED: Duration = Duration::from_mins(10);
+
+fn request(at_deadline: AtDeadline) -> DrainRequest {
+    DrainRequest { deadline_s: 60, mode: DrainMode::Migrate, at_deadline }
+}
+
+fn after(events: &[Event]) -> Lifecycle {
+    events.iter().fold(Lifecycle::new("the store"), |it, event| it.on(event.clone()).unwrap().0)
+}
+
+fn lives() -> Vec<(&'static str, Lifecycle)> {
+    use Event::{Drain, LoadChanged, Sigterm, Warm};
+    let keep = Drain(request(AtDeadline::Keep));
+    let end = Drain(request(AtDeadline::End));
+    vec![
+        ("cold", after(&[])),
+        ("ready", after(&[Warm])),
+        ("busy", after(&[Warm, LoadChanged(BUSY)])),
+        ("draining keep", after(&[Warm, LoadChanged(BUSY), keep.clone()])),
+        ("draining end", after(&[Warm, LoadChanged(BUSY), end])),
+        ("draining unsaved", after(&[Warm, LoadChanged(UNSAVED), keep.clone()])),
+        ("draining, exits", after(&[Warm, LoadChanged(BUSY), Sigterm(CONFIGURED)])),
+        ("empty", after(&[Warm, keep])),
+        ("stopping", after(&[Warm, Sigterm(CONFIGURED)])),
+    ]
+}
+
+fn events() -> Vec<(&'static str, Event)> {
+    vec![
+        ("warm", Event::Warm),
+        ("not warm", Event::NotWarm("rules".to_owned())),
+        ("drain", Event::Drain(request(AtDeadline::Keep))),
+        ("cancel", Event::CancelDrain),
+        ("sigterm", Event::Sigterm(CONFIGURED)),
+        ("load", Event::LoadChanged(BUSY)),
+        ("no load", Event::LoadChanged(Load::NONE)),
+        ("deadline", Event::DeadlinePassed),
+    ]
+}
+
+#[test]
+fn every_state_with_every_event() {
+    let mut table = String::new();
+    for (name, life) in lives() {
+        writeln!(table, "{name} ({:?})", life.state()).unwrap();
+        for (event_name, event) in events() {
+            match life.on(event) {
+                None => writeln!(table, "  + {event_name}: refused").unwrap(),
+                Some((next, effects)) => {
+                    writeln!(table, "  + {event_name} = {:?} {effects:?}", next.state()).unwrap();
+                }
+            }
+        }
+    }
+    expect![[""]].assert_eq(&table);
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let load = (0..3_u32, 0..3_u32, 0..3_u32).prop_map(|(sessions, matches, unsaved)| Load {
+        sessions,
+        matches,
+        unsaved,
+    });
+    prop_oneof![
+        Just(Event::Warm),
+        Just(Event::NotWarm("rules".to_owned())),
+        Just(Event::Drain(request(AtDeadline::Keep))),
+        Just(Event::Drain(request(AtDeadline::End))),
+        Just(Event::CancelDrain),
+        Just(Event::Sigterm(CONFIGURED)),
+        load.prop_map(Event::LoadChanged),
+        Just(Event::DeadlinePassed),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn it_stops_in_order_only_when_nothing_is_left(events in prop::collection::vec(any_event(), 0..40)) {
+        let mut life = Lifecycle::new("the store");
+        let (mut signals, mut stops) = (0, 0);
+        for event in events {
+            signals += usize::from(matches!(event, Event::Sigterm(_)));
+            let before = life.state();
+            let Some((next, effects)) = life.on(event.clone()) else { continue };
+            if effects.contains(&Effect::Stop) {
+                stops += 1;
+                prop_assert_eq!(next.load(), Load::NONE);
+                prop_assert!(signals > 0);
+            }
+            if effects.contains(&Effect::StopNow) {
+                prop_assert!(signals > 1, "one signal is a request, two are an order");
+            }
+            if before != next.state() {
+                prop_assert_eq!(effects.first(), Some(&Effect::Publish));
+            }
+            if next.state() != InstanceState::Ready {
+                prop_assert!(next.not_ready().is_some());
+            }
+            life = next;
+        }
+        prop_assert!(stops <= 1);
+    }
+}
