@@ -64,7 +64,8 @@ pub(super) fn stage(
         to: view.wanted.map(|_| view.target),
         order: choice.order,
         batches,
-        settle: spec.map_or(Span::ZERO, |it| it.settle),
+        // Without an old release there is nothing to go back to, so nothing to watch for.
+        settle: spec.filter(|_| view.serving.is_some()).map_or(Span::ZERO, |it| it.settle),
         ready_timeout: spec.map_or(Span::from_s(30), |it| it.ready_timeout),
         drain,
         keep_for,

@@ -387,6 +387,21 @@ fn finish_until_starting(rollout: &mut Rollout, world: &mut World) {
 }
 
 #[test]
+fn a_first_deploy_watches_nothing_for_there_is_no_way_back() {
+    let release = fixture::release(1, ARENA, "old");
+    let observed = Observed::empty("local".parse().unwrap());
+    let (mut rollout, _) = Rollout::start(&plan(&release, &observed, Seed(7)).unwrap());
+    let mut ready = 0;
+    while rollout.outcome().is_none() {
+        let event = helpful(&rollout);
+        assert!(matches!(event, Event::Ready { .. }), "{event}");
+        (rollout, _) = rollout.on(&event).unwrap();
+        ready += 1;
+    }
+    assert_eq!((rollout.outcome(), ready), (Some(Outcome::Done), 7));
+}
+
+#[test]
 fn an_empty_plan_is_done_at_once() {
     let release = fixture::release(1, ARENA, "old");
     let plan = plan(&release, &fixture::running(&release), Seed(7)).unwrap();
