@@ -9,6 +9,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     files.retain(|it| it.extension().is_some_and(|it| it == "proto"));
     files.sort();
     let descriptors = protox::compile(&files, [Path::new("proto")])?;
-    tonic_prost_build::configure().build_transport(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .bytes(".arena.store.v1") // values are passed on, not copied
+        .compile_fds(descriptors)?;
     Ok(())
 }

@@ -34,6 +34,11 @@ mod generated {
             tonic::include_proto!("arena.stats.v1");
         }
     }
+    pub mod store {
+        pub mod v1 {
+            tonic::include_proto!("arena.store.v1");
+        }
+    }
 }
 
-pub use generated::{auth, config, game, matchmaker, stats};
+pub use generated::{auth, config, game, matchmaker, stats, store};
