@@ -1,13 +1,21 @@
 //! Every storage port, served by the store service over the mesh.
+//!
+//! [`connect`] gives the ports of `arena-store` on a channel to the store service. Every call has a
+//! deadline of its own; while the store is away calls fail with
+//! [`StoreError::Unavailable`](arena_store::StoreError::Unavailable), and watches go on where they
+//! were once it is back.
+//!
+//! [`wire`] is the one place that knows how the ports' types look in messages; the store service
+//! uses it too.
 
-/// Returns all ports of the store at the end of `channel`; nothing is called until it is needed.
-#[must_use]
-pub fn connect(_channel: arena_mesh::Channel) -> arena_store::Stores {
-    todo!("the client follows")
-}
+mod analytics;
+mod call;
+mod hot;
+mod objects;
+mod players;
+mod registry;
+mod watch;
+pub mod wire;
 
-/// Tells whether a method of the store may run twice.
-#[must_use]
-pub fn is_idempotent(_method: &str) -> bool {
-    false
-}
+pub use call::{connect, is_idempotent};
+pub use watch::HEARTBEAT;
