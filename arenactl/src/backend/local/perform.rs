@@ -35,7 +35,8 @@ impl Local {
                 self.start(service, instance, *release, replaces.as_ref()).await?;
             }
             Effect::SetTraffic { service, weights } => {
-                traffic::set(&self.folder, service, weights)?;
+                let store = self.running_store()?;
+                traffic::set(&self.folder, store, service, weights).await?;
             }
             // Moving matches needs instances that can hand them over; until they can, the rollout waits
             // for them to end, and its plan said so beforehand.

@@ -126,27 +126,34 @@ impl Local {
         if let Some(address) = self.store_address()? {
             env.insert(names::STORE_ADDR.name.to_owned(), address.to_string());
         }
-        env.extend(spec.env.clone());
+        env.extend(spec.variables(service));
         Ok(env)
     }
 
     /// Returns where the store listens or, if it is down at the moment, did.
-    pub(super) fn store_address(&self) -> Result<Option<SocketAddr>, BackendError> {
-        let mut address = None;
-        for folder in unit::folders(&self.folder.instances())? {
-            let Some(launch) = unit::launch(&folder)?.filter(|launch| launch.service == STORE)
-            else {
-                continue;
-            };
-            let report = Report::read(&folder)?;
-            let is_running = report.as_ref().is_some_and(Report::is_supervised);
-            let found = report.and_then(|report| report.addresses.get("mesh").copied());
-            if found.is_some() && (address.is_none() || is_running) {
-                address = found;
-            }
-            tracing::debug!(instance = launch.instance, ?found, "looked for the store");
+    fn store_address(&self) -> Result<Option<SocketAddr>, BackendError> {
+        if let Some(running) = self.running_store()? {
+            return Ok(Some(running));
         }
-        Ok(address)
+        let reports = self.store_reports()?;
+        Ok(reports.iter().rev().find_map(|report| report.addresses.get("mesh").copied()))
+    }
+
+    /// Returns where the store listens.
+    pub(super) fn running_store(&self) -> Result<Option<SocketAddr>, BackendError> {
+        let reports = self.store_reports()?;
+        let mut running = reports.iter().filter(|report| report.is_supervised());
+        Ok(running.find_map(|report| report.addresses.get("mesh").copied()))
+    }
+
+    fn store_reports(&self) -> Result<Vec<Report>, BackendError> {
+        let mut reports = Vec::new();
+        for folder in unit::folders(&self.folder.instances())? {
+            if unit::launch(&folder)?.is_some_and(|launch| launch.service == STORE) {
+                reports.extend(Report::read(&folder)?);
+            }
+        }
+        Ok(reports)
     }
 
     /// The ports that others know keep their numbers over releases: the public one of a gateway, which is
