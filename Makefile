@@ -47,8 +47,7 @@ bench: deps-build ## figures to target/bench/*.json
 	cargo bench --locked -p arena-tests
 
 render: ## refresh stacks/ and nomad/ from arena.yaml
-	cargo run --locked -q --bin arenactl -- render --target swarm --out stacks
-	cargo run --locked -q --bin arenactl -- render --target nomad --out nomad
+	cargo run --locked -q --bin arenactl -- render --out .
 
 deps-build:
 	@.ci/install gcc make ca-certificates

@@ -102,15 +102,20 @@ enum Wanted {
 
 impl Drive<'_> {
     /// Runs a rollout from its last written step to its end. That step's effects are performed first, again
-    /// if need be: a crash may repeat an effect, never skip one.
+    /// if need be: a crash may repeat an effect, never skip one. Then the rollout is told `wish`.
     ///
     /// # Errors
     /// The first failure; what was written stays, and the next drive repeats it.
-    pub async fn run(&mut self, pending: Step, history: &[Step]) -> Result<Ending, DriveError> {
+    pub async fn run(
+        &mut self,
+        pending: Step,
+        wish: Option<Event>,
+        history: &[Step],
+    ) -> Result<Ending, DriveError> {
         let mut entered: Vec<(u64, Timestamp)> =
             history.iter().map(|step| (step.rollout.step, step.at)).collect();
         let mut step = pending;
-        let mut answers = Vec::new();
+        let mut answers: Vec<Event> = wish.into_iter().collect();
         let now = Instant::now();
         let mut due = Due { beat: now, steering: now, leave: None, is_aborted: false };
         loop {
@@ -118,7 +123,7 @@ impl Drive<'_> {
                 self.ledger.beat(self.lock).await?; // The fence: nobody else may have taken over.
                 answers.extend(self.perform(&effect).await?);
             }
-            if let Some(outcome) = step.rollout.outcome() {
+            if let (Some(outcome), true) = (step.rollout.outcome(), answers.is_empty()) {
                 return Ok(Ending::Outcome(outcome));
             }
             let Some(event) = self.event(&step.rollout, &entered, &mut answers, &mut due).await?

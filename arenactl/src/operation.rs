@@ -76,7 +76,7 @@ impl Operation<'_> {
         if let Err(error) = began {
             return self.broken(error, &revision).await;
         }
-        self.run(step, &revision, progress).await
+        self.run(step, None, &revision, progress).await
     }
 
     /// Goes on with the rollout of an open revision, first telling it `wish`.
@@ -84,39 +84,30 @@ impl Operation<'_> {
     /// # Errors
     /// As [`Operation::begin`].
     pub async fn go_on(
-        mut self,
+        self,
         revision: &Revision,
         releases: &History,
         wish: Option<Event>,
     ) -> Result<Status, CliError> {
-        let Some(mut step) = self.ledger.last_step(&revision.rollout).await? else {
+        let Some(step) = self.ledger.last_step(&revision.rollout).await? else {
             return self.never_began(revision).await;
         };
         if let Some(release) = releases.releases.get(&revision.release) {
             self.backend.prepare(release, &revision.rollout).await?;
         }
-        let mut progress = Progress::new(self.printer, &self.region, &step.rollout.id);
-        if let Some((rollout, effects)) = wish.as_ref().and_then(|wish| step.rollout.on(wish)) {
-            // What was journalled is done first: a wish must not skip an effect.
-            let pending = std::mem::take(&mut step.effects);
-            let effects = pending.into_iter().chain(effects).collect();
-            step = Step { rollout, event: wish, effects, at: self.backend.now() };
-            let written = self.drive(&mut progress).write(&step).await;
-            if let Err(error) = written {
-                return self.broken(error, revision).await;
-            }
-        }
-        self.run(step, revision, progress).await
+        let progress = Progress::new(self.printer, &self.region, &step.rollout.id);
+        self.run(step, wish, revision, progress).await
     }
 
     async fn run(
         mut self,
         step: Step,
+        wish: Option<Event>,
         revision: &Revision,
         mut progress: Progress<'_>,
     ) -> Result<Status, CliError> {
         let history = self.ledger.steps(&revision.rollout).await?;
-        let ending = self.drive(&mut progress).run(step, &history).await;
+        let ending = self.drive(&mut progress).run(step, wish, &history).await;
         progress.finish();
         match ending {
             Ok(Ending::Outcome(outcome)) => self.conclude(&outcome, revision).await,

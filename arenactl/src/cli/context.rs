@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 
 use arena_types::{ClusterName, Region};
-use arenactl_planning::spec::{self, Ask, Spec};
+use arenactl_planning::spec::{self, Ask, Spec, SpecError};
 
 use crate::backend::local::Local;
 use crate::backend::memory::Memory;
@@ -64,13 +64,16 @@ impl Context {
         })?;
         let ask = Ask { environment: self.global.env.clone(), set: self.global.set.clone() };
         let read = spec::read(&text, &ask);
-        if read.errors.is_empty() {
-            return Ok(read.spec);
-        }
-        let mistakes = SpecMistakes { path: path.clone(), count: read.errors.len() };
-        let report = spec::report(&path.display().to_string(), &read.errors);
+        if read.errors.is_empty() { Ok(read.spec) } else { Err(self.mistakes(&read.errors)) }
+    }
+
+    /// Tells every mistake of the spec, each with its place and its help.
+    pub(crate) fn mistakes(&self, errors: &[SpecError]) -> CliError {
+        let path = &self.global.file;
+        let mistakes = SpecMistakes { path: path.clone(), count: errors.len() };
+        let report = spec::report(&path.display().to_string(), errors);
         let lines: Vec<String> = report.lines().map(str::to_owned).collect();
-        Err(CliError::new(Status::InvalidInput, mistakes).with_details(lines))
+        CliError::new(Status::InvalidInput, mistakes).with_details(lines)
     }
 
     /// Returns the region asked for, or the one that needs no asking.

@@ -3,4 +3,5 @@
 pub(super) mod diff;
 pub(super) mod init;
 pub(super) mod plan;
+pub(super) mod render;
 pub(super) mod schema;

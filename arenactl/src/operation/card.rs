@@ -46,7 +46,7 @@ impl Card {
         let note = unit.as_ref().and_then(|unit| operation.backend.note(unit));
         let mut reason = failure.map(|it| verdict::cause(&it.cause)).unwrap_or_default();
         if let Some(note) = note.filter(|note| !note.is_empty() && !reason.contains(note)) {
-            reason = format!("{reason} ({note})");
+            reason = if reason.is_empty() { note } else { format!("{reason} ({note})") };
         }
         let seen = steps.iter().filter_map(|step| step.event.as_ref()).map(ToString::to_string);
         let seen: Vec<String> = seen.collect();

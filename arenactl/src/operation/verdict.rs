@@ -8,6 +8,7 @@ use super::{Operation, card};
 use crate::error::{CliError, Status};
 use crate::history::Revision;
 use crate::journal::Step;
+use crate::print::Style;
 
 /// Returns what the history keeps of the end: the first thing that went wrong.
 pub(super) fn note(steps: &[Step]) -> String {
@@ -15,6 +16,11 @@ pub(super) fn note(steps: &[Step]) -> String {
     failure
         .map(|failure| format!("{}: {}", failure.service, cause(&failure.cause)))
         .unwrap_or_default()
+}
+
+fn was_aborted(steps: &[Step]) -> bool {
+    let failure = steps.last().and_then(|step| step.rollout.failure.as_ref());
+    failure.is_some_and(|failure| matches!(failure.cause, Cause::Aborted { .. }))
 }
 
 /// Prints the verdict on a rollout and returns the command's status.
@@ -35,6 +41,7 @@ pub(super) async fn print(
         "seconds": took.as_ms() as f64 / 1_000.0,
         "steps": steps.len(),
         "note": note(steps),
+        "aborted": was_aborted(steps),
         "url": public_url(operation).await,
     });
     let card = match outcome {
@@ -66,36 +73,46 @@ fn text(
     details: &Value,
     card: Option<&card::Card>,
 ) -> String {
-    let release = revision.release;
+    let (style, line) = headline(operation, outcome, revision, details);
+    let line = operation.printer.paint(style, &line);
+    let url = details["url"].as_str().filter(|_| *outcome == Outcome::Done);
+    let url = url.map(|url| format!("\n  play at {url}")).unwrap_or_default();
+    let card = card.map(|card| format!("\n{card}")).unwrap_or_default();
+    format!("{line}{url}{card}")
+}
+
+fn headline(
+    operation: &Operation<'_>,
+    outcome: &Outcome,
+    revision: &Revision,
+    details: &Value,
+) -> (Style, String) {
+    let (region, release) = (&operation.region, revision.release);
     let seconds = &details["seconds"];
-    let (region, printer) = (&operation.region, operation.printer);
-    let good = |text: String| printer.paint(crate::print::Style::Good, &text);
-    let bad = |text: String| printer.paint(crate::print::Style::Bad, &text);
-    let line = match outcome {
-        Outcome::Done => {
-            good(format!("✓ {region} runs {release}, revision {}, in {seconds} s", revision.number))
-        }
+    let failed = if details["aborted"] == true { "was aborted" } else { "failed" };
+    match outcome {
+        Outcome::Done => (
+            Style::Good,
+            format!("✓ {region} runs {release}, revision {}, in {seconds} s", revision.number),
+        ),
         Outcome::RolledBack => {
-            bad(format!("✗ {release} failed in {region}, rolled back in {seconds} s"))
+            (Style::Bad, format!("✗ {release} {failed} in {region}, rolled back in {seconds} s"))
         }
         Outcome::RollbackFailed => {
-            bad(format!("✗ {release} failed in {region}, and so did its rollback"))
+            (Style::Bad, format!("✗ {release} {failed} in {region}, and its rollback failed"))
         }
-        Outcome::LeftAsIs => bad(format!("✗ {release} failed in {region} and was left as it is")),
+        Outcome::LeftAsIs => {
+            (Style::Bad, format!("✗ {release} {failed} in {region} and was left as it is"))
+        }
         Outcome::Paused { reason } => {
             let word = match reason {
                 Pause::Operator => "an operator paused it",
                 Pause::DrainOverdue { .. } => "instances still hold sessions at the deadline",
                 Pause::DoesNotStop { .. } => "instances do not stop",
             };
-            printer
-                .paint(crate::print::Style::Warn, &format!("‖ {release} waits in {region}: {word}"))
+            (Style::Warn, format!("‖ {release} waits in {region}: {word}"))
         }
-    };
-    let url = details["url"].as_str().filter(|_| *outcome == Outcome::Done);
-    let url = url.map(|url| format!("\n  play at {url}")).unwrap_or_default();
-    let card = card.map(|card| format!("\n{card}")).unwrap_or_default();
-    format!("{line}{url}{card}")
+    }
 }
 
 /// Returns where players connect: the public port of a ready instance.

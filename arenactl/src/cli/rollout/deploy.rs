@@ -5,14 +5,13 @@ use clap::Args;
 use crate::cli::Context;
 use crate::cli::rollout::draft::{self, Draft};
 use crate::cli::rollout::session::{self, Agreed};
-use crate::cli::settings::rules;
 use crate::error::{CliError, Status};
 use crate::history::RevisionKind;
 
 /// Make the region run what arena.yaml says, without dropping a session.
 ///
-/// Shows the plan and asks first on a terminal; elsewhere `--yes` is needed, except for region `local`. If it
-/// fails everything is taken back (exit 10). Ctrl-C leaves the rollout where it stands and prints how to
+/// Shows the plan and asks first on a terminal; elsewhere `--yes` is needed. Region `local` is deployed without
+/// asking: nobody else is affected. If it fails everything is taken back (exit 10). Ctrl-C leaves the rollout where it stands and prints how to
 /// resume it; a second Ctrl-C takes it back.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -41,14 +40,8 @@ impl Deploy {
             }
             let text = arenactl_planning::plan::text(&draft.plan);
             session::confirm(context, &place, Agreed::of(self.yes), &text)?;
-            let has_new_rules = rules::differ(&draft.plan);
             let kind = RevisionKind::Deploy;
-            let status =
-                session::carry_out(context, &mut place, draft, kind, &self.message).await?;
-            if status == Status::Done && has_new_rules {
-                rules::publish(context, &mut place, &spec.rules).await?;
-            }
-            Ok(status)
+            session::carry_out(context, &mut place, draft, kind, &self.message).await
         })
     }
 

@@ -1,10 +1,12 @@
 //! What the commands share that start or steer a rollout: lock, then act.
 
+use arenactl_planning::release::Release;
 use arenactl_planning::rollout::Event;
 
 use crate::cli::Context;
 use crate::cli::context::Place;
 use crate::cli::rollout::draft::Draft;
+use crate::cli::settings::rules;
 use crate::error::{CliError, Status};
 use crate::history::{Revision, RevisionKind};
 use crate::interrupt::Interrupts;
@@ -29,7 +31,7 @@ pub(in crate::cli) fn refuse_if_open(place: &Place) -> Result<(), CliError> {
         .with_help(format!("or take it back with `arenactl abort --region {region}`")))
 }
 
-/// Asks a person, if there is one; where the region is not this machine, silence is no consent.
+/// Shows what will happen and asks a person, where others are affected; silence is no consent.
 pub(in crate::cli) fn confirm(
     context: &Context,
     place: &Place,
@@ -39,19 +41,22 @@ pub(in crate::cli) fn confirm(
     if is_agreed == Agreed::Beforehand {
         return Ok(());
     }
-    if context.printer.is_terminal() {
-        context.printer.say(text.trim_end());
-        if context.printer.confirm("Go on?") {
-            return Ok(());
-        }
-        return Err(CliError::new(Status::InvalidInput, "not confirmed; nothing was changed"));
-    }
-    // On this machine nobody else is affected, and `make run` has no terminal.
+    context.printer.say(text.trim_end());
+    // On this machine nobody else is affected, and `make run` must not wait for an answer.
     if place.region.as_str() == "local" {
         return Ok(());
     }
-    Err(CliError::new(Status::InvalidInput, "nobody here to confirm; nothing was changed")
-        .with_help("look at `arenactl plan`, then add `--yes`"))
+    if !context.printer.is_terminal() {
+        return Err(CliError::new(
+            Status::InvalidInput,
+            "nobody here to confirm; nothing was changed",
+        )
+        .with_help("look at `arenactl plan`, then add `--yes`"));
+    }
+    if context.printer.confirm("Go on?") {
+        return Ok(());
+    }
+    Err(CliError::new(Status::InvalidInput, "not confirmed; nothing was changed"))
 }
 
 /// Whether the operator agreed on the command line.
@@ -91,7 +96,25 @@ pub(in crate::cli) async fn carry_out(
         revision: place.history.next_revision(),
         kind,
     };
-    operation(context, place, lock)?.begin(&draft.plan, &draft.release, &intent).await
+    let before = place.history.current().cloned();
+    let begun =
+        operation(context, place, lock)?.begin(&draft.plan, &draft.release, &intent).await?;
+    settle_rules(context, place, before.as_ref(), &draft.release, begun).await
+}
+
+/// Publishes the rules of a release once it serves, if they are not those of the release before.
+async fn settle_rules(
+    context: &Context,
+    place: &mut Place,
+    before: Option<&Release>,
+    after: &Release,
+    status: Status,
+) -> Result<Status, CliError> {
+    let is_new = rules::differ(before, after);
+    if status == Status::Done && is_new && context.global.backend.is_none() {
+        rules::publish(context, place, &after.spec.rules).await?;
+    }
+    Ok(status)
 }
 
 fn unchanged(place: &Place, next_revision: u32) -> Result<(), CliError> {
@@ -135,7 +158,11 @@ pub(in crate::cli) async fn go_on(
         return Err(nothing_open(place));
     };
     let history = place.history.clone();
-    operation(context, place, lock)?.go_on(&open, &history, wish).await
+    let ended = operation(context, place, lock)?.go_on(&open, &history, wish).await?;
+    match history.releases.get(&open.release) {
+        Some(release) => settle_rules(context, place, history.current(), release, ended).await,
+        None => Ok(ended),
+    }
 }
 
 /// Returns the revision whose rollout is not over.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use arena_wire::config::v1::{
     ActivateRulesRequest, ListRulesRequest, PublishRulesRequest, ReadRulesRequest, RulesVersion,
 };
-use arenactl_planning::plan::Plan;
+use arenactl_planning::release::Release;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
@@ -91,9 +91,13 @@ impl Rules {
     }
 }
 
-/// Says whether a plan brings rules that the region does not have yet.
-pub(in crate::cli) fn differ(plan: &Plan) -> bool {
-    plan.settings.iter().any(|change| change.field.starts_with("rules"))
+/// Says whether a release brings other rules than the one before it; the first one may bring none.
+pub(in crate::cli) fn differ(before: Option<&Release>, after: &Release) -> bool {
+    let written = crate::journal::json(&after.spec.rules);
+    match before {
+        Some(before) => written != crate::journal::json(&before.spec.rules),
+        None => !matches!(written.as_str(), "{}" | "null"),
+    }
 }
 
 /// Publishes and activates the rules of a spec, after its release serves.
@@ -102,8 +106,11 @@ pub(in crate::cli) async fn publish<T: Serialize>(
     place: &mut Place,
     rules: &T,
 ) -> Result<(), CliError> {
+    let unpublished = |error: CliError| {
+        error.with_help("the release serves, with the old rules: `arenactl rules publish FILE`")
+    };
     let rules_json = crate::journal::json(rules);
-    let mut client = connect(place).await?;
+    let mut client = connect(place).await.map_err(unpublished)?;
     let by = lock::user();
     let why = "arena.yaml".to_owned();
     let request = PublishRulesRequest { rules_json, by: by.clone(), why };
