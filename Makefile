@@ -34,13 +34,14 @@ deny: ## licences, bans and sources of every crate we build on
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
 	cargo deny check bans licenses sources
 
+# Bins and tests in one build: apart they would resolve other features and build every dependency twice.
 test: deps-test ## every test that fits 25 minutes on 2 cores
-	cargo build --locked --workspace --bins
-	cargo test --locked --workspace
+	cargo build --locked --workspace --bins --tests
+	cargo test --locked --workspace --bins --tests
 
 test-full: deps-test deny ## everything
-	cargo build --locked --workspace --bins
-	ARENA_TEST_FULL=1 cargo test --locked --workspace
+	cargo build --locked --workspace --bins --tests
+	ARENA_TEST_FULL=1 cargo test --locked --workspace --bins --tests
 
 bench: deps-build ## figures to target/bench/*.json
 	cargo build --locked --release --workspace --bins
