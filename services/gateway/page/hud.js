@@ -102,6 +102,7 @@ export function result(match) {
   write("result-rating", "");
   table("result-rows", match.standings, match.seat);
   show("result");
+  document.querySelector("#result-rows .me")?.scrollIntoView({ block: "nearest" });
   $("again").focus({ preventScroll: true });
 }
 

@@ -1,0 +1,130 @@
+//! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arena_wire::play::{Code, ServerMessage};
+use bytes::Bytes;
+use futures::{Sink, SinkExt as _};
+use tokio::sync::{mpsc, watch};
+use warp::ws::Message;
+
+use crate::metrics::GatewayMetrics;
+use crate::slot::Slot;
+
+/// Messages that wait for a slow reader. A match has a few events a second, so this is minutes of
+/// them; who is further behind is closed and resumes.
+const RELIABLE_MAX: usize = 128;
+/// A write that the socket does not take for so long ends the session's socket.
+const STALL_MAX: Duration = Duration::from_secs(5);
+/// A close frame may take this long.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+
+/// The sending side of a session's socket.
+#[derive(Debug)]
+pub struct Lanes {
+    reliable: mpsc::Sender<Bytes>,
+    close: watch::Sender<Option<Code>>,
+}
+
+impl Lanes {
+    /// Starts to write to `sink`; the second value ends with the socket.
+    #[must_use]
+    pub fn start<S>(
+        sink: S,
+        slot: Arc<Slot>,
+        metrics: GatewayMetrics,
+    ) -> (Self, tokio::task::JoinHandle<()>)
+    where
+        S: Sink<Message> + Unpin + Send + 'static,
+    {
+        let (reliable, queue) = mpsc::channel(RELIABLE_MAX);
+        let close = watch::Sender::new(None);
+        let writer = Writer { sink, slot, queue, close: close.subscribe(), metrics };
+        (Self { reliable, close }, tokio::spawn(writer.run()))
+    }
+
+    /// Sends a message after those before it.
+    ///
+    /// # Errors
+    /// [`Code::TooSlow`] if too many wait already; the socket is then to be closed.
+    pub fn send(&self, message: &ServerMessage) -> Result<(), Code> {
+        self.reliable.try_send(message.encode().into()).map_err(|_| Code::TooSlow)
+    }
+
+    /// Closes the socket with `code`, after the messages that wait unless the reader is too slow.
+    pub fn close(&self, code: Code) {
+        self.close.send_if_modified(|it| it.is_none() && it.replace(code).is_none());
+    }
+}
+
+/// Waits until the socket shall be closed; nothing is borrowed after.
+async fn asked(close: &mut watch::Receiver<Option<Code>>) {
+    let _ = close.wait_for(Option::is_some).await; // without a sender the queue has ended too
+}
+
+struct Writer<S> {
+    sink: S,
+    slot: Arc<Slot>,
+    queue: mpsc::Receiver<Bytes>,
+    close: watch::Receiver<Option<Code>>,
+    metrics: GatewayMetrics,
+}
+
+impl<S: Sink<Message> + Unpin> Writer<S> {
+    async fn run(mut self) {
+        loop {
+            let (bytes, is_frame) = tokio::select! {
+                biased;
+                () = asked(&mut self.close) => return self.finish().await,
+                message = self.queue.recv() => match message {
+                    Some(bytes) => (bytes, false),
+                    None => return self.finish().await,
+                },
+                frame = self.slot.take() => (frame, true),
+            };
+            let len = bytes.len() as u64;
+            if !self.write(bytes).await {
+                return;
+            }
+            self.metrics.bytes_sent.inc_by(len);
+            if is_frame {
+                self.metrics.frames_sent.inc();
+            }
+        }
+    }
+
+    /// Writes one message through to the socket; false if it did not take it in time.
+    async fn write(&mut self, bytes: Bytes) -> bool {
+        let sent = tokio::time::timeout(STALL_MAX, self.sink.send(Message::binary(bytes))).await;
+        if sent.is_err() {
+            self.metrics.slow.inc();
+        }
+        matches!(sent, Ok(Ok(())))
+    }
+
+    async fn finish(&mut self) {
+        let code = *self.close.borrow();
+        if code != Some(Code::TooSlow) {
+            while let Ok(bytes) = self.queue.try_recv() {
+                if !self.write(bytes).await {
+                    return;
+                }
+            }
+        }
+        let message = match code {
+            Some(code) => {
+                self.metrics.closed(code);
+                Message::close_with(code.number(), format!("{code:?}"))
+            }
+            None => Message::close(),
+        };
+        // A reader that has gone away does not take the close frame either.
+        let _ = tokio::time::timeout(CLOSE_MAX, async {
+            if self.sink.send(message).await.is_ok() {
+                let _ = self.sink.close().await;
+            }
+        })
+        .await;
+    }
+}

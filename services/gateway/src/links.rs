@@ -1,0 +1,314 @@
+//! Links to game instances: one each, shared by all sessions that play there.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arena_mesh::{Channel, Endpoint, LinkReceiver, LinkSender, Received};
+use arena_types::{Epoch, InstanceId};
+use arena_wire::link::{Attach, BATCH_MAX, Flow, Leave, Refusal, ToGame, ToGateway};
+use arena_wire::play::{Input, ServerMessage};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::logic::session::{AttachRefusal, Event};
+use crate::metrics::GatewayMetrics;
+use crate::slot::{Kept, Slot};
+
+/// Inputs are sent once in this time: a tick.
+const BATCH_INTERVAL: Duration = Duration::from_micros(16_667);
+/// Commands of all sessions that wait for one link: a tick's inputs of thousands of players.
+const COMMANDS_MAX: usize = 8192;
+/// A link nobody plays over is closed after this; the next match opens another one.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Where a game instance is; the registry's copy answers.
+pub type Locate = Arc<dyn Fn(&InstanceId) -> Option<SocketAddr> + Send + Sync>;
+
+/// What a link needs to reach one session.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Takes what must not be lost.
+    pub events: mpsc::Sender<Event>,
+    /// Takes frames.
+    pub slot: Arc<Slot>,
+}
+
+/// One session on one link.
+#[derive(Debug)]
+pub struct Seated {
+    flow: Flow,
+    commands: mpsc::Sender<Command>,
+}
+
+enum Command {
+    Attach(Box<Attach>, Port),
+    Input(Flow, Input),
+    Detach(Flow, Leave),
+}
+
+/// All links of this gateway; clones share them.
+#[derive(Clone)]
+pub struct Links {
+    games: Channel,
+    locate: Locate,
+    metrics: GatewayMetrics,
+    open: Arc<Mutex<HashMap<InstanceId, mpsc::Sender<Command>>>>,
+    flows: Arc<AtomicU32>,
+}
+
+impl std::fmt::Debug for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Links").finish_non_exhaustive()
+    }
+}
+
+impl Links {
+    /// Opens links over `games`, to where `locate` says.
+    #[must_use]
+    pub fn new(games: Channel, locate: Locate, metrics: GatewayMetrics) -> Self {
+        Self { games, locate, metrics, open: Arc::default(), flows: Arc::new(AtomicU32::new(1)) }
+    }
+
+    /// Asks `owner` to take a session; the answer, and all that follows, comes to `port`.
+    ///
+    /// The flow of `attach` is replaced by one that is new on every link.
+    pub async fn attach(&self, owner: &InstanceId, mut attach: Attach, port: Port) -> Seated {
+        let flow = Flow(self.flows.fetch_add(1, Ordering::Relaxed));
+        attach.flow = flow;
+        let mut command = Command::Attach(Box::new(attach), port);
+        loop {
+            let commands = self.link(owner);
+            match commands.send(command).await {
+                Ok(()) => return Seated { flow, commands },
+                Err(closed) => command = closed.0, // that link has just ended: open another one
+            }
+            self.forget(owner, &commands);
+        }
+    }
+
+    fn link(&self, owner: &InstanceId) -> mpsc::Sender<Command> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(commands) = open.get(owner).filter(|it| !it.is_closed()) {
+            return commands.clone();
+        }
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        open.insert(owner.clone(), commands.clone());
+        tokio::spawn(run(self.clone(), owner.clone(), inbox));
+        commands
+    }
+
+    fn forget(&self, owner: &InstanceId, commands: &mpsc::Sender<Command>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.get(owner).is_some_and(|it| it.same_channel(commands)) {
+            open.remove(owner);
+        }
+    }
+}
+
+impl Seated {
+    /// Sends an input with the next batch; if thousands wait already it is dropped, as on a bad line.
+    pub fn input(&self, input: Input) {
+        let _ = self.commands.try_send(Command::Input(self.flow, input));
+    }
+
+    /// Lets go of the seat.
+    pub async fn detach(self, why: Leave) {
+        let _ = self.commands.send(Command::Detach(self.flow, why)).await; // a link that ended is let go of
+    }
+}
+
+/// Runs one link from its first session to its end; whoever is on it then hears of it.
+async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>) {
+    let opened = match (links.locate)(&owner) {
+        Some(addr) => {
+            links.games.to(Endpoint::new(&owner, addr)).link().await.map_err(|it| it.to_string())
+        }
+        None => Err("the registry does not know the instance".to_owned()),
+    };
+    match opened {
+        Ok(link) => {
+            let (sender, receiver) = link.split();
+            let metrics = links.metrics.clone();
+            let mut running = Running {
+                sender,
+                receiver,
+                metrics,
+                seats: HashMap::new(),
+                batch: Vec::new(),
+                idle_since: Instant::now(),
+            };
+            running.serve(&mut inbox).await;
+            tracing::info!(%owner, sessions = running.seats.len(), "link to a game instance ends");
+            inbox.close();
+            for seat in running.seats.into_values() {
+                let _ = seat.port.events.send(Event::LinkLost).await;
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%owner, error, "no link to a game instance");
+            links.metrics.link_failures.inc();
+            inbox.close();
+        }
+    }
+    while let Some(command) = inbox.recv().await {
+        if let Command::Attach(_, port) = command {
+            let _ = port.events.send(Event::AttachRefused(AttachRefusal::Unreachable)).await;
+        }
+    }
+}
+
+/// One session on this link, with the epoch the game attached it in.
+struct Seat {
+    port: Port,
+    epoch: Epoch,
+}
+
+struct Running {
+    sender: LinkSender,
+    receiver: LinkReceiver,
+    metrics: GatewayMetrics,
+    seats: HashMap<Flow, Seat>,
+    batch: Vec<(Flow, Input)>,
+    idle_since: Instant,
+}
+
+impl Running {
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+        let mut ticks = tokio::time::interval(BATCH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let alive = tokio::select! {
+                received = self.receiver.recv() => match received {
+                    Some(Received::Latest { flow, seq, bytes }) => { self.frame(Flow(flow), seq, bytes); true }
+                    Some(Received::Ordered(bytes)) => self.ordered(&bytes).await,
+                    None => false,
+                },
+                command = inbox.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    None => false,
+                },
+                _ = ticks.tick(), if !self.batch.is_empty() || self.seats.is_empty() => {
+                    let idle = self.seats.is_empty() && self.idle_since.elapsed() > IDLE;
+                    self.flush().await && !idle
+                }
+            };
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) -> bool {
+        match command {
+            Command::Input(flow, input) => {
+                self.batch.push((flow, input));
+                self.batch.len() < BATCH_MAX || self.flush().await
+            }
+            Command::Attach(attach, port) => {
+                self.seats.insert(attach.flow, Seat { port, epoch: attach.epoch });
+                self.tell(&ToGame::Attach(*attach)).await
+            }
+            Command::Detach(flow, why) => {
+                let known = self.leave(flow);
+                !known || self.flush().await && self.tell(&ToGame::Detach { flow, why }).await
+            }
+        }
+    }
+
+    async fn flush(&mut self) -> bool {
+        if self.batch.is_empty() {
+            return true;
+        }
+        let inputs = ToGame::Inputs(std::mem::take(&mut self.batch));
+        self.tell(&inputs).await
+    }
+
+    async fn tell(&mut self, message: &ToGame) -> bool {
+        self.sender.send_ordered(message.encode().into()).await.is_ok()
+    }
+
+    /// Forwards a frame unopened; its sequence number is its tick.
+    fn frame(&mut self, flow: Flow, tick: u32, bytes: Bytes) {
+        let Some(seat) = self.seats.get(&flow) else { return };
+        if seat.port.slot.put(bytes, seat.epoch, tick) != Kept::Fresh {
+            self.metrics.frames_dropped.inc();
+        }
+    }
+
+    async fn ordered(&mut self, bytes: &[u8]) -> bool {
+        let message = match ToGateway::decode(bytes) {
+            Ok(message) => message,
+            Err(error) => {
+                tracing::error!(%error, "a game instance sent what is no message; the link is closed");
+                return false;
+            }
+        };
+        let flow = message.flow();
+        let (event, over) = match message {
+            ToGateway::Attached { start, epoch, .. } => match ServerMessage::decode(&start) {
+                Ok(ServerMessage::Start(start)) => {
+                    if let Some(seat) = self.seats.get_mut(&flow) {
+                        seat.epoch = epoch;
+                    }
+                    (Event::Attach(Box::new(start)), false)
+                }
+                _ => return self.broken("start"),
+            },
+            ToGateway::Event { event, .. } => match ServerMessage::decode(&event) {
+                Ok(ServerMessage::Event(event)) => (Event::Match(Box::new(event)), false),
+                _ => return self.broken("event"),
+            },
+            ToGateway::Refused { why, detail, .. } => {
+                tracing::debug!(?why, detail, "a game instance refused a session");
+                (Event::AttachRefused(refusal(why)), true)
+            }
+            ToGateway::Ended { match_id, .. } => (Event::Ended(match_id), true),
+            ToGateway::Replaced { .. } => (Event::Replaced, true),
+            ToGateway::Moved { .. } => (Event::LinkLost, true),
+        };
+        self.deliver(flow, event);
+        if over {
+            self.leave(flow);
+        }
+        true
+    }
+
+    fn broken(&self, what: &str) -> bool {
+        tracing::error!(what, "a game instance sent what cannot be forwarded; the link is closed");
+        false
+    }
+
+    /// A session whose queue is full is let go of; once it gets on, it attaches again and hears
+    /// what it missed.
+    fn deliver(&mut self, flow: Flow, event: Event) {
+        let Some(seat) = self.seats.get(&flow) else { return };
+        if seat.port.events.try_send(event).is_err() {
+            self.metrics.slow.inc();
+            let events = seat.port.events.clone();
+            tokio::spawn(async move {
+                let _ = events.send(Event::LinkLost).await; // the session may be over
+            });
+            self.leave(flow);
+        }
+    }
+
+    fn leave(&mut self, flow: Flow) -> bool {
+        let known = self.seats.remove(&flow).is_some();
+        if self.seats.is_empty() {
+            self.idle_since = Instant::now();
+        }
+        known
+    }
+}
+
+fn refusal(why: Refusal) -> AttachRefusal {
+    match why {
+        Refusal::UnknownMatch | Refusal::OldEpoch => AttachRefusal::Unknown,
+        Refusal::Full => AttachRefusal::Unreachable,
+        Refusal::BadToken | Refusal::Left | Refusal::Over => AttachRefusal::Gone,
+    }
+}
