@@ -103,11 +103,18 @@ impl Ca {
             let path = dir.join(name);
             fs::read_to_string(&path).map_err(|source| CaError::Read { path, source })
         };
-        let (cert_pem, key) = (read(CA_CERT_FILE)?, read(CA_KEY_FILE)?);
-        let key = KeyPair::from_pem(&key).map_err(doing("parse the CA's key"))?;
-        let issuer = Issuer::from_ca_cert_pem(&cert_pem, key)
-            .map_err(doing("parse the CA's certificate"))?;
-        Ok(Self { cluster: cluster.to_owned(), cert_pem, issuer })
+        Self::from_pem(cluster, &read(CA_CERT_FILE)?, &read(CA_KEY_FILE)?)
+    }
+
+    /// Takes a CA's certificate and key.
+    ///
+    /// # Errors
+    /// [`CaError::Crypto`].
+    pub fn from_pem(cluster: &str, cert: &str, key: &str) -> Result<Self, CaError> {
+        let key = KeyPair::from_pem(key).map_err(doing("parse the CA's key"))?;
+        let issuer =
+            Issuer::from_ca_cert_pem(cert, key).map_err(doing("parse the CA's certificate"))?;
+        Ok(Self { cluster: cluster.to_owned(), cert_pem: cert.to_owned(), issuer })
     }
 
     /// Writes certificate and key into a folder, the key with mode 0600.
@@ -117,7 +124,7 @@ impl Ca {
     pub fn save(&self, dir: &Path) -> Result<(), CaError> {
         fs::create_dir_all(dir)
             .map_err(|source| MaterialError::Io { path: dir.to_owned(), source })?;
-        write_file(&dir.join(CA_KEY_FILE), &self.issuer.key().serialize_pem(), 0o600)?;
+        write_file(&dir.join(CA_KEY_FILE), &self.key_pem(), 0o600)?;
         Ok(write_file(&dir.join(CA_CERT_FILE), &self.cert_pem, 0o644)?)
     }
 
@@ -125,6 +132,12 @@ impl Ca {
     #[must_use]
     pub fn cert_pem(&self) -> &str {
         &self.cert_pem
+    }
+
+    /// Returns the private key in PEM: a secret.
+    #[must_use]
+    pub fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// Issues a leaf with a fresh key, valid from a little before now for `ttl`, that trusts this CA alone.

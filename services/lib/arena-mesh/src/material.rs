@@ -164,6 +164,18 @@ impl Material {
         self.not_before + life / 2
     }
 
+    /// Returns the certificate chain in PEM, leaf first.
+    #[must_use]
+    pub fn cert_pem(&self) -> &str {
+        &self.pem.cert
+    }
+
+    /// Returns the private key in PEM: a secret.
+    #[must_use]
+    pub fn key_pem(&self) -> &str {
+        &self.pem.key
+    }
+
     /// Returns the roots in PEM.
     #[must_use]
     pub fn roots_pem(&self) -> &str {

@@ -1,5 +1,7 @@
 //! A small mesh for tests: one CA, identities by name, sockets on loopback.
 
+pub mod echo;
+
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     time::Duration,

@@ -22,7 +22,7 @@ const CHUNK_MAX: usize = 256 * 1024;
 /// Frames of one stream, then HTTP body frames of the call on it.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    stream: RecvStream,
+    stream: Option<RecvStream>, // none once the body is complete: it holds the connection open
     decoder: Decoder,
     addr: SocketAddr,
     done: bool,
@@ -30,7 +30,7 @@ pub(crate) struct Incoming {
 
 impl Incoming {
     pub(crate) fn new(stream: RecvStream, addr: SocketAddr) -> Self {
-        Self { stream, decoder: Decoder::default(), addr, done: false }
+        Self { stream: Some(stream), decoder: Decoder::default(), addr, done: false }
     }
 
     /// Reads the next event, `None` at an orderly end of the stream.
@@ -42,9 +42,13 @@ impl Incoming {
             if let Some(event) = self.decoder.next_event()? {
                 return Poll::Ready(Ok(Some(event)));
             }
-            match ready!(pin!(self.stream.read_chunk(CHUNK_MAX, true)).poll(cx)) {
+            let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(None)) };
+            match ready!(pin!(stream.read_chunk(CHUNK_MAX, true)).poll(cx)) {
                 Ok(Some(chunk)) => self.decoder.push(chunk.bytes),
-                Ok(None) => return Poll::Ready(Ok(self.decoder.finish().map(|()| None)?)),
+                Ok(None) => {
+                    let ended = self.decoder.finish().map(|()| None);
+                    return Poll::Ready(ended.map_err(|_| StreamError::CutOff));
+                }
                 Err(error) => return Poll::Ready(Err(StreamError::read(self.addr, error))),
             }
         }
@@ -83,6 +87,7 @@ impl Incoming {
                 self.done = true;
                 // Reading the end of the stream frees it; dropping it unread would send a stop.
                 let _ = self.poll_event(cx);
+                self.stream = None;
                 Head::parse(payload).map_err(Into::into).and_then(headers).map(Frame::trailers)
             }
             Ok(Some(_)) => Err(StreamError::OutOfOrder),

@@ -1,6 +1,11 @@
 //! The sending half of a call: coalesced writes and a guard that resets what was not finished.
 
-use std::{future::poll_fn, net::SocketAddr, pin::Pin, task::Poll};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use arena_wire::frame::{self, FrameError, Kind};
 use bytes::{Bytes, BytesMut};
@@ -85,10 +90,11 @@ pub(crate) fn put_headers(
     frame::put_head(out, kind, path, fields.map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
-/// A body being written, and how far it got.
+/// A body being written.
 pub(crate) struct Writer {
-    /// Bytes not yet handed to quinn.
-    pub(crate) out: BytesMut,
+    out: BytesMut,
+    /// A large piece to be written uncopied after `out`.
+    tail: Option<Bytes>,
     body: Body,
     side: Side,
 }
@@ -100,38 +106,36 @@ pub(crate) enum Side {
     Server,
 }
 
-/// What a step of [`Writer::poll_gather`] reached.
+/// What a step of gathering reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gathered {
-    /// The body ended and its trailers are in `out`.
+    /// The body ended; its trailers are gathered.
     All,
-    /// `out` is full enough to be written, or this piece should go out uncopied after it.
-    Some(Option<Bytes>),
+    /// Enough for a write; more is to come.
+    Some,
 }
 
 impl Writer {
+    /// Starts with `out` (the head) and goes on with `body`.
     pub(crate) fn new(out: BytesMut, body: Body, side: Side) -> Self {
-        Self { out, body, side }
+        Self { out, tail: None, body, side }
     }
 
-    /// Gathers what the body has ready; pending means that `out` holds all there is for now.
-    pub(crate) fn poll_gather(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> Poll<Result<Gathered, Status>> {
+    /// Gathers what the body has ready; pending means that it has no more for now.
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<Result<Gathered, Status>> {
         loop {
-            let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(cx));
-            match frame.transpose()? {
+            let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+            let step = match frame.transpose()? {
+                Some(frame) => self.put(frame)?,
                 None if self.side == Side::Client => {
                     put_headers(&mut self.out, Kind::Trailers, "", &HeaderMap::new())
                         .map_err(StreamError::from)?;
-                    return Poll::Ready(Ok(Gathered::All));
+                    Some(Gathered::All)
                 }
                 None => return Poll::Ready(Err(Status::internal("answer without trailers"))),
-                Some(frame) => {
-                    if let Some(step) = self.put(frame)? {
-                        return Poll::Ready(Ok(step));
-                    }
-                }
+            };
+            if let Some(step) = step {
+                return Poll::Ready(Ok(step));
             }
         }
     }
@@ -142,10 +146,11 @@ impl Writer {
                 frame::put_header(&mut self.out, Kind::Data, data.len())
                     .map_err(|error| Status::resource_exhausted(error.to_string()))?;
                 if data.len() > COPY_MAX {
-                    return Ok(Some(Gathered::Some(Some(data))));
+                    self.tail = Some(data);
+                    return Ok(Some(Gathered::Some));
                 }
                 self.out.extend_from_slice(&data);
-                Ok((self.out.len() >= COALESCE).then_some(Gathered::Some(None)))
+                Ok((self.out.len() >= COALESCE).then_some(Gathered::Some))
             }
             Err(frame) => {
                 let Ok(trailers) = frame.into_trailers() else { return Ok(None) };
@@ -156,31 +161,41 @@ impl Writer {
         }
     }
 
+    /// Gathers without waiting; `None` if the body has no more for now.
+    pub(crate) async fn gather_now(&mut self) -> Result<Option<Gathered>, Status> {
+        match poll_fn(|cx| Poll::Ready(self.poll_gather(cx))).await {
+            Poll::Ready(gathered) => gathered.map(Some),
+            Poll::Pending => Ok(None),
+        }
+    }
+
+    /// Takes what is gathered: what was copied together, and a large piece after it.
+    pub(crate) fn take(&mut self) -> (Bytes, Option<Bytes>) {
+        (self.out.split().freeze(), self.tail.take())
+    }
+
+    /// Writes what is gathered.
+    pub(crate) async fn flush(&mut self, to: &mut Outgoing) -> Result<(), StreamError> {
+        let (first, tail) = self.take();
+        to.write(first).await?;
+        match tail {
+            Some(tail) => to.write(tail).await,
+            None => Ok(()),
+        }
+    }
+
     /// Writes the rest of the body and finishes the stream.
     pub(crate) async fn run(&mut self, to: &mut Outgoing) -> Result<(), Status> {
         loop {
-            let ready = poll_fn(|cx| Poll::Ready(self.poll_gather(cx))).await;
-            let step = match ready {
-                Poll::Ready(step) => step?,
-                Poll::Pending => {
-                    if !self.out.is_empty() {
-                        to.write(self.out.split().freeze()).await?;
-                    }
-                    poll_fn(|cx| self.poll_gather(cx)).await?
-                }
-            };
-            match step {
-                Gathered::All => {
-                    to.write(self.out.split().freeze()).await?;
-                    to.finish();
-                    return Ok(());
-                }
-                Gathered::Some(piece) => {
-                    to.write(self.out.split().freeze()).await?;
-                    if let Some(piece) = piece {
-                        to.write(piece).await?;
-                    }
-                }
+            let step = poll_fn(|cx| match self.poll_gather(cx) {
+                Poll::Pending if !self.out.is_empty() => Poll::Ready(Ok(Gathered::Some)),
+                step => step,
+            })
+            .await?;
+            self.flush(to).await?;
+            if step == Gathered::All {
+                to.finish();
+                return Ok(());
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
     balance::Balancer,
     dial::Live,
     node::{Node, is_fault},
-    request::{Load, Prepared},
+    request::{Load, Prepared, Whole},
 };
 use crate::{
     call::{
@@ -135,12 +135,15 @@ impl Attempt<'_> {
 /// Sends what is there; the rest of a streamed request goes on in a task of its own.
 async fn send_request(mut send: Outgoing, load: Load) -> Result<Option<Sending>, StreamError> {
     let written = match load {
-        Load::Whole(bytes) => {
-            let written = send.write(bytes).await;
+        Load::Whole(whole) => {
+            let written = write_whole(&mut send, whole).await;
             send.finish();
             written.map(|()| None)
         }
-        Load::Streamed(pieces, writer) => write_first(send, pieces, writer).await.map(Some),
+        Load::Streamed(first, writer) => {
+            let written = write_whole(&mut send, first).await;
+            written.map(|()| Some(send_rest(send, writer)))
+        }
     };
     match written {
         // The server answers without reading to the end; its answer says why.
@@ -149,20 +152,21 @@ async fn send_request(mut send: Outgoing, load: Load) -> Result<Option<Sending>,
     }
 }
 
-async fn write_first(
-    mut send: Outgoing,
-    pieces: Vec<bytes::Bytes>,
-    mut writer: Writer,
-) -> Result<Sending, StreamError> {
-    for piece in pieces {
+async fn write_whole(send: &mut Outgoing, whole: Whole) -> Result<(), StreamError> {
+    send.write(whole.first).await?;
+    for piece in whole.more {
         send.write(piece).await?;
     }
+    Ok(())
+}
+
+fn send_rest(mut send: Outgoing, mut writer: Writer) -> Sending {
     let task = tokio::spawn(async move {
         if let Err(status) = writer.run(&mut send).await {
             send.reset(status.code());
         }
     });
-    Ok(Sending(task.abort_handle()))
+    Sending(task.abort_handle())
 }
 
 fn status_code(head: &HeaderMap) -> Option<Code> {

@@ -76,6 +76,7 @@ impl Balancer {
         let mut last = None;
         loop {
             let mut changed = self.changed.clone();
+            changed.mark_unchanged(); // what changed before is seen by `choose`
             match self.choose(Instant::now()) {
                 Choice::Use(node, live) => return Ok((node, live)),
                 Choice::Dial(node) => match time::timeout_at(until.into(), node.dial()).await {
@@ -87,7 +88,10 @@ impl Balancer {
                 Choice::Wait(_) if Instant::now() >= until => return Err(unreachable(last)),
                 Choice::Wait(next) => {
                     let next = next.min(until);
-                    let _ = time::timeout_at(next.into(), changed.changed()).await;
+                    tokio::select! {
+                        () = time::sleep_until(next.into()) => {}
+                        Ok(()) = changed.changed() => {}
+                    }
                 }
             }
         }
@@ -144,13 +148,12 @@ impl Drop for Balancer {
 /// Picks the cheaper of two random admissible instances. One that is due for its probe is taken at
 /// once: only a call can tell whether it is well again.
 fn pick(nodes: &[Arc<Node>], now: Instant) -> Option<&Arc<Node>> {
-    if nodes.is_empty() {
-        return None;
+    match nodes {
+        [] => return None,
+        [only] => return only.dial_pause(now).is_none().then_some(only), // no choice, so no ejection
+        _ => {}
     }
     let first = admissible(nodes, rand::random_range(0..nodes.len()), now)?;
-    if nodes.len() == 1 {
-        return Some(first);
-    }
     let second = admissible(nodes, rand::random_range(0..nodes.len()), now)?;
     if Arc::ptr_eq(first, second) {
         let after = nodes.iter().position(|node| Arc::ptr_eq(node, first))? + 1;
@@ -161,11 +164,13 @@ fn pick(nodes: &[Arc<Node>], now: Instant) -> Option<&Arc<Node>> {
 }
 
 fn cheaper<'a>(first: &'a Arc<Node>, second: &'a Arc<Node>, now: Instant) -> &'a Arc<Node> {
-    let picked = if second.cost(now) < first.cost(now) { second } else { first };
-    if picked.admission(now) == Admission::Probe {
-        picked.probe(now);
+    for node in [first, second] {
+        if node.admission(now) == Admission::Probe {
+            node.probe(now);
+            return node;
+        }
     }
-    picked
+    if second.cost(now) < first.cost(now) { second } else { first }
 }
 
 /// Returns the first admissible instance from `start` on, around the end.

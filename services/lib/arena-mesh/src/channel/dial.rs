@@ -2,16 +2,14 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
 use arena_wire::frame::{Event, Kind};
 use quinn::{ClientConfig, Connection, EndpointConfig};
 use tokio::{task::AbortHandle, time};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Endpoint, Identity, Peer, Tuning,
@@ -52,14 +50,14 @@ pub(crate) struct Live {
     pub(crate) mux: Arc<Mux>,
     pub(crate) peer: Peer,
     expires: Instant,
-    going: Arc<AtomicBool>,
+    going: CancellationToken,
     control: AbortHandle,
 }
 
 impl Live {
     /// Returns whether new calls may start on it.
     pub(crate) fn is_usable(&self, now: Instant) -> bool {
-        now < self.expires && !self.going.load(Ordering::Relaxed)
+        now < self.expires && !self.going.is_cancelled()
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -68,7 +66,12 @@ impl Live {
 
     /// Stops using it; calls on it end by themselves.
     pub(crate) fn retire(&self) {
-        self.going.store(true, Ordering::Relaxed);
+        self.going.cancel();
+    }
+
+    /// Returns what is cancelled once no new calls may start on it.
+    pub(crate) fn going(&self) -> CancellationToken {
+        self.going.clone()
     }
 }
 
@@ -111,7 +114,7 @@ impl Dialer {
             .ok_or(ConnectError::WrongServer { addr })?; // the verifier has made sure that there is one
         let ends = facts.not_after.min(self.identity.current().not_after());
         let age = ends.duration_since(SystemTime::now()).unwrap_or_default();
-        let going = Arc::new(AtomicBool::new(false));
+        let going = CancellationToken::new();
         let control = tokio::spawn(watch_control(connection.clone(), addr, going.clone()));
         Ok(Live {
             mux: Mux::new(connection),
@@ -145,7 +148,7 @@ fn open_socket(bind: SocketAddr) -> std::io::Result<quinn::Endpoint> {
 }
 
 /// Marks the connection as going when the server says so, or when it is gone.
-async fn watch_control(connection: Connection, addr: SocketAddr, going: Arc<AtomicBool>) {
+async fn watch_control(connection: Connection, addr: SocketAddr, going: CancellationToken) {
     if let Ok(control) = connection.accept_uni().await {
         let mut control = Incoming::new(control, addr);
         while let Ok(Some(event)) = control.event().await {
@@ -154,5 +157,5 @@ async fn watch_control(connection: Connection, addr: SocketAddr, going: Arc<Atom
             }
         }
     }
-    going.store(true, Ordering::Relaxed);
+    going.cancel();
 }

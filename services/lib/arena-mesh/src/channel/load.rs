@@ -44,6 +44,13 @@ impl Latency {
         self.at = now;
     }
 
+    /// Notes that an answer took at least this long: it may make an instance slower, never faster.
+    pub(crate) fn observe_at_least(&mut self, settings: PeakEwma, waited: Duration, now: Instant) {
+        if waited.as_nanos() as f64 > self.nanos {
+            self.observe(settings, waited, now);
+        }
+    }
+
     /// Returns what one more call would cost: the latency, faded since, times the calls it would share
     /// the instance with.
     pub(crate) fn cost(&self, settings: PeakEwma, in_flight: usize, now: Instant) -> f64 {

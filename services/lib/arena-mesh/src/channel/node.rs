@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared},
 };
+use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
 use super::{
@@ -84,13 +85,17 @@ impl Node {
 
     /// Returns whether a call may go here: health, and for what is not connected the dial's pause.
     pub(crate) fn admission(&self, now: Instant) -> Admission {
-        let connected = self.live(now).is_some();
-        let state = self.state();
-        match state.health.admission(now) {
-            Admission::No(until) => Admission::No(until),
-            _ if !connected && now < state.dial_after => Admission::No(state.dial_after),
-            admitted => admitted,
+        let health = self.state().health.admission(now);
+        match (health, self.dial_pause(now)) {
+            (Admission::No(until), _) | (_, Some(until)) => Admission::No(until),
+            (admitted, None) => admitted,
         }
+    }
+
+    /// Returns until when it cannot be connected, if it is not and its last dial failed.
+    pub(crate) fn dial_pause(&self, now: Instant) -> Option<Instant> {
+        let after = self.state().dial_after;
+        (now < after && self.live(now).is_none()).then_some(after)
     }
 
     pub(crate) fn probe(&self, now: Instant) {
@@ -125,7 +130,7 @@ impl Node {
         state.dial.insert(dial.boxed().shared()).clone()
     }
 
-    fn dialed(&self, dialed: &Result<Arc<Live>, ConnectError>) {
+    fn dialed(self: &Arc<Self>, dialed: &Result<Arc<Live>, ConnectError>) {
         let now = Instant::now();
         let mut state = self.state();
         state.dial = None;
@@ -133,6 +138,7 @@ impl Node {
             Ok(live) => {
                 state.dials_failed = 0;
                 self.live.store(Some(live.clone()));
+                tokio::spawn(forget_when_going(Arc::downgrade(self), live.going()));
             }
             Err(error) => {
                 let factor = 1_u32 << state.dials_failed.min(8);
@@ -162,22 +168,32 @@ impl Node {
     /// a failure counts as does.
     pub(crate) fn gave_up(&self, waited: Duration, may_eject: impl FnOnce() -> bool) {
         let now = Instant::now();
+        let may_eject = may_eject(); // it looks at every instance, this one included
         let mut state = self.state();
-        state.latency.observe(self.load, waited, now);
+        state.latency.observe_at_least(self.load, waited, now);
         if waited >= self.load.failure {
-            state.health.fail(self.ejection, may_eject, now);
+            state.health.fail(self.ejection, || may_eject, now);
         }
     }
 
     /// Notes a failed call; `may_eject` says whether the set allows one more ejection.
     pub(crate) fn failed(&self, rtt: Duration, may_eject: impl FnOnce() -> bool) {
         let now = Instant::now();
+        let may_eject = may_eject(); // it looks at every instance, this one included
         let mut state = self.state();
         state.latency.observe(self.load, rtt.max(self.load.failure), now);
-        if state.health.fail(self.ejection, may_eject, now) {
+        if state.health.fail(self.ejection, || may_eject, now) {
             tracing::warn!(endpoint = %self.endpoint, "instance ejected");
         }
     }
+}
+
+/// Lets go of a connection as soon as the server says goodbye: it closes with its last call, which is
+/// what the draining server waits for.
+async fn forget_when_going(node: Weak<Node>, going: CancellationToken) {
+    going.cancelled().await;
+    let Some(node) = node.upgrade() else { return };
+    node.live.rcu(|live| live.clone().filter(|live| !live.going().is_cancelled()));
 }
 
 /// Returns whether a code says that the instance, not the request, is at fault.

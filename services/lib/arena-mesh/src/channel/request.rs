@@ -1,10 +1,6 @@
 //! A request made ready to be sent, once or again.
 
-use std::{
-    future::poll_fn,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use arena_wire::frame::Kind;
 use bytes::{Bytes, BytesMut};
@@ -19,6 +15,9 @@ use crate::{
 
 /// Room for a head and a small message without growing.
 const FIRST_LEN: usize = 512;
+
+/// Requests up to this size are kept until their answer, so that they can be sent again.
+const REPLAY_MAX: usize = 256 * 1024;
 
 /// What a call carries besides its message.
 #[derive(Clone, Copy, Debug)]
@@ -66,9 +65,24 @@ impl Context {
 pub(crate) struct Prepared {
     uri: Uri,
     /// The whole request if the body ended at once, as every unary one does.
-    whole: Option<Bytes>,
+    whole: Option<Whole>,
     /// What is still to be written otherwise; taken by the first attempt.
     rest: Option<Writer>,
+}
+
+/// A whole request; more than one piece only if its message is large.
+#[derive(Clone, Debug)]
+pub(crate) struct Whole {
+    pub(crate) first: Bytes,
+    pub(crate) more: Vec<Bytes>,
+}
+
+/// How a request is sent.
+pub(crate) enum Load {
+    /// At once, finish included.
+    Whole(Whole),
+    /// This now, the rest as it comes.
+    Streamed(Whole, Writer),
 }
 
 impl Prepared {
@@ -98,29 +112,26 @@ impl Prepared {
         let Some(mut writer) = self.rest.take() else {
             return Err(Status::internal("a streamed request was sent twice"));
         };
-        let gathered = poll_fn(|cx| Poll::Ready(writer.poll_gather(cx))).await;
-        let first = match gathered {
-            Poll::Ready(Ok(Gathered::All)) => {
-                let whole = writer.out.freeze();
-                self.whole = Some(whole.clone());
-                return Ok(Load::Whole(whole));
-            }
-            Poll::Ready(Ok(Gathered::Some(piece))) => {
-                let mut first = vec![writer.out.split().freeze()];
-                first.extend(piece);
-                first
-            }
-            Poll::Ready(Err(status)) => return Err(status),
-            Poll::Pending => vec![writer.out.split().freeze()],
-        };
-        Ok(Load::Streamed(first, writer))
+        let mut gathered = writer.gather_now().await?;
+        let (first, tail) = writer.take();
+        let mut whole = Whole { first, more: tail.into_iter().collect() };
+        let mut len = whole.len();
+        while gathered == Some(Gathered::Some) && len <= REPLAY_MAX {
+            gathered = writer.gather_now().await?;
+            let (next, tail) = writer.take();
+            len += next.len() + tail.as_ref().map_or(0, Bytes::len);
+            whole.more.extend(std::iter::once(next).chain(tail));
+        }
+        if gathered == Some(Gathered::All) {
+            self.whole = Some(whole.clone());
+            return Ok(Load::Whole(whole));
+        }
+        Ok(Load::Streamed(whole, writer))
     }
 }
 
-/// How a request is sent.
-pub(crate) enum Load {
-    /// In one write, finish included.
-    Whole(Bytes),
-    /// These pieces now, the rest as it comes.
-    Streamed(Vec<Bytes>, Writer),
+impl Whole {
+    fn len(&self) -> usize {
+        self.first.len() + self.more.iter().map(Bytes::len).sum::<usize>()
+    }
 }

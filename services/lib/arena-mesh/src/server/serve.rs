@@ -4,18 +4,21 @@ use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use arena_wire::frame::{Event, Head, Kind};
 use bytes::{Buf as _, BytesMut};
-use http::{Method, Request, Uri};
+use http::{Method, Request, Response, Uri};
 use quinn::{RecvStream, SendStream};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body};
 use tracing::Instrument as _;
 
-use super::accept::{Accepted, Phase, Shared};
+use super::{
+    Mounted,
+    accept::{Accepted, Phase, Shared},
+};
 use crate::{
     Deadline, LINK_METHOD,
     call::{
         recv::{Incoming, headers},
-        send::{Outgoing, Side, Writer, put_headers},
+        send::{Gathered, Outgoing, Side, Writer, put_headers},
     },
     context::Call,
     fault::{REFUSED, StreamError},
@@ -24,6 +27,9 @@ use crate::{
 
 /// How long an opened stream may stay without its first frame: it came in the same packet.
 const HEAD_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Room for a head, a small message and trailers without growing.
+const ANSWER_LEN: usize = 256;
 
 pub(crate) async fn serve_stream(
     shared: Arc<Shared>,
@@ -73,76 +79,101 @@ async fn serve_call(
     let Ok((path, headers)) = parse_head(head) else {
         return send.reset(Code::Internal);
     };
-    let method = path.path().trim_start_matches('/');
-    if !shared.mounts.policy.allows(&accepted.peer.id, method) {
-        audit_refusal(accepted, method);
-        let status =
-            Status::permission_denied(format!("{} may not call {method}", accepted.peer.id));
-        return refuse(&mut send, &status).await;
-    }
-    let service = method.split_once('/').and_then(|(name, _)| shared.mounts.services.get(name));
-    let Some(service) = service else {
-        return refuse(&mut send, &Status::unimplemented(format!("no method {method} here"))).await;
+    let service = match admit(shared, accepted, path.path().trim_start_matches('/')) {
+        Ok(service) => service,
+        Err(status) => return refuse(&mut send, &status).await,
     };
     let call = Call::arriving(&headers);
     let span = tracing::info_span!(
         "rpc",
-        method,
+        method = path.path().trim_start_matches('/'),
         caller = %accepted.peer.id,
         trace_id = format_args!("{:032x}", call.trace.trace_id)
     );
     let mut request = Request::new(Body::new(receive));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = path.clone();
+    *request.uri_mut() = path;
     *request.headers_mut() = headers;
     request.extensions_mut().insert(accepted.peer.clone());
     if let Some(deadline) = call.deadline {
         request.extensions_mut().insert(Deadline(deadline));
     }
-    let stopped = send.stopped();
-    let done = {
-        let work = async {
-            let (parts, body) = service.call(request).await.into_parts();
-            let mut out = BytesMut::with_capacity(256);
-            put_headers(&mut out, Kind::Head, "", &parts.headers).map_err(StreamError::from)?;
-            if parts.headers.contains_key("grpc-status") {
-                send.write(out.freeze()).await?;
-                send.finish();
-                return Ok(());
-            }
-            Writer::new(out, body, Side::Server).run(&mut send).await
-        };
-        race(call.scope(work).instrument(span), stopped, call.deadline).await
-    };
-    match done {
-        Done::Ended(Ok(())) => {}
-        Done::Ended(Err(status)) => send.reset(status.code()),
-        Done::Stopped => send.reset(Code::Cancelled),
-        Done::Late if send.started => send.reset(Code::DeadlineExceeded),
-        Done::Late => {
-            refuse(&mut send, &Status::deadline_exceeded("the deadline passed in the handler"))
-                .await;
+    let work = answer(service.call(request), &mut send, call.deadline);
+    match call.scope(work).instrument(span).await {
+        Ok(()) => {}
+        Err(Cut::Failed(status)) => send.reset(status.code()),
+        Err(Cut::Stopped) => send.reset(Code::Cancelled),
+        Err(Cut::Late) if send.started => send.reset(Code::DeadlineExceeded),
+        Err(Cut::Late) => {
+            let status = Status::deadline_exceeded("the deadline passed in the handler");
+            refuse(&mut send, &status).await;
         }
     }
 }
 
-/// How a handler ended.
-enum Done {
-    Ended(Result<(), Status>),
+/// Returns who serves `method`, if the caller may call it.
+fn admit<'a>(
+    shared: &'a Shared,
+    accepted: &Accepted,
+    method: &str,
+) -> Result<&'a Arc<dyn Mounted>, Status> {
+    let caller = &accepted.peer.id;
+    if !shared.mounts.policy.allows(caller, method) {
+        audit_refusal(accepted, method);
+        return Err(Status::permission_denied(format!("{caller} may not call {method}")));
+    }
+    let service = method.split_once('/').and_then(|(name, _)| shared.mounts.services.get(name));
+    service.ok_or_else(|| Status::unimplemented(format!("no method {method} here")))
+}
+
+/// Why an answer was not written to its end.
+enum Cut {
+    Failed(Status),
     Stopped,
     Late,
 }
 
-/// Runs a handler until it is done, the caller is gone, or the deadline has passed. Handlers that are
-/// ready at once need neither timer nor notification.
-async fn race(
-    work: impl Future<Output = Result<(), Status>>,
-    stopped: impl Future<Output = ()>,
+impl From<StreamError> for Cut {
+    fn from(error: StreamError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs a handler and writes its answer: in one write if all of it is there at once.
+async fn answer(
+    handler: impl Future<Output = Response<Body>>,
+    send: &mut Outgoing,
     deadline: Option<std::time::Instant>,
-) -> Done {
+) -> Result<(), Cut> {
+    let (parts, body) = race(handler, || send.stopped(), deadline).await?.into_parts();
+    let mut out = BytesMut::with_capacity(ANSWER_LEN);
+    put_headers(&mut out, Kind::Head, "", &parts.headers).map_err(StreamError::from)?;
+    if parts.headers.contains_key("grpc-status") {
+        send.write(out.freeze()).await?;
+        send.finish();
+        return Ok(());
+    }
+    let mut writer = Writer::new(out, body, Side::Server);
+    let gathered = writer.gather_now().await.map_err(Cut::Failed)?;
+    writer.flush(send).await?;
+    if gathered == Some(Gathered::All) {
+        send.finish();
+        return Ok(());
+    }
+    let stopped = send.stopped();
+    race(writer.run(send), || stopped, deadline).await?.map_err(Cut::Failed)
+}
+
+/// Runs `work` until it is done, the caller is gone, or the deadline has passed. What is ready at once
+/// needs neither timer nor notification.
+async fn race<T, S: Future<Output = ()>>(
+    work: impl Future<Output = T>,
+    stopped: impl FnOnce() -> S,
+    deadline: Option<std::time::Instant>,
+) -> Result<T, Cut> {
     let mut work = pin!(work);
     if let Poll::Ready(done) = futures::poll!(&mut work) {
-        return Done::Ended(done);
+        return Ok(done);
     }
     let late = async {
         match deadline {
@@ -151,9 +182,9 @@ async fn race(
         }
     };
     tokio::select! {
-        done = work => Done::Ended(done),
-        () = stopped => Done::Stopped,
-        () = late => Done::Late,
+        done = work => Ok(done),
+        () = stopped() => Err(Cut::Stopped),
+        () = late => Err(Cut::Late),
     }
 }
 
