@@ -122,9 +122,8 @@ impl Boot {
         let token = secrets.read(DRAIN_TOKEN)?;
         let identity = identity(&settings)?;
         let metrics = Metrics::new();
-        let series = [&*settings.service.to_string(), &settings.instance.to_string()];
-        let [service, instance] = series;
-        let series = [service, instance, &settings.release.to_string(), settings.region.as_str()];
+        let logs::Origin { service, instance, release, region } = settings.origin();
+        let series = [&service, &instance, &release, &region].map(String::as_str);
         let info = metrics.gauges(&names::INSTANCE_INFO);
         info.get_or_create(&names::INSTANCE_INFO.series(series)).set(1);
         let control = Control::start(&metrics);

@@ -269,9 +269,7 @@ impl Instance {
     /// Waits for the end of this instance's life, then closes: takes its key out of the registry,
     /// lets calls in flight end, returns. A second signal ends all that at once.
     pub async fn run(&self, serving: Serving) {
-        let mut orders = self.orders();
-        let ended = |it: &Order| matches!(it, Order::Stop | Order::StopNow);
-        let _ = orders.wait_for(ended).await; // the control loop lives as long as `self`
+        until(self.orders(), |it| matches!(it, Order::Stop | Order::StopNow)).await;
         let close = async {
             self.withdraw().await;
             let drained = serving.drain(CALLS_GRACE).await;
@@ -279,7 +277,7 @@ impl Instance {
         };
         tokio::select! {
             () = close => {}
-            _ = orders.wait_for(|it| *it == Order::StopNow) => {
+            () = until(self.orders(), |it| *it == Order::StopNow) => {
                 tracing::warn!("stopped at once, by a second signal");
                 self.withdraw().await;
             }
@@ -293,6 +291,11 @@ impl Instance {
             registration.withdraw().await;
         }
     }
+}
+
+/// Waits for an order. The control loop that gives them lives as long as the instance.
+async fn until(mut orders: watch::Receiver<Order>, wanted: impl Fn(&Order) -> bool) {
+    let _ = orders.wait_for(|it| wanted(it)).await;
 }
 
 /// What a record holds that does not change.

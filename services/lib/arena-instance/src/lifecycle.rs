@@ -107,8 +107,8 @@ impl Lifecycle {
         match (self.stage, &self.waits_for) {
             (Stage::Serving, Some(_)) => InstanceState::Starting,
             (Stage::Serving, None) => InstanceState::Ready,
-            (Stage::Draining { .. }, _) if self.load != Load::NONE => InstanceState::Draining,
-            (Stage::Draining { .. } | Stage::Stopping, _) => InstanceState::Empty,
+            _ if self.load == Load::NONE => InstanceState::Empty,
+            (Stage::Draining { .. } | Stage::Stopping, _) => InstanceState::Draining,
         }
     }
 

@@ -141,6 +141,19 @@ mod tests {
             let may: Vec<_> = may.map(|it| it.split('/').next().unwrap()).collect();
             writeln!(table, "{method}: {}", may.join(" ")).unwrap();
         }
-        expect![[""]].assert_eq(&table);
+        expect![[r#"
+            arena.auth.v1.Auth/LoginDevice: gateway
+            arena.auth.v1.Auth/Ban: operator
+            arena.config.v1.Config/Watch: auth autoscaler game gateway matchmaker stats operator
+            arena.config.v1.Config/ActivateRules: operator
+            arena.matchmaker.v1.Matchmaker/Enqueue: gateway
+            arena.game.v1.Game/Create: matchmaker
+            arena.game.v1.Game/List: matchmaker operator
+            arena.stats.v1.Stats/Record: game operator
+            arena.stats.v1.Stats/Profile: gateway operator
+            arena.store.v1.Registry/Transact: auth autoscaler config game gateway matchmaker stats store operator
+            link: gateway
+            grpc.health.v1.Health/Check: 
+        "#]].assert_eq(&table);
     }
 }

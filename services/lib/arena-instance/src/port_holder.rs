@@ -24,7 +24,9 @@ pub(crate) fn find(transport: Transport, port: u16) -> Option<String> {
         .filter_map(|it| std::fs::read_to_string(it).ok())
         .flat_map(|it| inodes(&it, port))
         .collect();
-    let processes = std::fs::read_dir("/proc").ok()?.flatten();
+    // Numbers only: `/proc/self` is a process, too, but no name for one.
+    let is_pid = |it: &std::ffi::OsString| it.to_str().is_some_and(|it| it.parse::<u32>().is_ok());
+    let processes = std::fs::read_dir("/proc").ok()?.flatten().filter(|it| is_pid(&it.file_name()));
     processes.map(|it| it.path()).find(|it| holds(it, &inodes)).and_then(|it| describe(&it))
 }
 

@@ -109,7 +109,7 @@ metrics! {
     /// Open watches.
     CONFIG_WATCHES = "arena_config_watches", Kind::Gauge, [];
 
-    /// Open WebSockets of players.
+    /// Open `WebSocket`s of players.
     GATEWAY_SOCKETS = "arena_gateway_sockets", Kind::Gauge, [];
     /// Frames sent to players.
     GATEWAY_FRAMES_SENT = "arena_gateway_frames_sent", Kind::Counter, [];
@@ -125,7 +125,7 @@ metrics! {
     GATEWAY_SLOW = "arena_gateway_slow_sessions", Kind::Counter, [];
     /// Links to game instances that could not be opened.
     GATEWAY_LINK_FAILURES = "arena_gateway_link_failures", Kind::Counter, [];
-    /// WebSockets closed by the gateway, by the close code of `docs/protocol.md`.
+    /// `WebSocket`s closed by the gateway, by the close code of `docs/protocol.md`.
     GATEWAY_CLOSES = "arena_gateway_closes", Kind::Counter, ["code"];
 
     /// Instances wanted, by service.

@@ -61,7 +61,90 @@ fn every_state_with_every_event() {
             }
         }
     }
-    expect![[""]].assert_eq(&table);
+    expect![[r#"
+        cold (Starting)
+          + warm = Ready [Publish]
+          + not warm = Starting []
+          + drain = Empty [Publish, BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Starting []
+          + sigterm = Empty [Publish, BeginDrain { mode: Wait, within: 600s }, Stop]
+          + load = Starting []
+          + no load = Starting []
+          + deadline: refused
+        ready (Ready)
+          + warm = Ready []
+          + not warm = Starting [Publish]
+          + drain = Empty [Publish, BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready []
+          + sigterm = Empty [Publish, BeginDrain { mode: Wait, within: 600s }, Stop]
+          + load = Ready []
+          + no load = Ready []
+          + deadline: refused
+        busy (Ready)
+          + warm = Ready []
+          + not warm = Starting [Publish]
+          + drain = Draining [Publish, BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready []
+          + sigterm = Draining [Publish, BeginDrain { mode: Wait, within: 600s }]
+          + load = Ready []
+          + no load = Ready []
+          + deadline: refused
+        draining keep (Draining)
+          + warm = Draining []
+          + not warm = Draining []
+          + drain = Draining [BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready [Publish, Resume]
+          + sigterm = Draining []
+          + load = Draining []
+          + no load = Empty [Publish]
+          + deadline = Draining [ReportOverdue]
+        draining end (Draining)
+          + warm = Draining []
+          + not warm = Draining []
+          + drain = Draining [BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready [Publish, Resume]
+          + sigterm = Draining []
+          + load = Draining []
+          + no load = Empty [Publish]
+          + deadline = Draining [EndLoad(Load { sessions: 2, matches: 1, unsaved: 0 })]
+        draining unsaved (Draining)
+          + warm = Draining []
+          + not warm = Draining []
+          + drain = Draining [BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready [Publish, Resume]
+          + sigterm = Draining []
+          + load = Draining []
+          + no load = Empty [Publish]
+          + deadline = Draining [ReportOverdue]
+        draining, exits (Draining)
+          + warm = Draining []
+          + not warm = Draining []
+          + drain = Draining [BeginDrain { mode: Migrate, within: 60s }]
+          + cancel: refused
+          + sigterm = Draining [StopNow]
+          + load = Draining []
+          + no load = Empty [Publish, Stop]
+          + deadline = Draining [ReportOverdue]
+        empty (Empty)
+          + warm = Empty []
+          + not warm = Empty []
+          + drain = Empty [BeginDrain { mode: Migrate, within: 60s }]
+          + cancel = Ready [Publish, Resume]
+          + sigterm = Empty [Stop]
+          + load = Draining [Publish]
+          + no load = Empty []
+          + deadline = Empty []
+        stopping (Empty)
+          + warm = Empty []
+          + not warm = Empty []
+          + drain: refused
+          + cancel: refused
+          + sigterm = Empty [StopNow]
+          + load = Draining [Publish]
+          + no load = Empty []
+          + deadline: refused
+    "#]]
+    .assert_eq(&table);
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
