@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the service `auth`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use arena_auth::{AuthSettings, PROGRAM, serve};
+
+fn main() -> ExitCode {
+    arena_instance::main(PROGRAM, AuthSettings::read, serve)
+}
