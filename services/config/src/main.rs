@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the service `config`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use arena_config::{ConfigSettings, PROGRAM, serve};
+
+fn main() -> ExitCode {
+    arena_instance::main(PROGRAM, ConfigSettings::read, serve)
+}
