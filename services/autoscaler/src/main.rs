@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the service `autoscaler`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use arena_autoscaler::{AutoscalerSettings, PROGRAM, serve};
+
+fn main() -> ExitCode {
+    arena_instance::main(PROGRAM, AutoscalerSettings::read, serve)
+}
