@@ -77,6 +77,12 @@ variables! {
     GATEWAY_CONNECTIONS_PER_IP = "ARENA_GATEWAY_CONNECTIONS_PER_IP", "gateway", Some("2000");
     /// REST requests a second of one address; 400 may come at once.
     GATEWAY_REQUESTS_PER_S = "ARENA_GATEWAY_REQUESTS_PER_S", "gateway", Some("100");
+    /// Players in a match, 1 to 16; bots take empty seats.
+    MATCHMAKER_SEATS = "ARENA_MATCHMAKER_SEATS", "matchmaker", Some("16");
+    /// Milliseconds a player waits for others before bots join, 0 to 60000.
+    MATCHMAKER_FILL_AFTER_MS = "ARENA_MATCHMAKER_FILL_AFTER_MS", "matchmaker", Some("2000");
+    /// Seconds after which a ticket without a match ends.
+    MATCHMAKER_TIMEOUT_S = "ARENA_MATCHMAKER_TIMEOUT_S", "matchmaker", Some("60");
     /// Logins a minute from one address, all at once or spread: a school or a café shares one.
     AUTH_LOGINS_PER_IP = "ARENA_AUTH_LOGINS_PER_IP", "auth", Some("600");
     /// Fewest game instances the autoscaler recommends.

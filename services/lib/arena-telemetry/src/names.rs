@@ -32,6 +32,10 @@ pub const CALL_SECONDS: &[f64] =
 pub const TICK_SECONDS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.0125, 0.0167, 0.033, 0.067];
 
+/// Seconds a person waits for a match, from at once to giving up.
+pub const WAIT_SECONDS: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0];
+
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:expr, $labels:expr;)*) => {
         $($(#[doc = $doc])+ pub const $name: Metric = Metric {
@@ -127,6 +131,19 @@ metrics! {
     GATEWAY_LINK_FAILURES = "arena_gateway_link_failures", Kind::Counter, [];
     /// `WebSocket`s closed by the gateway, by the close code of `docs/protocol.md`.
     GATEWAY_CLOSES = "arena_gateway_closes", Kind::Counter, ["code"];
+
+    /// Tickets that wait, those whose match is being made included.
+    MATCHMAKER_TICKETS = "arena_matchmaker_waiting_tickets", Kind::Gauge, [];
+    /// Matches made.
+    MATCHMAKER_MATCHES = "arena_matchmaker_matches", Kind::Counter, [];
+    /// Time a ticket waited for its match, elsewhere included.
+    MATCHMAKER_WAIT = "arena_matchmaker_wait_seconds", Kind::Histogram(WAIT_SECONDS), [];
+    /// Round-trip time that players lose here against their best region.
+    MATCHMAKER_RTT_DELTA = "arena_matchmaker_rtt_delta_seconds", Kind::Histogram(CALL_SECONDS), [];
+    /// Tickets that ended without a match, by reason.
+    MATCHMAKER_ENDED = "arena_matchmaker_ended_tickets", Kind::Counter, ["reason"];
+    /// Refused placements of a match, by reason (`instance`, `no_instance`, `no_rules`).
+    MATCHMAKER_REFUSALS = "arena_matchmaker_placement_refusals", Kind::Counter, ["reason"];
 
     /// Instances wanted, by service.
     AUTOSCALER_WANTED = "arena_autoscaler_wanted", Kind::Gauge, ["service"];
