@@ -1,1 +1,3 @@
-//! Tickets in, matches out.
+//! Tickets in, matches out; parties. [`logic`] decides who plays with whom and where.
+
+pub mod logic;
