@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the service `matchmaker`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use arena_matchmaker::{MatchmakerSettings, PROGRAM, serve};
+
+fn main() -> ExitCode {
+    arena_instance::main(PROGRAM, MatchmakerSettings::read, serve)
+}

@@ -1,0 +1,70 @@
+use arena_env::{Reader, Seconds, Variable, names};
+use arena_instance::{Need, Program, Threads};
+use arena_wire::play::SEATS;
+
+use crate::logic::Policy;
+
+/// What this program is.
+pub const PROGRAM: Program =
+    Program { name: "arena-matchmaker", needs: &[Need::Store], schema: &[], threads: Threads::One };
+
+/// Longest wait for bots: beyond it a person alone never plays.
+const FILL_AFTER_MS_MAX: u32 = 60_000;
+
+/// What is set for this service alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchmakerSettings {
+    /// How matches are formed.
+    pub policy: Policy,
+}
+
+impl MatchmakerSettings {
+    /// Reads it; mistakes stay in `reader`.
+    #[must_use]
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let seats = within(reader, &names::MATCHMAKER_SEATS, 1, SEATS as u32);
+        let fill_after_ms = within(reader, &names::MATCHMAKER_FILL_AFTER_MS, 0, FILL_AFTER_MS_MAX);
+        let timeout = reader.read::<Seconds>(&names::MATCHMAKER_TIMEOUT_S);
+        let policy = Policy {
+            seats: seats?,
+            fill_after_ms: u64::from(fill_after_ms?),
+            timeout_ms: timeout?.duration().as_millis() as u64,
+        };
+        Some(Self { policy })
+    }
+}
+
+fn within(reader: &mut Reader<'_>, variable: &Variable, min: u32, max: u32) -> Option<u32> {
+    let value = reader.read::<u32>(variable)?;
+    if (min..=max).contains(&value) {
+        return Some(value);
+    }
+    reader.refuse(variable, Some(value.to_string()), format!("a number from {min} to {max}"));
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(source: &dyn arena_env::Source) -> Result<MatchmakerSettings, arena_env::EnvError> {
+        let mut reader = Reader::new(source);
+        let settings = MatchmakerSettings::read(&mut reader);
+        reader.finish(|| settings)
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set_and_every_bound_is_named() {
+        let none: [(&str, &str); 0] = [];
+        let policy = Policy { seats: 16, fill_after_ms: 2_000, timeout_ms: 60_000 };
+        assert_eq!(read(&none).unwrap(), MatchmakerSettings { policy });
+        let error = read(&[
+            ("ARENA_MATCHMAKER_SEATS", "17"),
+            ("ARENA_MATCHMAKER_FILL_AFTER_MS", "60001"),
+            ("ARENA_MATCHMAKER_TIMEOUT_S", "0"),
+        ])
+        .unwrap_err();
+        assert_eq!(error.mistakes.len(), 3, "{error}");
+        assert!(error.to_string().contains("must be a number from 1 to 16"), "{error}");
+    }
+}
