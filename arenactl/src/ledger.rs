@@ -150,24 +150,9 @@ impl Ledger {
         if let Some(folder) = path.parent() {
             durable::private_folder(folder)?;
         }
-        Self::open_with(path, true).await
-    }
-
-    /// Opens the database; `None` if there is none yet.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn open(path: &Path) -> Result<Option<Self>, LedgerError> {
-        if !path.exists() {
-            return Ok(None);
-        }
-        Self::open_with(path, false).await.map(Some)
-    }
-
-    async fn open_with(path: &Path, is_new: bool) -> Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .create_if_missing(is_new)
+            .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)

@@ -12,7 +12,7 @@ use arena_types::{ClusterName, Region};
 /// <cluster>/<region>/operator/              identity of arenactl itself on the mesh
 /// <cluster>/<region>/ledger.sqlite          releases, revisions, journal, lock
 /// <cluster>/<region>/secrets/               one file a secret (0600)
-/// <cluster>/<region>/instances/<instance>/  launch.json state.json control.sock logs/ identity/
+/// <cluster>/<region>/instances/<instance>/  launch.json state.json control.sock logs/ identity/ secrets/
 /// <cluster>/<region>/data/<owner>/          what a service keeps
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

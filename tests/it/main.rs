@@ -1,4 +1,8 @@
 //! The one integration-test binary. A file here that is not declared fails `tidy`.
 
 mod layers;
+mod local_backend;
+mod resume;
+mod scripts;
+mod supervisor;
 mod tidy;

@@ -1,1 +1,5 @@
 //! Harness of the integration tests.
+
+mod binary;
+
+pub use binary::binary;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
@@ -18,6 +19,10 @@ use crate::supervisor::{Phase, Report};
 
 /// An instance that holds nobody gets this long to exit by itself.
 const STOP_GRACE_MS: u64 = 10_000;
+/// Tries to start a drain: a busy instance answers late, a dead one is seen to be dead in between.
+const DRAIN_ATTEMPT_COUNT_MAX: u32 = 5;
+/// Pause between two tries; each has its own timeout.
+const DRAIN_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 /// File in the secrets folder with the bearer token of `POST /drain`.
 const DRAIN_TOKEN: &str = "drain_token";
 
@@ -95,16 +100,24 @@ impl Local {
         mode: DrainMode,
         at_deadline: AtDeadline,
     ) -> Result<(), BackendError> {
-        let Some(side) = side_port(&self.folder.instance(instance.as_str()))? else {
-            return Ok(()); // Not running is empty.
-        };
+        let folder = self.folder.instance(instance.as_str());
         let token = secrets::read(&self.folder.secrets(), DRAIN_TOKEN)?;
         let request = DrainRequest { deadline_s: deadline.as_s().max(1), mode, at_deadline };
-        match http::drain(side, &token, request).await {
-            // It went away, or warms up with nothing to lose; what follows is seen by the next look.
-            Ok(()) | Err(SidePortError::Unreachable { .. }) => Ok(()),
-            Err(source) => {
-                Err(BackendError::Instance { instance: instance.clone(), source: source.into() })
+        let mut attempt = 1;
+        loop {
+            let Some(side) = side_port(&folder)? else {
+                return Ok(()); // Not running is empty.
+            };
+            match http::drain(side, &token, request).await {
+                Ok(()) => return Ok(()),
+                Err(SidePortError::Unreachable { .. }) if attempt < DRAIN_ATTEMPT_COUNT_MAX => {
+                    attempt += 1;
+                    tokio::time::sleep(DRAIN_RETRY_INTERVAL).await;
+                }
+                Err(source) => {
+                    let (instance, source) = (instance.clone(), source.into());
+                    return Err(BackendError::Instance { instance, source });
+                }
             }
         }
     }
@@ -130,8 +143,7 @@ impl Local {
         }
         let unit = self.unit(instance).await?;
         unit::mark_stopped(&folder)?;
-        let holds_somebody = unit.is_some_and(|unit| unit.sessions + unit.matches > 0);
-        let kill_after_ms = (!holds_somebody).then_some(STOP_GRACE_MS);
+        let kill_after_ms = unit.is_none_or(|unit| holds_nothing(&unit)).then_some(STOP_GRACE_MS);
         match control::stop(&folder, &Request::Stop { kill_after_ms }) {
             Err(source) if Report::read(&folder)?.is_some_and(|it| it.is_supervised()) => {
                 Err(BackendError::System { doing: format!("tell {instance} to stop"), source })
@@ -150,6 +162,16 @@ impl Local {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Says whether nothing can be lost by killing the instance. One that drains may hold results that are not
+/// durable yet, even after its last session and match.
+const fn holds_nothing(unit: &Unit) -> bool {
+    match unit.state {
+        UnitState::Starting | UnitState::Empty | UnitState::Stopped | UnitState::Failed => true,
+        UnitState::Ready => unit.sessions == 0 && unit.matches == 0,
+        UnitState::Draining => false,
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{Local, unit};
 use crate::backend::BackendError;
 use crate::durable::{self, Access};
+use crate::secrets;
 use crate::supervisor::control::{self, Request};
 use crate::supervisor::{
     IdentityPlan, LAUNCH_FILE, Launch, LogLimits, Phase, Report, RestartLimits, SocketKind,
@@ -32,6 +33,8 @@ const STOPPING_TIMEOUT: Duration = Duration::from_secs(12);
 const REPORT_INTERVAL: Duration = Duration::from_millis(5);
 /// Variables of arenactl's own environment that programs need to find tools and folders.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "TZ", "RUST_BACKTRACE"];
+/// Folder of an instance's secrets.
+const SECRETS: &str = "secrets";
 /// The service whose mesh address all others are told.
 pub(super) const STORE: &str = "store";
 
@@ -54,9 +57,27 @@ impl Local {
         let launch = self.launch(service, instance, release, replaces)?;
         durable::private_folder(&folder)?;
         durable::private_folder(Path::new(&launch.env[names::DATA_DIR.name]))?;
+        self.share_secrets(service, release, &folder)?;
         durable::write_json(&folder.join(LAUNCH_FILE), &launch, Access::Owner)?;
         unit::clear_stopped(&folder)?;
         supervise(&folder).await
+    }
+
+    /// An instance sees the secrets that its service names, and no others.
+    fn share_secrets(
+        &self,
+        service: &ServiceName,
+        release: ReleaseId,
+        folder: &Path,
+    ) -> Result<(), BackendError> {
+        let own = folder.join(SECRETS);
+        durable::private_folder(&own)?;
+        let spec = self.release(release)?.spec.services.get(service);
+        for name in spec.iter().flat_map(|spec| &spec.secrets) {
+            let value = secrets::read(&self.folder.secrets(), name.as_str())?;
+            durable::write(&own.join(name.as_str()), value.as_bytes(), Access::Owner)?;
+        }
+        Ok(())
     }
 
     fn launch(
@@ -109,7 +130,7 @@ impl Local {
         let folder = self.folder.instance(instance.as_str());
         let paths = [
             (names::IDENTITY_DIR, folder.join("identity")),
-            (names::SECRETS_DIR, self.folder.secrets()),
+            (names::SECRETS_DIR, folder.join(SECRETS)),
             (names::DATA_DIR, self.folder.data(owner)),
         ];
         env.extend(paths.map(|(name, path)| (name.name.to_owned(), path.display().to_string())));

@@ -32,7 +32,7 @@ impl Deploy {
         let region = context.region(&spec)?;
         Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
-            session::refuse_if_open(&place)?;
+            session::refuse_if_busy(&mut place, "deploy").await?;
             let draft = draft::draft(context, &mut place, &spec, &self.message).await?;
             self.is_fresh(&draft)?;
             if draft.plan.is_empty() {

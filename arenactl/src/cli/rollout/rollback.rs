@@ -30,7 +30,7 @@ impl Rollback {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
             let mut place = context.known_place().await?;
-            session::refuse_if_open(&place)?;
+            session::refuse_if_busy(&mut place, "rollback").await?;
             let target = place.history.rollback_target(self.to).cloned().map_err(|error| {
                 CliError::new(Status::InvalidInput, error).with_help(error.help())
             })?;

@@ -31,6 +31,18 @@ pub(in crate::cli) fn refuse_if_open(place: &Place) -> Result<(), CliError> {
         .with_help(format!("or take it back with `arenactl abort --region {region}`")))
 }
 
+/// Refuses early, before a plan is made and shown: with the holder if somebody drives the rollout.
+pub(in crate::cli) async fn refuse_if_busy(
+    place: &mut Place,
+    command: &str,
+) -> Result<(), CliError> {
+    if place.history.open().is_some() {
+        let lock = lock(place, command).await?;
+        place.ledger.release_lock(&lock).await?;
+    }
+    refuse_if_open(place)
+}
+
 /// Shows what will happen and asks a person, where others are affected; silence is no consent.
 pub(in crate::cli) fn confirm(
     context: &Context,

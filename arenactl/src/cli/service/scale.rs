@@ -50,7 +50,7 @@ impl Scale {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
             let mut place = context.known_place().await?;
-            session::refuse_if_open(&place)?;
+            session::refuse_if_busy(&mut place, "scale").await?;
             let release = self.scaled(&place)?;
             let draft = draft::planned(&mut place, release).await?;
             if draft.plan.is_empty() {

@@ -1,0 +1,21 @@
+//! The programs under test.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+
+/// Returns the path of a binary of this workspace, built by `cargo build --workspace --bins`.
+///
+/// # Errors
+/// If it is not there: says which command builds it.
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe().context("the test's own path")?;
+    let folder = test.ancestors().nth(2).context("target/<profile>/deps/<test>")?;
+    let path = folder.join(name);
+    ensure!(
+        path.exists(),
+        "{} is missing: run `make test`, or `cargo build --workspace --bins` first",
+        path.display()
+    );
+    Ok(path)
+}
