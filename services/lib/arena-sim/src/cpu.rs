@@ -125,17 +125,23 @@ impl CpuBackend {
         Ok(())
     }
 
-    fn step_one<const N: usize>(&mut self, handle: MatchHandle, inputs: &SeatInputs) -> TickOutput {
+    /// Steps one match; `next` is the match after it in the batch, or the same one at the end.
+    fn step_one<const N: usize>(
+        &mut self,
+        handle: MatchHandle,
+        next: MatchHandle,
+        inputs: &SeatInputs,
+    ) -> TickOutput {
         let (path, avx2) = (self.path, self.avx2);
         let pool = &mut self.pools[usize::from(handle.capacity)];
-        let (page, start) = place_of(handle.slot, N);
-        let slab = &mut pool.pages[page][start..start + slab::words(N)];
         let rules = pool.slots[handle.slot as usize].rules.as_ref();
         let rules: &Compiled = rules.expect("the batch was checked").compiled();
+        let other = if next.capacity == handle.capacity { next.slot } else { handle.slot };
+        let (slab, next) = pages_of(&mut pool.pages, handle.slot, other, N);
         match (path, avx2) {
             (Path::BruteForce, _) => scalar::step::<N>(slab, inputs, rules),
-            (_, Some(avx2)) => avx2.step::<N>(slab, inputs, rules),
-            _ => vector::step::<N>(slab, inputs, rules),
+            (_, Some(avx2)) => avx2.step::<N>(slab, inputs, rules, next),
+            _ => vector::step::<N>(slab, inputs, rules, next, vector::Portable),
         }
     }
 }
@@ -177,6 +183,33 @@ fn place_of(slot: u32, projectiles: usize) -> (usize, usize) {
     (slot / PAGE_SLOTS, slot % PAGE_SLOTS * slab::stride(projectiles))
 }
 
+/// Returns one slab to change and another to read; no other if both are the same.
+#[inline(always)]
+fn pages_of(
+    pages: &mut [Box<[u32]>],
+    slot: u32,
+    other: u32,
+    projectiles: usize,
+) -> (&mut [u32], &[u32]) {
+    let words = slab::words(projectiles);
+    let ((page, start), (other_page, other_start)) =
+        (place_of(slot, projectiles), place_of(other, projectiles));
+    if page != other_page {
+        let [page, other] = pages.get_disjoint_mut([page, other_page]).expect("both pages exist");
+        return (&mut page[start..start + words], &other[other_start..other_start + words]);
+    }
+    let page = &mut pages[page];
+    if start < other_start {
+        let (before, from) = page.split_at_mut(other_start);
+        (&mut before[start..start + words], &from[..words])
+    } else if start > other_start {
+        let (before, from) = page.split_at_mut(start);
+        (&mut from[..words], &before[other_start..other_start + words])
+    } else {
+        (&mut page[start..start + words], &[])
+    }
+}
+
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         match self.path {
@@ -212,11 +245,12 @@ impl Backend for CpuBackend {
         outputs: &mut [TickOutput],
     ) -> Result<(), BackendError> {
         self.check(matches, inputs.len(), outputs.len())?;
-        for ((&handle, inputs), output) in matches.iter().zip(inputs).zip(outputs) {
-            *output = match Capacity::ALL[usize::from(handle.capacity)] {
-                Capacity::Small => self.step_one::<256>(handle, inputs),
-                Capacity::Medium => self.step_one::<512>(handle, inputs),
-                Capacity::Large => self.step_one::<2048>(handle, inputs),
+        for (i, &handle) in matches.iter().enumerate() {
+            let next = matches.get(i + 1).copied().unwrap_or(handle);
+            outputs[i] = match Capacity::ALL[usize::from(handle.capacity)] {
+                Capacity::Small => self.step_one::<256>(handle, next, &inputs[i]),
+                Capacity::Medium => self.step_one::<512>(handle, next, &inputs[i]),
+                Capacity::Large => self.step_one::<2048>(handle, next, &inputs[i]),
             };
         }
         Ok(())

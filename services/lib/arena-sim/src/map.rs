@@ -180,6 +180,11 @@ impl Map {
         std::array::from_fn(|i| u32::from(self.rows[2 * i]) | u32::from(self.rows[2 * i + 1]) << 16)
     }
 
+    /// Returns the rows, bit x = wall.
+    pub(crate) fn rows(&self) -> [u16; SIDE] {
+        self.rows
+    }
+
     /// Returns the rows as text, as [`Map::parse`] reads them.
     #[must_use]
     pub fn to_rows(&self) -> Vec<String> {

@@ -5,11 +5,23 @@
     reason = "a function with target features may only be called where they exist"
 )]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256,
+    _mm256_max_epi32, _mm256_min_epi32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32,
+    _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srli_epi32, _mm256_sub_epi32,
+};
+
 use crate::hash::{StateHash, hash_body};
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
+#[cfg(target_arch = "x86_64")]
+use crate::rules::space::ARENA;
 use crate::ruleset::Compiled;
-use crate::systems::vector;
+use crate::slab::Columns;
+use crate::systems::vector::{self, Lanes, MARKS, Scan};
 
 /// Proof that the machine has AVX2 and BMI: only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +49,13 @@ impl Avx2 {
         slab: &mut [u32],
         inputs: &SeatInputs,
         rules: &Compiled,
+        next: &[u32],
     ) -> TickOutput {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `self` exists only where `detect` found these features.
-        return unsafe { step_avx2::<N>(slab, inputs, rules) };
+        return unsafe { step_avx2::<N>(slab, inputs, rules, next, self) };
         #[cfg(not(target_arch = "x86_64"))]
-        vector::step::<N>(slab, inputs, rules)
+        vector::step::<N>(slab, inputs, rules, next, self)
     }
 
     /// Hashes a slab without its padding.
@@ -55,18 +68,164 @@ impl Avx2 {
     }
 }
 
+impl Scan for Avx2 {
+    #[inline(always)]
+    fn scan<const N: usize>(
+        self,
+        world: &Columns<'_, N>,
+        lanes: &Lanes,
+        tick: u32,
+        lifetime_ticks: u32,
+        next: &[u32],
+        marks: &mut [u8; MARKS],
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` exists only where `detect` found these features.
+        unsafe {
+            scan_avx2::<N>(world, lanes, tick, lifetime_ticks, next, marks);
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        vector::Portable.scan(world, lanes, tick, lifetime_ticks, next, marks);
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn step_avx2<const N: usize>(
     slab: &mut [u32],
     inputs: &SeatInputs,
     rules: &Compiled,
+    next: &[u32],
+    proof: Avx2,
 ) -> TickOutput {
-    vector::step::<N>(slab, inputs, rules)
+    vector::step::<N>(slab, inputs, rules, next, proof)
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn hash_avx2(words: &[u32]) -> StateHash {
     hash_body(words)
+}
+
+/// Words of a cache line.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 16;
+/// Lines before the projectiles' columns; two lines follow for every eight projectiles.
+#[cfg(target_arch = "x86_64")]
+const PLAYER_LINES: usize = crate::slab::PROJECTILE_COLUMNS / LINE;
+
+/// Asks for a line to be brought into the cache.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "sse")]
+#[inline]
+fn fetch(line: &[u32; LINE]) {
+    _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+}
+
+/// Eight slots at a time; `vector::Portable` says the same in plain words.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[inline]
+fn scan_avx2<const N: usize>(
+    world: &Columns<'_, N>,
+    lanes: &Lanes,
+    tick: u32,
+    lifetime_ticks: u32,
+    next: &[u32],
+    marks: &mut [u8; MARKS],
+) {
+    let (rows, columns) = (Table::of(&lanes.rows), Table::of(&lanes.columns));
+    let constant = |x: i32| _mm256_set1_epi32(x);
+    let tick = constant(tick as i32);
+    let oldest = constant(lifetime_ticks as i32 - 1);
+    let (low_half, fifteen, arena) = (constant(0xffff), constant(15), constant(ARENA));
+    let x = world.x.as_chunks::<8>().0;
+    let y = world.y.as_chunks::<8>().0;
+    let v = world.v.as_chunks::<8>().0;
+    let life = world.life.as_chunks::<8>().0;
+    let (first, rest) =
+        next.as_chunks::<LINE>().0.split_at_checked(PLAYER_LINES).unwrap_or_default();
+    for line in first {
+        fetch(line);
+    }
+    let mut lines = rest.as_chunks::<2>().0.iter();
+    for (i, mark) in marks[..N / 8].iter_mut().enumerate() {
+        if let Some(pair) = lines.next() {
+            fetch(&pair[0]);
+            fetch(&pair[1]);
+        }
+        let (v, life) = (load(&v[i]), load(&life[i]));
+        let age = _mm256_and_si256(_mm256_sub_epi32(tick, life), low_half);
+        // Velocities come shifted left by 4 already, as `place_at` wants them.
+        let vx = _mm256_srai_epi32::<12>(_mm256_slli_epi32::<16>(v));
+        let vy = _mm256_slli_epi32::<4>(_mm256_srai_epi32::<16>(v));
+        let x = _mm256_add_epi32(load(&x[i]), _mm256_mullo_epi32(vx, age));
+        let y = _mm256_add_epi32(load(&y[i]), _mm256_mullo_epi32(vy, age));
+        let (column, row) = (lane(x), lane(y));
+        let at_row = rows.look_up(row);
+        let at_both = _mm256_and_si256(_mm256_and_si256(at_row, columns.look_up(column)), low_half);
+        let owner = _mm256_and_si256(_mm256_srli_epi32::<16>(life), fifteen);
+        let players = _mm256_andnot_si256(_mm256_sllv_epi32(constant(1), owner), at_both);
+        // Signs: a wall's bit moved to the top, a place outside, an age past the last tick.
+        let wall = _mm256_sllv_epi32(at_row, _mm256_sub_epi32(fifteen, column));
+        let beyond = _mm256_or_si256(_mm256_sub_epi32(arena, x), _mm256_sub_epi32(arena, y));
+        let outside = _mm256_or_si256(beyond, _mm256_or_si256(x, y));
+        let old = _mm256_sub_epi32(oldest, age);
+        let near = _mm256_cmpgt_epi32(players, _mm256_setzero_si256());
+        let signs = _mm256_or_si256(_mm256_or_si256(wall, outside), _mm256_or_si256(old, near));
+        *mark = signs_of(_mm256_and_si256(signs, life));
+    }
+}
+
+/// Sixteen words in two registers.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy)]
+struct Table {
+    low: __m256i,
+    high: __m256i,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Table {
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn of(words: &[u32; 16]) -> Self {
+        let halves = words.as_chunks::<8>().0;
+        Self { low: load(&halves[0]), high: load(&halves[1]) }
+    }
+
+    /// Returns the word of each index, 0 to 15.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn look_up(self, index: __m256i) -> __m256i {
+        let low = _mm256_permutevar8x32_epi32(self.low, index);
+        let high = _mm256_permutevar8x32_epi32(self.high, index);
+        let upper = _mm256_cmpgt_epi32(index, _mm256_set1_epi32(7));
+        _mm256_blendv_epi8(low, high, upper)
+    }
+}
+
+/// Returns the row or column of each coordinate, as `rules::space::lane`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn lane(x: __m256i) -> __m256i {
+    let lane = _mm256_srai_epi32::<18>(x);
+    _mm256_min_epi32(_mm256_max_epi32(lane, _mm256_setzero_si256()), _mm256_set1_epi32(15))
+}
+
+/// Returns the top bit of each word.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn signs_of(x: __m256i) -> u8 {
+    _mm256_movemask_ps(_mm256_castsi256_ps(x)) as u8
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(words: &[u32; 8]) -> __m256i {
+    // SAFETY: eight words are readable at this address, and the load needs no alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }

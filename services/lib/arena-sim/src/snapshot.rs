@@ -18,6 +18,8 @@ const HEADER_WORDS: usize = 3;
 const FRAME_BYTES: usize = 4 * HEADER_WORDS + 8;
 /// The fastest a projectile is under any rules, Q4.12 metres a tick, with room for rounding.
 const PROJECTILE_SPEED_MAX: i32 = 4_096;
+/// The farthest a line's origin can be: the arena and the longest flight at the greatest speed.
+const ORIGIN_MAX: i32 = ARENA + (PROJECTILE_SPEED_MAX << 4) * 1_024;
 
 /// Why bytes are no snapshot of a match with the given rules.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -184,17 +186,27 @@ fn check_projectile(
     rules: &Compiled,
 ) -> Result<(), SnapshotError> {
     let at = |column: usize| PROJECTILE_COLUMNS + column * n + slot;
-    for axis in 0..2 {
-        let place = words[at(axis)] as i32;
-        require((0..=ARENA).contains(&place), "projectile's position", at(axis))?;
-    }
     let (v, life) = (words[at(2)], words[at(3)]);
-    let ticks = projectile::ticks_left(life);
-    let slow = space::velocity_x(v).abs() <= PROJECTILE_SPEED_MAX
-        && space::velocity_y(v).abs() <= PROJECTILE_SPEED_MAX;
-    require(slow && (ticks != 0 || v == 0), "projectile's velocity", at(2))?;
-    let known = life == projectile::life(ticks, projectile::owner(life));
-    require(known && ticks <= rules.lifetime_ticks, "projectile's life", at(3))
+    let velocity = [space::velocity_x(v), space::velocity_y(v)];
+    if !projectile::is_live(life) {
+        require(life == projectile::spent(life), "projectile's life", at(3))?;
+        let empty = words[at(0)] | words[at(1)] | v == 0;
+        return require(empty, "projectile in a free slot", at(0));
+    }
+    let age = projectile::age(life, words[slab::TICK]);
+    let born = projectile::life(life, projectile::owner(life));
+    let young = 0 < age && age < rules.lifetime_ticks && age <= words[slab::TICK];
+    require(life == born && young, "projectile's life", at(3))?;
+    let slow = velocity.iter().all(|v| v.abs() <= PROJECTILE_SPEED_MAX);
+    require(slow, "projectile's velocity", at(2))?;
+    for axis in 0..2 {
+        let origin = words[at(axis)] as i32;
+        let near = (-ORIGIN_MAX..=ORIGIN_MAX).contains(&origin);
+        let inside =
+            near && (0..=ARENA).contains(&projectile::place_at(origin, velocity[axis], age));
+        require(inside, "projectile's position", at(axis))?;
+    }
+    Ok(())
 }
 
 fn require(holds: bool, what: &'static str, index: usize) -> Result<(), SnapshotError> {

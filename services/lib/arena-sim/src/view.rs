@@ -49,12 +49,19 @@ pub struct PlayerView {
 /// One projectile in flight. Positions are Q16.16 metres, velocities Q4.12 metres a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProjectileView {
-    /// The slot; together with the tick of its birth it names a projectile.
+    /// The slot; together with `born_tick` it names a projectile.
     pub slot: u16,
     /// The seat that fired it.
     pub owner: u8,
+    /// The tick of its birth.
+    pub born_tick: u32,
     /// Ticks it still flies.
     pub ticks_left: u16,
+    /// Where its present straight line was at its birth: `x - (vx << 4) * (tick - born_tick)`. Line
+    /// and velocity change only when it bounces.
+    pub origin_x: i32,
+    /// The same for y.
+    pub origin_y: i32,
     /// Position.
     pub x: i32,
     /// Position.
@@ -136,15 +143,24 @@ impl<'a> WorldView<'a> {
         let (x, rest) = columns.split_at(n);
         let (y, rest) = rest.split_at(n);
         let (v, life) = rest.split_at(n);
-        life.iter().enumerate().filter(|(_, life)| projectile::ticks_left(**life) != 0).map(
-            move |(slot, life)| ProjectileView {
-                slot: slot as u16,
-                owner: projectile::owner(*life) as u8,
-                ticks_left: projectile::ticks_left(*life) as u16,
-                x: x[slot] as i32,
-                y: y[slot] as i32,
-                vx: space::velocity_x(v[slot]),
-                vy: space::velocity_y(v[slot]),
+        let (tick, lifetime) = (self.tick(), self.rules.projectile_lifetime_ticks());
+        life.iter().enumerate().filter(|(_, life)| projectile::is_live(**life)).map(
+            move |(slot, life)| {
+                let age = projectile::age(*life, tick);
+                let (vx, vy) = (space::velocity_x(v[slot]), space::velocity_y(v[slot]));
+                let (origin_x, origin_y) = (x[slot] as i32, y[slot] as i32);
+                ProjectileView {
+                    slot: slot as u16,
+                    owner: projectile::owner(*life) as u8,
+                    born_tick: tick.saturating_sub(age),
+                    ticks_left: lifetime.saturating_sub(age) as u16,
+                    origin_x,
+                    origin_y,
+                    x: projectile::place_at(origin_x, vx, age),
+                    y: projectile::place_at(origin_y, vy, age),
+                    vx,
+                    vy,
+                }
             },
         )
     }

@@ -2,19 +2,21 @@
 use super::prelude::{clamp, i32, min, select};
 use super::space::ARENA;
 
-/// The owner's seat starts at this bit of a life word; the ticks left are below it.
+/// The owner's seat starts at this bit of a life word; below it is the tick of birth, modulo 65536.
 pub const OWNER_SHIFT: u32 = 16;
+/// The bit of a life word that says that the projectile flies.
+pub const LIVE: u32 = 0x80000000;
 
-/// Returns the life word of a new projectile.
+/// Returns the life word of a projectile that flies from `tick` on.
 #[inline(always)]
-pub fn life(ticks_left: u32, owner: u32) -> u32 {
-    return ticks_left | (owner << OWNER_SHIFT);
+pub fn life(tick: u32, owner: u32) -> u32 {
+    return (tick & 0xffff) | (owner << OWNER_SHIFT) | LIVE;
 }
 
-/// Returns the ticks a projectile still flies; 0 means the slot is free.
+/// Says whether a slot is in flight.
 #[inline(always)]
-pub fn ticks_left(life: u32) -> u32 {
-    return life & 0xffff;
+pub fn is_live(life: u32) -> bool {
+    return (life & LIVE) != 0;
 }
 
 /// Returns the seat that fired.
@@ -27,6 +29,26 @@ pub fn owner(life: u32) -> u32 {
 #[inline(always)]
 pub fn spent(life: u32) -> u32 {
     return life & 0xf0000;
+}
+
+/// Returns the ticks flown since birth when `tick` ticks have been stepped.
+#[inline(always)]
+pub fn age(life: u32, tick: u32) -> u32 {
+    return ((tick & 0xffff) + 65536 - (life & 0xffff)) & 0xffff;
+}
+
+/// Returns one axis of the place reached at `age` on the straight line from `origin`.
+///
+/// A projectile is not written while it flies straight: its place follows from its birth.
+#[inline(always)]
+pub fn place_at(origin: i32, v: i32, age: u32) -> i32 {
+    return origin + (v << 4) * i32(age);
+}
+
+/// Returns the origin of the line that reaches `p` at `age`; after a turn it may lie outside the arena.
+#[inline(always)]
+pub fn origin_of(p: i32, v: i32, age: u32) -> i32 {
+    return p - (v << 4) * i32(age);
 }
 
 /// Returns a pellet's direction, in 1/256 turns, from its random number.

@@ -1,5 +1,5 @@
 //! The arena: 64 m by 64 m, positions in Q16.16 metres, a grid of 16 by 16 cells of 4 m.
-use super::prelude::{clamp, i32, min, u32};
+use super::prelude::{clamp, i32, u32};
 
 /// One metre.
 pub const METRE: i32 = 65536;
@@ -7,8 +7,6 @@ pub const METRE: i32 = 65536;
 pub const ARENA: i32 = 4194304;
 /// A position shifted right by this is a column or row of the grid.
 pub const CELL_SHIFT: u32 = 18;
-/// The bit of a cell's mask that marks a wall; the bits below are players.
-pub const WALL_BIT: u32 = 65536;
 
 /// Returns the x of a packed velocity, Q4.12 metres a tick.
 #[inline(always)]
@@ -32,10 +30,4 @@ pub fn pack_velocity(x: i32, y: i32) -> u32 {
 #[inline(always)]
 pub fn lane(x: i32) -> i32 {
     return clamp(x >> CELL_SHIFT, 0, 15);
-}
-
-/// Returns the cell, 0 to 255, of a point inside the arena, borders included.
-#[inline(always)]
-pub fn cell(x: i32, y: i32) -> i32 {
-    return min(y >> CELL_SHIFT, 15) * 16 + min(x >> CELL_SHIFT, 15);
 }

@@ -2,7 +2,7 @@
 use super::fields::{COUNT, Key};
 use crate::map::Map;
 use crate::rules::hit::ROUNDING;
-use crate::rules::space::{METRE, WALL_BIT};
+use crate::rules::space::METRE;
 
 /// Steps of a simulated second.
 const TICKS_PER_SECOND: u32 = 60;
@@ -32,8 +32,8 @@ pub(crate) struct Compiled {
     pub(crate) hash: u64,
     /// The map, bit `cell & 31` of word `cell >> 5`.
     pub(crate) walls: [u32; 8],
-    /// Each cell's mask before any player is in it: [`WALL_BIT`] or 0.
-    pub(crate) cells: [u32; 256],
+    /// Each row's walls, bit 16 + column.
+    pub(crate) wall_rows: [u32; 16],
     /// The free cells, in order.
     pub(crate) spawns: Vec<u8>,
 }
@@ -64,7 +64,7 @@ impl Compiled {
             version: value(Key::Version),
             hash,
             walls: map.words(),
-            cells: std::array::from_fn(|cell| if map.is_wall(cell as u8) { WALL_BIT } else { 0 }),
+            wall_rows: map.rows().map(|row| u32::from(row) << 16),
             spawns: map.free_cells().collect(),
         }
     }

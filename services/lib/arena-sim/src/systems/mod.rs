@@ -1,9 +1,10 @@
 //! The phases of a tick on the CPU.
 //!
 //! [`scalar::step`] is the specification: every projectile against every player. [`vector::step`] gives
-//! the same bits from passes that a compiler vectorises. Both share the players', weapons' and
+//! the same bits from a vectorised scan and a look at what it marks. Both share the players', weapons' and
 //! referee's phases, whose work is small.
 
+mod flight;
 mod players;
 mod referee;
 pub(crate) mod scalar;

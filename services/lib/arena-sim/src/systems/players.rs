@@ -7,6 +7,7 @@ use crate::rules::space::{CELL_SHIFT, METRE, pack_velocity, velocity_x, velocity
 use crate::rules::status;
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
+use crate::systems::flight::clear;
 
 /// Masks of seats.
 #[derive(Default)]
@@ -101,8 +102,7 @@ fn vanish<const N: usize>(world: &mut Columns<'_, N>, owners: u32) {
     for slot in 0..N {
         let gone = owners >> crate::rules::projectile::owner(world.life[slot]) & 1 != 0;
         if gone {
-            world.life[slot] = 0;
-            world.v[slot] = 0;
+            clear(world, slot, 0);
         }
     }
 }

@@ -1,20 +1,44 @@
-//! The same in three passes: fly all (no branch), look every cell up (a gather), test the few that share
-//! a cell with a player or a wall. A cell's mask has a bit for each player in reach and one for a wall.
-use super::walls::strike;
+//! The same, but most projectiles are only read: a scan without branches finds the few that meet something
+//! this tick (a player in reach, a wall, the border, their age), and only those are looked at one by one.
+//!
+//! A player is in reach of a rectangle of cells, so the players at a cell are those of its row *and* of
+//! its column: two tables of 16 words, small enough for registers.
+use super::flight::fly;
 use super::{Impacts, step_with};
 use crate::PLAYERS;
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
-use crate::rules::hit::hit;
-use crate::rules::projectile::{owner, reflect, reflected_velocity, spent, ticks_left};
-use crate::rules::space::{CELL_SHIFT, WALL_BIT, cell, pack_velocity, velocity_x, velocity_y};
+use crate::rules::projectile::{age, is_live, owner, place_at};
+use crate::rules::space::{ARENA, CELL_SHIFT, lane, velocity_x, velocity_y};
 use crate::ruleset::Compiled;
-use crate::slab::Columns;
+use crate::slab::{self, Columns};
 
-/// Marks a projectile that flew this tick, between the passes; no life word uses the bit.
-const FLEW: u32 = 1 << 31;
-/// Candidates looked at together: mostly none, so that one test skips them all.
-const GROUP: usize = 8;
+/// Room for one bit a slot of the largest class.
+pub(crate) const MARKS: usize = 2_048 / 8;
+
+/// What a place's row and column say about it.
+pub(crate) struct Lanes {
+    /// Low half: players in reach of the row; high half: the row's walls, bit 16 + column.
+    pub(crate) rows: [u32; 16],
+    /// Players in reach of the column.
+    pub(crate) columns: [u32; 16],
+}
+
+/// A way to find the slots that meet something.
+pub(crate) trait Scan {
+    /// Marks slot i by bit `i & 7` of `marks[i >> 3]` if it meets anything when `tick` ticks are done.
+    ///
+    /// `next` is the slab that is stepped after this one: the time to fetch it from memory is now.
+    fn scan<const N: usize>(
+        self,
+        world: &Columns<'_, N>,
+        lanes: &Lanes,
+        tick: u32,
+        lifetime_ticks: u32,
+        next: &[u32],
+        marks: &mut [u8; MARKS],
+    );
+}
 
 /// Advances one slab by a tick; compiled once per instruction set by being inlined.
 #[inline(always)]
@@ -22,132 +46,92 @@ pub(crate) fn step<const N: usize>(
     slab: &mut [u32],
     inputs: &SeatInputs,
     rules: &Compiled,
+    next: &[u32],
+    scan: impl Scan,
 ) -> TickOutput {
     step_with::<N>(slab, inputs, rules, |world, alive, rules| {
-        let cells = cell_masks(world, alive, rules);
-        let mut candidates = [0u32; N];
-        fly_all(world, &mut candidates);
-        look_up(world, &cells, &mut candidates);
-        resolve(world, &candidates, rules)
+        let lanes = Lanes::of(world, alive, rules);
+        let mut marks = [0; MARKS];
+        scan.scan(
+            world,
+            &lanes,
+            world.header[slab::TICK] + 1,
+            rules.lifetime_ticks,
+            next,
+            &mut marks,
+        );
+        let mut impacts = Impacts::none();
+        for (group, marks) in marks[..N / 8].as_chunks::<8>().0.iter().enumerate() {
+            let mut left = u64::from_le_bytes(*marks);
+            while left != 0 {
+                let slot = (group * 64 + left.trailing_zeros() as usize) & (N - 1);
+                left &= left - 1;
+                fly(world, slot, rules, |x, y| lanes.players_at(x, y), &mut impacts);
+            }
+        }
+        impacts
     })
 }
 
-/// Returns each cell's players in reach, and walls.
-#[inline(always)]
-fn cell_masks<const N: usize>(world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> [u32; 256] {
-    let mut cells = rules.cells;
-    for p in 0..PLAYERS {
-        if alive >> p & 1 == 0 {
-            continue;
-        }
-        let (x, y) = (world.player_x[p] as i32, world.player_y[p] as i32);
+impl Lanes {
+    #[inline(always)]
+    fn of<const N: usize>(world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> Self {
+        let mut lanes = Self { rows: rules.wall_rows, columns: [0; 16] };
         let reach = |c: i32| {
             let (low, high) = (c - rules.hit_margin, c + rules.hit_margin);
-            ((low >> CELL_SHIFT).max(0), (high >> CELL_SHIFT).min(15))
+            ((low >> CELL_SHIFT).max(0) as usize, (high >> CELL_SHIFT).min(15) as usize)
         };
-        let ((x0, x1), (y0, y1)) = (reach(x), reach(y));
-        for row in y0..=y1 {
-            for column in x0..=x1 {
-                cells[(row * 16 + column) as usize & 255] |= 1 << p;
+        let mut left = alive;
+        while left != 0 {
+            let p = left.trailing_zeros() as usize % PLAYERS;
+            left &= left - 1;
+            let (low, high) = reach(world.player_x[p] as i32);
+            // A reach is shorter than a cell: it covers one lane or two.
+            lanes.columns[low & 15] |= 1 << p;
+            lanes.columns[high & 15] |= 1 << p;
+            let (low, high) = reach(world.player_y[p] as i32);
+            lanes.rows[low & 15] |= 1 << p;
+            lanes.rows[high & 15] |= 1 << p;
+        }
+        lanes
+    }
+
+    #[inline(always)]
+    fn players_at(&self, x: i32, y: i32) -> u32 {
+        self.rows[lane(y) as usize & 15] & self.columns[lane(x) as usize & 15] & 0xffff
+    }
+}
+
+/// The scan for any machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portable;
+
+impl Scan for Portable {
+    #[inline(always)]
+    fn scan<const N: usize>(
+        self,
+        world: &Columns<'_, N>,
+        lanes: &Lanes,
+        tick: u32,
+        lifetime_ticks: u32,
+        _next: &[u32],
+        marks: &mut [u8; MARKS],
+    ) {
+        for slot in 0..N {
+            let (v, life) = (world.v[slot], world.life[slot]);
+            if !is_live(life) {
+                continue;
             }
+            let flown = age(life, tick);
+            let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
+            let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
+            let outside = x.min(y) < 0 || x.max(y) > ARENA;
+            let row = lanes.rows[lane(y) as usize & 15];
+            let column = lane(x) as usize & 15;
+            let players = row & lanes.columns[column] & 0xffff & !(1 << owner(life));
+            let wall = row >> (16 + column) & 1;
+            let meets = outside || flown >= lifetime_ticks || players | wall != 0;
+            marks[slot / 8] |= u8::from(meets) << (slot % 8);
         }
     }
-    cells
-}
-
-/// Moves every slot, free ones too (their velocity is 0), and leaves each one's cell in `cells`.
-#[inline(always)]
-fn fly_all<const N: usize>(world: &mut Columns<'_, N>, cells: &mut [u32; N]) {
-    let Columns { x, y, v, life, .. } = world;
-    for i in 0..N {
-        let (vx, vy) = (velocity_x(v[i]), velocity_y(v[i]));
-        let (flown_x, flown_y) = (x[i] as i32 + (vx << 4), y[i] as i32 + (vy << 4));
-        let (to_x, to_y) = (reflect(flown_x), reflect(flown_y));
-        let turned = pack_velocity(
-            reflected_velocity(flown_x, to_x, vx),
-            reflected_velocity(flown_y, to_y, vy),
-        );
-        let before = ticks_left(life[i]);
-        let after = before.saturating_sub(1);
-        x[i] = to_x as u32;
-        y[i] = to_y as u32;
-        v[i] = if after == 0 { 0 } else { turned };
-        life[i] = after | spent(life[i]) | if before == 0 { 0 } else { FLEW };
-        cells[i] = cell(to_x, to_y) as u32;
-    }
-}
-
-/// Turns each slot's cell into the mask of what it may meet there, 0 for free slots.
-#[inline(always)]
-fn look_up<const N: usize>(world: &mut Columns<'_, N>, masks: &[u32; 256], cells: &mut [u32; N]) {
-    for (candidate, life) in cells.iter_mut().zip(world.life.iter_mut()) {
-        let flew = (*life as i32 >> 31) as u32;
-        let own = 1u32 << owner(*life);
-        *candidate = masks[(*candidate & 255) as usize] & !own & flew;
-        *life &= !FLEW;
-    }
-}
-
-#[inline(always)]
-fn resolve<const N: usize>(
-    world: &mut Columns<'_, N>,
-    candidates: &[u32; N],
-    rules: &Compiled,
-) -> Impacts {
-    let mut impacts = Impacts::none();
-    for (group, masks) in candidates.chunks_exact(GROUP).enumerate() {
-        if masks.iter().fold(0, |all, mask| all | mask) == 0 {
-            continue;
-        }
-        for (i, mask) in masks.iter().enumerate() {
-            let slot = group * GROUP + i;
-            if mask & WALL_BIT != 0 {
-                meet_wall(world, slot, rules);
-            } else if *mask != 0 {
-                meet_players(world, slot, *mask, rules, &mut impacts);
-            }
-        }
-    }
-    impacts
-}
-
-#[inline(always)]
-fn meet_wall<const N: usize>(world: &mut Columns<'_, N>, slot: usize, rules: &Compiled) {
-    let (x, y, v) = (world.x[slot] as i32, world.y[slot] as i32, world.v[slot]);
-    match strike(x, y, velocity_x(v), velocity_y(v), rules) {
-        Some(turned) if ticks_left(world.life[slot]) != 0 => {
-            world.x[slot] = turned.x as u32;
-            world.y[slot] = turned.y as u32;
-            world.v[slot] = pack_velocity(turned.vx, turned.vy);
-        }
-        _ => end(world, slot),
-    }
-}
-
-#[inline(always)]
-fn meet_players<const N: usize>(
-    world: &mut Columns<'_, N>,
-    slot: usize,
-    mask: u32,
-    rules: &Compiled,
-    impacts: &mut Impacts,
-) {
-    let mut left = mask;
-    while left != 0 {
-        let p = left.trailing_zeros() as usize % PLAYERS;
-        left &= left - 1;
-        let dx = world.x[slot] as i32 - world.player_x[p] as i32;
-        let dy = world.y[slot] as i32 - world.player_y[p] as i32;
-        if hit(dx, dy, rules.hit_radius_squared) {
-            impacts.add(p, slot, owner(world.life[slot]), rules.damage);
-            end(world, slot);
-            return;
-        }
-    }
-}
-
-#[inline(always)]
-fn end<const N: usize>(world: &mut Columns<'_, N>, slot: usize) {
-    world.life[slot] = spent(world.life[slot]);
-    world.v[slot] = 0;
 }

@@ -28,7 +28,7 @@ pub(super) fn fire<const N: usize>(world: &mut Columns<'_, N>, fired: u32, rules
             world.x[slot] = muzzle(world.player_x[p] as i32, cos) as u32;
             world.y[slot] = muzzle(world.player_y[p] as i32, sin) as u32;
             world.v[slot] = pack_velocity(along(speed, cos), along(speed, sin));
-            world.life[slot] = life(rules.lifetime_ticks, p as u32);
+            world.life[slot] = life(tick, p as u32);
         }
     }
     world.header[slab::CURSOR] = (cursor + fired.count_ones() * rules.pellets) & (N as u32 - 1);

@@ -30,8 +30,8 @@ fn the_standard_rules_take_their_known_course() {
         r#"{"version": 1}"#,
         &expect![[r"
             rules c4ea9e05ac7b9d20
-            064d8c7fa66dc3a1 2 deaths, 83 in flight
-            f10fffc874d2da88 1 deaths, 66 in flight
+            b85f9d541bdc13bc 2 deaths, 83 in flight
+            ff09c9d59c50d8c7 1 deaths, 66 in flight
         "]],
     );
 }
@@ -43,8 +43,8 @@ fn a_small_arena_with_shotguns_takes_its_known_course() {
             "weapon": {"pellets": 6, "spread": 20, "speed_jitter_mm_s": 6000, "walls": "bounce"}}"#,
         &expect![[r"
             rules 5fd72dd50c7bce0a
-            d0dfe0c4f91f36da 9 deaths, 233 in flight
-            a0df2206b8b8b10c 5 deaths, 221 in flight
+            27bd36dfc2e9a8a3 9 deaths, 233 in flight
+            9809047116da4339 5 deaths, 221 in flight
         "]],
     );
 }
@@ -56,8 +56,8 @@ fn a_large_open_arena_takes_its_known_course() {
             "weapon": {"pellets": 16, "spread": 9, "lifetime_ticks": 128, "cooldown_ticks": 16}}"#,
         &expect![[r"
             rules 5ef765d584f1ec86
-            41fa9731c595af65 31 deaths, 1109 in flight
-            c394664e11bee2ca 22 deaths, 698 in flight
+            266a3ba48d8d87c2 31 deaths, 1109 in flight
+            5f279bcd85b049af 22 deaths, 698 in flight
         "]],
     );
 }

@@ -106,7 +106,7 @@ fn every_kind_of_damage_has_its_own_error() {
     check(|it| put(it, 64, 255), "snapshot has an impossible health in word 64");
     check(
         |it| put(it, 96, u32::MAX),
-        "snapshot has an impossible projectile's position in word 96",
+        "snapshot has an impossible projectile in a free slot in word 96",
     );
     check(
         |it| put(it, 1_632, 1 << 30),

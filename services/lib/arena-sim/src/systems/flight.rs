@@ -1,0 +1,82 @@
+//! One projectile's tick: it flies, turns at the border, meets a wall or a player, or grows too old.
+use super::Impacts;
+use super::walls::strike;
+use crate::PLAYERS;
+use crate::rules::hit::{hit, near};
+use crate::rules::projectile::{
+    age, origin_of, owner, place_at, reflect, reflected_velocity, spent,
+};
+use crate::rules::space::{pack_velocity, velocity_x, velocity_y};
+use crate::ruleset::Compiled;
+use crate::slab::{self, Columns};
+
+/// Advances the projectile in `slot`, which is in flight.
+///
+/// `targets` names the players worth a test at a place: all, or those that a grid says are near.
+#[inline(always)]
+pub(super) fn fly<const N: usize>(
+    world: &mut Columns<'_, N>,
+    slot: usize,
+    rules: &Compiled,
+    targets: impl FnOnce(i32, i32) -> u32,
+    impacts: &mut Impacts,
+) {
+    let (life, v) = (world.life[slot], world.v[slot]);
+    let flown = age(life, world.header[slab::TICK] + 1);
+    let (mut vx, mut vy) = (velocity_x(v), velocity_y(v));
+    let (far_x, far_y) =
+        (place_at(world.x[slot] as i32, vx, flown), place_at(world.y[slot] as i32, vy, flown));
+    let (mut x, mut y) = (reflect(far_x), reflect(far_y));
+    vx = reflected_velocity(far_x, x, vx);
+    vy = reflected_velocity(far_y, y, vy);
+    let mut lives = flown < rules.lifetime_ticks;
+    if rules.wall_at(x, y) {
+        match strike(x, y, vx, vy, rules) {
+            Some(turned) => (x, y, vx, vy) = (turned.x, turned.y, turned.vx, turned.vy),
+            None => lives = false,
+        }
+    } else {
+        let others = targets(x, y) & !(1 << owner(life));
+        if let Some(victim) = first_hit(world, x, y, others, rules) {
+            impacts.add(victim, slot, owner(life), rules.damage);
+            lives = false;
+        }
+    }
+    if !lives {
+        clear(world, slot, spent(life));
+    } else if pack_velocity(vx, vy) != v {
+        world.x[slot] = origin_of(x, vx, flown) as u32;
+        world.y[slot] = origin_of(y, vy, flown) as u32;
+        world.v[slot] = pack_velocity(vx, vy);
+    }
+}
+
+/// Frees a slot, leaving `life` behind; the zeros keep snapshots small.
+#[inline(always)]
+pub(super) fn clear<const N: usize>(world: &mut Columns<'_, N>, slot: usize, life: u32) {
+    world.x[slot] = 0;
+    world.y[slot] = 0;
+    world.v[slot] = 0;
+    world.life[slot] = life;
+}
+
+/// Returns the first seat of `targets` that is hit at a place.
+#[inline(always)]
+fn first_hit<const N: usize>(
+    world: &Columns<'_, N>,
+    x: i32,
+    y: i32,
+    targets: u32,
+    rules: &Compiled,
+) -> Option<usize> {
+    let mut left = targets;
+    while left != 0 {
+        let p = left.trailing_zeros() as usize % PLAYERS;
+        left &= left - 1;
+        let (dx, dy) = (x - world.player_x[p] as i32, y - world.player_y[p] as i32);
+        if near(dx, dy, rules.hit_margin) && hit(dx, dy, rules.hit_radius_squared) {
+            return Some(p);
+        }
+    }
+    None
+}
