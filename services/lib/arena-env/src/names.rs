@@ -93,6 +93,10 @@ variables! {
     AUTOSCALER_GATEWAY_MIN = "ARENA_AUTOSCALER_GATEWAY_MIN", "autoscaler", Some("1");
     /// Most gateway instances the autoscaler recommends.
     AUTOSCALER_GATEWAY_MAX = "ARENA_AUTOSCALER_GATEWAY_MAX", "autoscaler", Some("4");
+    /// Seconds that a starting store waits for the one before to leave the data folder.
+    STORE_LOCK_WAIT_S = "ARENA_STORE_LOCK_WAIT_S", "store", Some("10");
+    /// Bytes that each database file may grow to; unset means as the disk allows.
+    STORE_FILE_BYTES_MAX = "ARENA_STORE_FILE_BYTES_MAX", "store", None;
 }
 
 /// Prints `docs/settings.md`.

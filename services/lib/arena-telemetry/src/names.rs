@@ -132,6 +132,8 @@ metrics! {
     /// `WebSocket`s closed by the gateway, by the close code of `docs/protocol.md`.
     GATEWAY_CLOSES = "arena_gateway_closes", Kind::Counter, ["code"];
 
+    /// Results received, by outcome (`new`, recorded `before`, `failed`).
+    STATS_RESULTS = "arena_stats_results", Kind::Counter, ["outcome"];
     /// Tickets that wait, those whose match is being made included.
     MATCHMAKER_TICKETS = "arena_matchmaker_waiting_tickets", Kind::Gauge, [];
     /// Matches made.
