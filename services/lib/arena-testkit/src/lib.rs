@@ -1,5 +1,6 @@
-//! Harness for tests: clusters in one process, processes, seeds.
+//! Harness for tests: clusters in one process, processes, seeds; and how benches keep their figures.
 
+pub mod bench;
 mod cluster;
 mod http;
 
