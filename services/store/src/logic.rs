@@ -1,0 +1,3 @@
+//! What is decided here: who may do what.
+
+pub mod access;
