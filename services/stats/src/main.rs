@@ -1,3 +1,9 @@
-//! Entry point.
+//! Entry point of the service `stats`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use arena_stats::{PROGRAM, StatsSettings, serve};
+
+fn main() -> ExitCode {
+    arena_instance::main(PROGRAM, StatsSettings::read, serve)
+}
