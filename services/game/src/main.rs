@@ -1,3 +1,7 @@
 //! Entry point.
 
-fn main() {}
+use arena_game::{Config, PROGRAM, serve};
+
+fn main() -> std::process::ExitCode {
+    arena_instance::main(PROGRAM, Config::read, serve)
+}

@@ -1,0 +1,76 @@
+//! The game service's own settings.
+
+use arena_env::{Reader, names};
+
+/// What only the game service is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Matches hosted at once, at least 1.
+    pub capacity: u32,
+    /// Threads that step matches, at least 1.
+    pub threads: u32,
+    /// Seats taken in a new match, by bots where there are no players; 1 to 16.
+    pub filled_seats: u32,
+}
+
+impl Config {
+    /// Reads the settings; mistakes stay in `reader`.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let capacity = bounded(reader, &names::GAME_CAPACITY, 1, 100_000);
+        let threads = match reader.optional::<u32>(&names::GAME_THREADS) {
+            Some(None) => Some(cores()),
+            Some(Some(_)) => bounded(reader, &names::GAME_THREADS, 1, 256),
+            None => None,
+        };
+        let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
+        Some(Self { capacity: capacity?, threads: threads?, filled_seats: filled_seats? })
+    }
+}
+
+fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, |it| it.get() as u32)
+}
+
+fn bounded(
+    reader: &mut Reader<'_>,
+    variable: &arena_env::Variable,
+    min: u32,
+    max: u32,
+) -> Option<u32> {
+    let value = reader.read::<u32>(variable)?;
+    if (min..=max).contains(&value) {
+        return Some(value);
+    }
+    reader.refuse(variable, Some(value.to_string()), format!("a number from {min} to {max}"));
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<const N: usize>(source: &[(&str, &str); N]) -> Result<Config, String> {
+        let mut reader = Reader::new(source);
+        let config = Config::read(&mut reader);
+        reader.finish(|| config).map_err(|it| it.to_string())
+    }
+
+    #[test]
+    fn all_has_a_default() {
+        let config = read(&[("ARENA_GAME_THREADS", "3")]).unwrap();
+        assert_eq!(config, Config { capacity: 500, threads: 3, filled_seats: 8 });
+    }
+
+    #[test]
+    fn every_mistake_is_shown() {
+        let error = read(&[
+            ("ARENA_GAME_CAPACITY", "0"),
+            ("ARENA_GAME_THREADS", "many"),
+            ("ARENA_GAME_FILLED_SEATS", "17"),
+        ])
+        .unwrap_err();
+        for text in ["ARENA_GAME_CAPACITY=`0`", "ARENA_GAME_THREADS=`many`", "from 1 to 16"] {
+            assert!(error.contains(text), "{text} in {error}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What the game service measures of itself.
+
+use arena_telemetry::{Metrics, names};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+
+use crate::logic::shard::Effects;
+use crate::ticker::Batch;
+
+/// The metrics; every clone counts in the same.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    tick: Histogram,
+    debt: Gauge,
+    forgiven: Counter,
+    frames: Counter,
+    frame_bytes: Counter,
+    frames_dropped: Counter,
+    events: Counter,
+    inputs: [Counter; 3],
+    /// Results that are not recorded yet.
+    pub unrecorded: Gauge,
+    /// Matches ended.
+    pub ended: Counter,
+}
+
+impl Figures {
+    /// Makes them.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        let inputs = metrics.counters(&names::GAME_INPUTS);
+        let input = |outcome| inputs.get_or_create(&names::GAME_INPUTS.series([outcome])).clone();
+        Self {
+            tick: metrics.histogram(&names::GAME_TICK),
+            debt: metrics.gauge(&names::GAME_TICK_DEBT),
+            forgiven: metrics.counter(&names::GAME_TICKS_SKIPPED),
+            frames: metrics.counter(&names::GAME_FRAMES),
+            frame_bytes: metrics.counter(&names::GAME_FRAME_BYTES),
+            frames_dropped: metrics.counter(&names::GAME_FRAMES_DROPPED),
+            events: metrics.counter(&names::GAME_EVENTS),
+            inputs: [input("on_time"), input("late"), input("dropped")],
+            unrecorded: metrics.gauge(&names::GAME_UNRECORDED),
+            ended: metrics.counter(&names::GAME_MATCHES_ENDED),
+        }
+    }
+
+    /// Counts what one wake-up of a tick thread brought.
+    pub fn count(&self, batch: &Batch) {
+        let Effects { messages, frames, results, inputs } = &batch.effects;
+        for seconds in &batch.tick_seconds {
+            self.tick.observe(*seconds);
+        }
+        self.debt.set(i64::try_from(batch.debt).unwrap_or(i64::MAX));
+        self.forgiven.inc_by(batch.forgiven);
+        self.frames.inc_by(frames.len() as u64);
+        self.frame_bytes.inc_by(frames.iter().map(|(_, _, frame)| frame.len() as u64).sum());
+        self.frames_dropped.inc_by(batch.frames_dropped);
+        self.events.inc_by(messages.len() as u64);
+        self.ended.inc_by(results.len() as u64);
+        let outcomes = [inputs.on_time, inputs.late, inputs.dropped];
+        for (counter, number) in self.inputs.iter().zip(outcomes) {
+            counter.inc_by(number);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Everything that hosts matches in one process: tick threads, links, outbox.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arena_mesh::Link;
+use arena_sim::CpuBackend;
+use arena_types::MatchId;
+use arena_wire::game::v1::Match;
+use arena_wire::token::TokenKey;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::Config;
+use crate::figures::Figures;
+use crate::links::{Links, shard_of};
+use crate::logic::hosted::{NewMatch, Owner};
+use crate::logic::shard::{CreateError, Shard};
+use crate::outbox::{Outbox, UNRECORDED_MAX};
+use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
+
+/// Recorded results on their way to their matches.
+const RECORDED_MAX: usize = 256;
+
+/// Why a match is not hosted here.
+#[derive(Debug, thiserror::Error)]
+pub enum RefusedError {
+    /// The instance drains: choose another.
+    #[error("this instance is draining")]
+    Draining,
+    /// The results of too many matches are not recorded.
+    #[error("{unrecorded} results are not recorded yet: is `stats` away?")]
+    Unrecorded {
+        /// How many.
+        unrecorded: u32,
+    },
+    /// The shard says no.
+    #[error(transparent)]
+    Shard(#[from] CreateError),
+    /// The tick thread has ended.
+    #[error("the tick thread has ended")]
+    Ended,
+}
+
+/// Hosts matches; clones are the same host. Its threads end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Host {
+    shards: Arc<[mpsc::Sender<Command>]>,
+    loads: Arc<[Arc<Load>]>,
+    links: Arc<Links>,
+    outbox: Outbox,
+    accepting: Arc<AtomicBool>,
+}
+
+/// What a host is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Sizes.
+    pub config: Config,
+    /// Who it is.
+    pub owner: Owner,
+    /// What route tokens are verified with.
+    pub route_key: TokenKey,
+    /// Where it counts.
+    pub figures: Figures,
+}
+
+impl Host {
+    /// Starts the tick threads. `open` opens the outbox; it is given the way back for what is
+    /// recorded.
+    ///
+    /// # Errors
+    /// What `open` returns; the system's, if it has no thread left.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start<E: From<std::io::Error>>(
+        parts: Parts,
+        open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
+    ) -> Result<Self, E> {
+        let Parts { config, owner, route_key, figures } = parts;
+        let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
+        let outbox = open(recorded)?;
+        let owner = Arc::new(owner);
+        let links = Arc::new(Links::default());
+        let capacity = config.capacity.div_ceil(config.threads) as usize;
+        let (mut shards, mut loads) = (Vec::new(), Vec::new());
+        for index in 0..config.threads {
+            let backend = Box::new(CpuBackend::new());
+            let shard = Shard::new(backend, owner.clone(), route_key.clone(), capacity);
+            let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+            let (batches, effects) = mpsc::channel(BATCHES_MAX);
+            let load = Arc::new(Load::default());
+            Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
+            tokio::spawn(dispatch(effects, links.clone(), outbox.clone(), figures.clone()));
+            shards.push(commands);
+            loads.push(load);
+        }
+        let shards: Arc<[mpsc::Sender<Command>]> = shards.into();
+        let weak: Vec<_> = shards.iter().map(mpsc::Sender::downgrade).collect();
+        tokio::spawn(async move {
+            while let Some(id) = done.recv().await {
+                let Some(shard) = weak[shard_of(id, weak.len())].upgrade() else { return };
+                let _ = shard.send(Command::Recorded(id)).await;
+            }
+        });
+        let accepting = Arc::new(AtomicBool::new(true));
+        Ok(Self { shards, loads: loads.into(), links, outbox, accepting })
+    }
+
+    /// Hosts a match; the same again changes nothing.
+    ///
+    /// # Errors
+    /// [`RefusedError`].
+    pub async fn create(&self, new: NewMatch) -> Result<(), RefusedError> {
+        if !self.accepting.load(Ordering::Relaxed) {
+            return Err(RefusedError::Draining);
+        }
+        let unrecorded = self.outbox.standing().borrow().unrecorded;
+        if unrecorded >= UNRECORDED_MAX {
+            return Err(RefusedError::Unrecorded { unrecorded });
+        }
+        let shard = &self.shards[shard_of(new.id, self.shards.len())];
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Create(Box::new(new), reply);
+        shard.send(command).await.map_err(|_| RefusedError::Ended)?;
+        Ok(answer.await.map_err(|_| RefusedError::Ended)??)
+    }
+
+    /// Describes all matches.
+    pub async fn describe(&self) -> Vec<Match> {
+        let mut matches = Vec::new();
+        for shard in self.shards.iter() {
+            let (reply, answer) = oneshot::channel();
+            if shard.send(Command::Describe(reply)).await.is_ok() {
+                matches.extend(answer.await.unwrap_or_default());
+            }
+        }
+        matches
+    }
+
+    /// Ends all matches as they stand; returns how many ran.
+    pub async fn end_all(&self) -> u32 {
+        let mut ended = 0;
+        for shard in self.shards.iter() {
+            let (reply, answer) = oneshot::channel();
+            if shard.send(Command::EndAll(reply)).await.is_ok() {
+                ended += answer.await.unwrap_or_default();
+            }
+        }
+        ended
+    }
+
+    /// Serves a gateway's link until it ends.
+    pub async fn serve(&self, link: Link) {
+        self.links.serve(link, &self.shards).await;
+    }
+
+    /// Takes new matches.
+    pub fn accept(&self) {
+        self.accepting.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes no new matches.
+    pub fn refuse(&self) {
+        self.accepting.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns the matches hosted, those that are not over, and the sessions.
+    #[must_use]
+    pub fn load(&self) -> (u32, u32, u32) {
+        self.loads
+            .iter()
+            .map(|it| it.read())
+            .fold((0, 0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1, sum.2 + it.2))
+    }
+
+    /// Whether every tick thread has run a tick.
+    #[must_use]
+    pub fn is_warm(&self) -> bool {
+        self.loads.iter().all(|it| it.ticks() > 0)
+    }
+
+    /// Returns the outbox.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+/// Carries out what a shard wants done, in order: messages, frames, results.
+async fn dispatch(
+    mut batches: mpsc::Receiver<Batch>,
+    links: Arc<Links>,
+    outbox: Outbox,
+    figures: Figures,
+) {
+    while let Some(batch) = batches.recv().await {
+        figures.count(&batch);
+        if batch.cut_links {
+            links.cut_all();
+        }
+        for (link, message) in &batch.effects.messages {
+            links.send(*link, message);
+        }
+        for (key, tick, frame) in &batch.effects.frames {
+            // A frame that cannot be sent is lost, the next one is not.
+            links.send_frame(*key, *tick, frame);
+        }
+        for result in batch.effects.results {
+            outbox.keep(result).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

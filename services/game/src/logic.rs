@@ -1,0 +1,11 @@
+//! Everything that decides: values in, values out. No socket, no clock, no entropy, no file.
+
+pub mod events;
+pub mod hosted;
+pub mod inputs;
+pub mod journal;
+pub mod schedule;
+pub mod seats;
+pub mod shard;
+pub mod shots;
+pub mod sight;

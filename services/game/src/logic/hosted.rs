@@ -1,0 +1,556 @@
+//! One match: who sits where, what they do next, what they are told, how it ends.
+
+use std::sync::Arc;
+
+use arena_sim::{
+    Input, MatchHandle, Rules, SeatInputs, TickEvent, TickOutput, WorldView, bots, buttons,
+};
+use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, Tick};
+use arena_wire::play::{self, EventKind, FrameHead, MatchStart, SEATS, SeatName, ServerMessage};
+use arena_wire::stats::v1 as stats;
+
+use super::events::EventLog;
+use super::inputs::{InputBuffer, Verdict};
+use super::seats::{Seat, SeatEffect, SeatEvent};
+use super::shots::Shots;
+use super::sight::{Scene, Sight};
+
+/// Ticks a new match waits for its players: two seconds; then it starts without those who are late.
+pub const START_WAIT_TICKS: u32 = 120;
+/// Ticks a player may take to come before a bot plays: five seconds.
+const EXPECTED_TICKS: u32 = 300;
+/// Ticks nobody plays for a lost connection: half a second, as long as a change of gateway takes.
+const HELD_TICKS: u32 = 30;
+/// Ticks a match goes on with bots alone while a player could still come back: half a minute.
+const ABANDONED_TICKS: u32 = 1_800;
+/// Ticks a finished match stays for sessions that have not heard its end: ten seconds.
+pub const LINGER_TICKS: u32 = 600;
+/// A bot thinks every this many ticks; each seat at its own.
+const BOT_PERIOD: u32 = 3;
+/// Ticks between two frames.
+pub const FRAME_PERIOD: u32 = 2;
+
+/// What names bots go by.
+const BOT_NAMES: [&str; SEATS] = [
+    "Ada", "Bit", "Curl", "Dot", "Echo", "Fig", "Gus", "Hex", "Ivo", "Jot", "Kit", "Lux", "Moo",
+    "Nib", "Oz", "Pip",
+];
+
+/// A match to be hosted.
+#[derive(Clone, Debug)]
+pub struct NewMatch {
+    /// Its id.
+    pub id: MatchId,
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// The seed of its world.
+    pub seed: u32,
+    /// The game mode.
+    pub mode: String,
+    /// Its rules, pinned.
+    pub rules: Rules,
+    /// Who is expected, by seat.
+    pub players: Vec<Player>,
+    /// Seats that are taken, by bots where there are no players.
+    pub filled_seats: usize,
+}
+
+/// Someone a seat is reserved for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Player {
+    /// The player.
+    pub id: PlayerId,
+    /// What to show.
+    pub name: String,
+    /// The seat, below [`SEATS`].
+    pub seat: u8,
+}
+
+/// Where a match is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits for its players; this many ticks so far.
+    Created(u32),
+    /// It is stepped.
+    Running,
+    /// It is over; its result is not recorded yet. Since this tick of the shard.
+    Finished(u32),
+    /// Its result is recorded. Over since this tick of the shard.
+    Recorded(u32),
+}
+
+/// What the host says of itself in starts and results.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// This instance.
+    pub instance: InstanceId,
+    /// Its release.
+    pub release: ReleaseId,
+}
+
+/// A session that watches from a seat.
+#[derive(Clone, Debug)]
+pub struct Viewer<F> {
+    /// Where its messages go.
+    pub flow: F,
+    told: u32,
+    heard: u32,
+}
+
+#[derive(Clone, Debug)]
+struct Place<F> {
+    state: Seat,
+    since: u32,
+    player: Option<Player>,
+    name: String,
+    inputs: InputBuffer,
+    bot: Input,
+    press: u8,
+    sight: Sight,
+    viewer: Option<Viewer<F>>,
+}
+
+/// A hosted match; `F` names a flow.
+#[derive(Debug)]
+pub struct Hosted<F> {
+    new: NewMatch,
+    owner: Arc<Owner>,
+    handle: MatchHandle,
+    phase: Phase,
+    places: [Option<Place<F>>; SEATS],
+    shots: Shots,
+    events: EventLog,
+    rules_json: String,
+    tick: u32,
+    alone_ticks: u32,
+    started_ms: u64,
+    end_seq: u32,
+}
+
+/// What happened to an input.
+pub type Counted = Option<Verdict>;
+
+impl<F: Copy + PartialEq> Hosted<F> {
+    /// Seats the players, and bots up to the wanted number of seats; `now` counts the shard's ticks.
+    #[must_use]
+    pub fn new(
+        new: NewMatch,
+        owner: Arc<Owner>,
+        handle: MatchHandle,
+        now: u32,
+        now_ms: u64,
+    ) -> Self {
+        let mut places: [Option<Place<F>>; SEATS] = std::array::from_fn(|_| None);
+        for player in &new.players {
+            let seat = usize::from(player.seat);
+            places[seat] = Some(Place::new(player.seat, Seat::Expected, Some(player.clone()), now));
+        }
+        let bots = new.filled_seats.min(SEATS).saturating_sub(new.players.len());
+        let empty: Vec<usize> = (0..SEATS).filter(|it| places[*it].is_none()).take(bots).collect();
+        for seat in empty {
+            places[seat] = Some(Place::new(seat as u8, Seat::Bot, None, now));
+        }
+        let rules_json = rules_json(&new.rules);
+        Self {
+            new,
+            owner,
+            handle,
+            phase: Phase::Created(0),
+            places,
+            shots: Shots::default(),
+            events: EventLog::default(),
+            rules_json,
+            tick: 0,
+            alone_ticks: 0,
+            started_ms: now_ms,
+            end_seq: 0,
+        }
+    }
+
+    /// Returns its id.
+    #[must_use]
+    pub fn id(&self) -> MatchId {
+        self.new.id
+    }
+
+    /// Returns its epoch.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.new.epoch
+    }
+
+    /// Returns its rules.
+    #[must_use]
+    pub fn rules(&self) -> &Rules {
+        &self.new.rules
+    }
+
+    /// Returns its world in the backend.
+    #[must_use]
+    pub fn handle(&self) -> MatchHandle {
+        self.handle
+    }
+
+    /// Returns where it is in its life.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns the sessions attached now.
+    pub fn viewers(&self) -> impl Iterator<Item = (u8, F)> {
+        self.seated().filter_map(|(seat, it)| Some((seat, it.viewer.as_ref()?.flow)))
+    }
+
+    /// Describes it for operators.
+    #[must_use]
+    pub fn describe(&self) -> arena_wire::game::v1::Match {
+        let count = |bots: bool| self.seated().filter(|(_, it)| it.state.is_bot() == bots).count();
+        arena_wire::game::v1::Match {
+            r#match: self.new.id.to_string(),
+            epoch: self.new.epoch.0,
+            tick: self.tick,
+            players: count(false) as u32,
+            bots: count(true) as u32,
+            rules_version: self.new.rules.version(),
+            mode: self.new.mode.clone(),
+            finished: matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_)),
+        }
+    }
+
+    /// Gives a seat to its player's session and returns the session it is taken from, if any.
+    ///
+    /// # Errors
+    /// [`SeatRefused`] if the seat is not that player's, or was left for good.
+    pub fn attach(
+        &mut self,
+        flow: F,
+        (player, seat): (PlayerId, u8),
+        (ack_tick, ack_event): (Tick, u32),
+        now: u32,
+    ) -> Result<Option<F>, SeatRefused> {
+        let last = self.events.last();
+        let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
+        let place = self.places.get_mut(usize::from(seat)).and_then(Option::as_mut);
+        let place = place
+            .filter(|it| it.player.as_ref().is_some_and(|it| it.id == player))
+            .ok_or(SeatRefused::NotYours)?;
+        let Some((state, effect)) = place.state.on(SeatEvent::Attach) else {
+            return Err(SeatRefused::Left);
+        };
+        let before = place.viewer.take().map(|it| it.flow);
+        let told = match (ack_event, over) {
+            (0, false) => last, // a newcomer: seats and frames say how things stand
+            (0, true) => self.end_seq - 1,
+            (seen, _) => self.events.after(seen),
+        };
+        (place.state, place.since) = (state, now);
+        place.inputs.reset();
+        place.sight.resume(ack_tick.0);
+        place.viewer = Some(Viewer { flow, told, heard: told });
+        self.apply(seat, effect);
+        Ok(before)
+    }
+
+    /// Returns the message that starts the match for a seat.
+    #[must_use]
+    pub fn start(&self, seat: u8) -> Vec<u8> {
+        let place = self.places[usize::from(seat)].as_ref();
+        let told = place.and_then(|it| it.viewer.as_ref()).map_or(0, |it| it.told);
+        ServerMessage::Start(MatchStart {
+            match_id: self.new.id,
+            seat,
+            epoch: self.new.epoch,
+            owner: self.owner.instance.clone(),
+            release: self.owner.release,
+            mode: self.new.mode.clone(),
+            tick: Tick(self.tick),
+            input_seq: place.map_or(0, |it| it.inputs.counted_seq()),
+            event_seq: told,
+            rules: self.rules_json.clone(),
+            seats: self.seated().map(|(seat, it)| it.shown(seat)).collect(),
+        })
+        .encode()
+    }
+
+    /// Takes an input of a session; `None` if it has no seat or the match is not running.
+    pub fn input(&mut self, seat: u8, flow: F, input: &play::Input) -> Counted {
+        self.ack(seat, flow, input.ack_tick, input.ack_event);
+        let next = self.tick + 1;
+        let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
+        let place = self.place_of(seat, flow).filter(|_| !over)?;
+        Some(place.inputs.push(input, next))
+    }
+
+    /// Takes the word of a session on what it holds.
+    pub fn ack(&mut self, seat: u8, flow: F, tick: Tick, event: u32) {
+        let last = self.events.last();
+        let Some(place) = self.place_of(seat, flow) else { return };
+        place.sight.ack(tick.0);
+        if let Some(viewer) = place.viewer.as_mut() {
+            viewer.heard = viewer.heard.max(event.min(last));
+        }
+    }
+
+    /// Ends a session's stay on a seat; nothing if the seat is another session's by now.
+    pub fn detach(&mut self, seat: u8, flow: F, event: SeatEvent, now: u32) {
+        let Some(place) = self.place_of(seat, flow) else { return };
+        place.viewer = None;
+        let Some((state, effect)) = place.state.on(event) else { return };
+        (place.state, place.since) = (state, now);
+        self.apply(seat, effect);
+    }
+
+    /// Lets time pass for the match as a whole, before its world is stepped; returns whether it is
+    /// to be stepped.
+    pub fn begin_tick(&mut self, now: u32, now_ms: u64) -> bool {
+        self.expire(now);
+        if let Phase::Created(waited) = self.phase {
+            let all_here = self.seated().all(|(_, it)| it.state != Seat::Expected);
+            if !all_here && waited < START_WAIT_TICKS {
+                self.phase = Phase::Created(waited + 1);
+                return false;
+            }
+            self.phase = Phase::Running;
+            self.started_ms = now_ms;
+        }
+        self.phase == Phase::Running
+    }
+
+    /// Returns what every seat does in the coming tick.
+    pub fn inputs(&mut self, world: &WorldView<'_>) -> SeatInputs {
+        let next = world.tick() + 1;
+        let seed = self.new.seed;
+        std::array::from_fn(|seat| {
+            let Some(place) = self.places[seat].as_mut() else { return Input::default() };
+            let mut input = place.inputs.take(next);
+            if place.state.is_bot() {
+                if (next + seat as u32).is_multiple_of(BOT_PERIOD) {
+                    place.bot = bots::bot_input(world, seat as u8, seed, next);
+                }
+                input = place.bot;
+            }
+            input.buttons |= std::mem::take(&mut place.press);
+            input
+        })
+    }
+
+    /// Takes the outcome of a tick; returns whether the match has just ended.
+    pub fn stepped(&mut self, output: &TickOutput, world: &WorldView<'_>, now: u32) -> bool {
+        self.tick = output.tick;
+        for event in output.events() {
+            if let TickEvent::Killed { killer, victim } = event {
+                self.events.push(self.tick, EventKind::Kill { killer, victim });
+            }
+        }
+        let alone = self.seated().all(|(_, it)| !it.state.is_present());
+        self.alone_ticks = if alone { self.alone_ticks + 1 } else { 0 };
+        let may_return = self.seated().any(|(_, it)| it.state == Seat::Away);
+        let abandoned = alone && (!may_return || self.alone_ticks > ABANDONED_TICKS);
+        if output.finished || abandoned {
+            self.finish(world, now);
+        }
+        output.finished || abandoned
+    }
+
+    /// Ends a running match as it stands.
+    pub fn finish(&mut self, world: &WorldView<'_>, now: u32) {
+        let standings = world
+            .standings()
+            .into_iter()
+            .map(|it| play::Standing {
+                seat: it.seat,
+                rank: it.rank,
+                bot: it.bot,
+                kills: it.kills,
+                deaths: it.deaths,
+                name: self.name(it.seat),
+            })
+            .collect();
+        self.events.push(self.tick, EventKind::End { standings });
+        self.end_seq = self.events.last();
+        self.phase = Phase::Finished(now);
+    }
+
+    /// Returns what is to be recorded of a match that ended now.
+    #[must_use]
+    pub fn result(&self, world: &WorldView<'_>, now_ms: u64) -> stats::MatchResult {
+        let standings = world.standings().into_iter().map(|it| {
+            let place = self.places[usize::from(it.seat)].as_ref();
+            let player = place.and_then(|it| it.player.as_ref());
+            let gone = |it: &Place<F>| matches!(it.state, Seat::Left | Seat::Away);
+            stats::Standing {
+                player: player.map_or(String::new(), |it| it.id.to_string()),
+                display_name: self.name(it.seat),
+                seat: u32::from(it.seat),
+                rank: u32::from(it.rank),
+                kills: u32::from(it.kills),
+                deaths: u32::from(it.deaths),
+                left: player.is_some() && place.is_some_and(gone),
+            }
+        });
+        stats::MatchResult {
+            r#match: self.new.id.to_string(),
+            epoch: self.new.epoch.0,
+            instance: self.owner.instance.to_string(),
+            release: self.owner.release.to_string(),
+            mode: self.new.mode.clone(),
+            rules_version: self.new.rules.version(),
+            started_ms: self.started_ms,
+            ended_ms: now_ms.max(self.started_ms),
+            ticks: self.tick,
+            standings: standings.collect(),
+        }
+    }
+
+    /// Notes that the result is recorded for good.
+    pub fn recorded(&mut self) {
+        if let Phase::Finished(since) = self.phase {
+            self.phase = Phase::Recorded(since);
+        }
+    }
+
+    /// Whether nobody needs it any more: recorded, and all have heard of its end or had their time.
+    #[must_use]
+    pub fn is_gone(&self, now: u32) -> bool {
+        matches!(self.phase, Phase::Recorded(since)
+            if self.viewers().next().is_none() || now.wrapping_sub(since) > LINGER_TICKS)
+    }
+
+    /// Returns the events that sessions have not been told yet, and marks them as told.
+    pub fn news(&mut self, mut tell: impl FnMut(F, u32, &[u8])) {
+        for place in self.places.iter_mut().flatten() {
+            let Some(viewer) = place.viewer.as_mut() else { continue };
+            for (seq, bytes) in self.events.since(viewer.told) {
+                tell(viewer.flow, seq, bytes);
+                viewer.told = seq;
+            }
+        }
+    }
+
+    /// Takes out the sessions that have heard the end, or had the time to.
+    pub fn dismiss(&mut self, now: u32, mut tell: impl FnMut(F)) {
+        let (Phase::Finished(since) | Phase::Recorded(since)) = self.phase else { return };
+        for place in self.places.iter_mut().flatten() {
+            let heard =
+                |it: &Viewer<F>| it.heard >= self.end_seq || now.wrapping_sub(since) > LINGER_TICKS;
+            if let Some(viewer) = place.viewer.take_if(|it| heard(it)) {
+                tell(viewer.flow);
+            }
+        }
+    }
+
+    /// Encodes a frame for every session; call it at the ticks that have frames.
+    pub fn frames(&mut self, world: &WorldView<'_>, mut send: impl FnMut(F, Tick, Vec<u8>)) {
+        self.shots.look(world);
+        let scene = Scene::of(world, &self.shots);
+        let finished = self.phase != Phase::Running;
+        for place in self.places.iter_mut().flatten() {
+            let Some(viewer) = &place.viewer else { continue };
+            let head = FrameHead {
+                tick: Tick(self.tick),
+                baseline: None,
+                input_seq: place.inputs.counted_seq(),
+                lead: place.inputs.lead(),
+                finished,
+                epoch: self.new.epoch,
+            };
+            if let Some(frame) = place.sight.frame(&scene, head) {
+                send(viewer.flow, head.tick, frame);
+            }
+        }
+    }
+
+    fn expire(&mut self, now: u32) {
+        for seat in 0..SEATS as u8 {
+            let Some(place) = self.places[usize::from(seat)].as_mut() else { continue };
+            let limit = match place.state {
+                Seat::Expected => EXPECTED_TICKS,
+                Seat::Held => HELD_TICKS,
+                _ => continue,
+            };
+            if now.wrapping_sub(place.since) < limit {
+                continue;
+            }
+            let Some((state, effect)) = place.state.on(SeatEvent::Expire) else { continue };
+            (place.state, place.since) = (state, now);
+            self.apply(seat, effect);
+        }
+    }
+
+    fn apply(&mut self, seat: u8, effect: Option<SeatEffect>) {
+        let Some(place) = self.places[usize::from(seat)].as_mut() else { return };
+        match effect {
+            None => return,
+            Some(SeatEffect::BotTakes) => place.press = buttons::JOIN | buttons::BOT,
+            Some(SeatEffect::PlayerTakes) => place.press = buttons::JOIN,
+        }
+        let shown = place.shown(seat);
+        self.events.push(self.tick, EventKind::Seat(shown));
+    }
+
+    fn seated(&self) -> impl Iterator<Item = (u8, &Place<F>)> {
+        self.places.iter().enumerate().filter_map(|(seat, it)| Some((seat as u8, it.as_ref()?)))
+    }
+
+    fn place_of(&mut self, seat: u8, flow: F) -> Option<&mut Place<F>> {
+        let place = self.places.get_mut(usize::from(seat))?.as_mut()?;
+        place.viewer.as_ref().is_some_and(|it| it.flow == flow).then_some(place)
+    }
+
+    fn name(&self, seat: u8) -> String {
+        self.places[usize::from(seat)].as_ref().map_or(String::new(), |it| it.name.clone())
+    }
+}
+
+/// Why a session got no seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeatRefused {
+    /// The seat is not reserved for that player.
+    NotYours,
+    /// The player left the match for good.
+    Left,
+}
+
+impl<F> Place<F> {
+    fn new(seat: u8, state: Seat, player: Option<Player>, now: u32) -> Self {
+        let bot = format!("Bot {}", BOT_NAMES[usize::from(seat)]);
+        let name = player.as_ref().map_or(bot, |it| it.name.clone());
+        let press = if state.is_bot() { buttons::JOIN | buttons::BOT } else { buttons::JOIN };
+        Self {
+            state,
+            since: now,
+            player,
+            name,
+            inputs: InputBuffer::default(),
+            bot: Input::default(),
+            press,
+            sight: Sight::new(seat),
+            viewer: None,
+        }
+    }
+
+    fn shown(&self, seat: u8) -> SeatName {
+        SeatName { seat, bot: self.state.is_bot(), name: self.name.clone() }
+    }
+}
+
+/// What a client needs of the rules; docs/protocol.md lists the keys.
+fn rules_json(rules: &Rules) -> String {
+    let movement = arena_sim::Movement::of(rules);
+    let document = rules.to_json();
+    let bounces = document["weapon"]["walls"] == "bounce";
+    serde_json::json!({
+        "arena": arena_sim::rules::space::ARENA,
+        "movement": {
+            "radius": movement.radius,
+            "acceleration": movement.acceleration,
+            "drag_shift": movement.drag_shift,
+            "speed_max": movement.speed_max,
+            "walls": movement.walls,
+        },
+        "projectile": { "bounces": bounces },
+        "rules": document,
+    })
+    .to_string()
+}

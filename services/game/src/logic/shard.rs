@@ -1,0 +1,387 @@
+//! The matches of one thread: stepped together, each command applied between two ticks.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use arena_sim::{Backend, BackendError, SeatInputs, TickOutput};
+use arena_types::{Epoch, MatchId, PlayerId, Tick};
+use arena_wire::link::{Attach, Flow, Leave, Refusal, ToGateway};
+use arena_wire::play::Input;
+use arena_wire::stats::v1::MatchResult;
+use arena_wire::token::{RouteClaims, TokenKey};
+
+use super::hosted::{FRAME_PERIOD, Hosted, NewMatch, Owner, Phase, SeatRefused};
+use super::inputs::Verdict;
+use super::seats::SeatEvent;
+
+/// Ended matches remembered, so that who comes late is told that it is over: an hour of a full shard.
+const OVER_MAX: usize = 8_192;
+/// Ticks of frames after the end of a match: one frame, which shows how it stands.
+const LAST_FRAMES_TICKS: u32 = FRAME_PERIOD;
+
+/// A session on one link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlowKey {
+    /// The link, numbered by this process.
+    pub link: u64,
+    /// The session on it.
+    pub flow: Flow,
+}
+
+/// What a shard wants done, in order. Kept and used again from tick to tick.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Reliable messages to gateways.
+    pub messages: Vec<(u64, ToGateway)>,
+    /// Frames; a later one of a flow replaces an earlier.
+    pub frames: Vec<(FlowKey, Tick, Vec<u8>)>,
+    /// Results to be recorded.
+    pub results: Vec<MatchResult>,
+    /// What became of inputs, counted.
+    pub inputs: InputFigures,
+}
+
+/// Inputs by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputFigures {
+    /// Counted at their tick.
+    pub on_time: u64,
+    /// Counted later than their tick.
+    pub late: u64,
+    /// Dropped: repeated, over the rate, or without a seat.
+    pub dropped: u64,
+}
+
+/// Why a match is not hosted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// The shard hosts as many as it may: choose another instance.
+    #[error("all {capacity} places for matches are taken")]
+    Full {
+        /// Matches it may host.
+        capacity: usize,
+    },
+    /// It is hosted already, by another epoch.
+    #[error("the match is hosted in epoch {}", hosted.0)]
+    OtherEpoch {
+        /// The epoch it is hosted in.
+        hosted: Epoch,
+    },
+    /// It was hosted, and is over.
+    #[error("the match is over")]
+    Over,
+    /// The backend has no room.
+    #[error("place the match in the simulation")]
+    Backend(#[from] BackendError),
+}
+
+/// Many matches and the backend that steps them.
+pub struct Shard {
+    backend: Box<dyn Backend>,
+    owner: Arc<Owner>,
+    route_key: TokenKey,
+    capacity: usize,
+    now: u32,
+    matches: BTreeMap<MatchId, Hosted<FlowKey>>,
+    flows: HashMap<FlowKey, (MatchId, u8)>,
+    over: VecDeque<MatchId>,
+    batch: Batch,
+}
+
+#[derive(Default)]
+struct Batch {
+    ids: Vec<MatchId>,
+    handles: Vec<arena_sim::MatchHandle>,
+    inputs: Vec<SeatInputs>,
+    outputs: Vec<TickOutput>,
+}
+
+impl Shard {
+    /// Starts without matches; it hosts up to `capacity`.
+    #[must_use]
+    pub fn new(
+        backend: Box<dyn Backend>,
+        owner: Arc<Owner>,
+        route_key: TokenKey,
+        capacity: usize,
+    ) -> Self {
+        Self {
+            backend,
+            owner,
+            route_key,
+            capacity,
+            now: 0,
+            matches: BTreeMap::new(),
+            flows: HashMap::new(),
+            over: VecDeque::new(),
+            batch: Batch::default(),
+        }
+    }
+
+    /// Hosts a match. The same match again changes nothing.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub fn create(&mut self, new: NewMatch, now_ms: u64) -> Result<(), CreateError> {
+        if let Some(hosted) = self.matches.get(&new.id) {
+            let hosted = hosted.epoch();
+            return if hosted == new.epoch {
+                Ok(())
+            } else {
+                Err(CreateError::OtherEpoch { hosted })
+            };
+        }
+        if self.over.contains(&new.id) {
+            return Err(CreateError::Over);
+        }
+        if self.matches.len() >= self.capacity {
+            return Err(CreateError::Full { capacity: self.capacity });
+        }
+        let handle = self.backend.create(new.seed, &new.rules)?;
+        let hosted = Hosted::new(new, self.owner.clone(), handle, self.now, now_ms);
+        self.matches.insert(hosted.id(), hosted);
+        Ok(())
+    }
+
+    /// Gives a session its seat, or tells it why not.
+    pub fn attach(&mut self, link: u64, attach: &Attach, now_ms: u64, effects: &mut Effects) {
+        let flow = attach.flow;
+        match self.try_attach(link, attach, now_ms) {
+            Ok(Attached { epoch, start, replaced }) => {
+                if let Some(old) = replaced {
+                    self.flows.remove(&old);
+                    effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
+                }
+                effects.messages.push((link, ToGateway::Attached { flow, epoch, start }));
+            }
+            Err((why, detail)) => {
+                effects.messages.push((link, ToGateway::Refused { flow, why, detail }));
+            }
+        }
+    }
+
+    fn try_attach(
+        &mut self,
+        link: u64,
+        attach: &Attach,
+        now_ms: u64,
+    ) -> Result<Attached, (Refusal, String)> {
+        let key = FlowKey { link, flow: attach.flow };
+        let claims = RouteClaims::verify(&attach.route_token, &self.route_key, now_ms)
+            .map_err(|error| (Refusal::BadToken, error.to_string()))?;
+        let claimed: (MatchId, PlayerId, u8) = (claims.match_id, claims.player, claims.seat);
+        if claimed != (attach.match_id, attach.player, attach.seat) {
+            return Err((Refusal::BadToken, "the token is for another seat".to_owned()));
+        }
+        let Some(hosted) = self.matches.get_mut(&attach.match_id) else {
+            return Err(if self.over.contains(&attach.match_id) {
+                (Refusal::Over, "the match is over".to_owned())
+            } else {
+                (Refusal::UnknownMatch, format!("match {} is not here", attach.match_id))
+            });
+        };
+        if attach.epoch > hosted.epoch() {
+            let detail = format!("hosted here in epoch {}", hosted.epoch());
+            return Err((Refusal::OldEpoch, detail));
+        }
+        let held = (attach.ack_tick, attach.ack_event);
+        let replaced = hosted.attach(key, (attach.player, attach.seat), held, self.now).map_err(
+            |refused| match refused {
+                SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
+                SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
+            },
+        )?;
+        let (epoch, start) = (hosted.epoch(), hosted.start(attach.seat));
+        self.flows.insert(key, (attach.match_id, attach.seat));
+        Ok(Attached { epoch, start, replaced: replaced.filter(|it| *it != key) })
+    }
+
+    /// Takes an input.
+    pub fn input(&mut self, key: FlowKey, input: &Input, effects: &mut Effects) {
+        let counted = self.hosted_of(key).and_then(|(it, seat)| it.input(seat, key, input));
+        match counted {
+            Some(Verdict::OnTime | Verdict::Early) => effects.inputs.on_time += 1,
+            Some(Verdict::Late) => effects.inputs.late += 1,
+            Some(Verdict::Repeated | Verdict::TooFast) | None => effects.inputs.dropped += 1,
+        }
+    }
+
+    /// Takes the word of a session on what it holds.
+    pub fn ack(&mut self, key: FlowKey, tick: Tick, event: u32) {
+        if let Some((hosted, seat)) = self.hosted_of(key) {
+            hosted.ack(seat, key, tick, event);
+        }
+    }
+
+    /// Ends a session's stay.
+    pub fn detach(&mut self, key: FlowKey, why: Leave) {
+        let event = match why {
+            Leave::Left => SeatEvent::Leave,
+            Leave::Lost | Leave::Moved => SeatEvent::Lose,
+        };
+        let now = self.now;
+        if let Some((hosted, seat)) = self.hosted_of(key) {
+            hosted.detach(seat, key, event, now);
+        }
+        self.flows.remove(&key);
+    }
+
+    /// Ends the stay of all sessions of a link that broke.
+    pub fn link_lost(&mut self, link: u64) {
+        let lost: Vec<FlowKey> = self.flows.keys().filter(|it| it.link == link).copied().collect();
+        for key in lost {
+            self.detach(key, Leave::Lost);
+        }
+    }
+
+    /// Notes that a result is recorded for good.
+    pub fn recorded(&mut self, id: MatchId) {
+        if let Some(hosted) = self.matches.get_mut(&id) {
+            hosted.recorded();
+        }
+    }
+
+    /// Ends every match as it stands, and returns how many; one that has not begun has no result.
+    pub fn end_all(&mut self, now_ms: u64, effects: &mut Effects) -> u32 {
+        let mut ended = 0;
+        for hosted in self.matches.values_mut() {
+            let phase = hosted.phase();
+            if !matches!(phase, Phase::Created(_) | Phase::Running) {
+                continue;
+            }
+            let Ok(world) = self.backend.view(hosted.handle()) else { continue };
+            hosted.finish(&world, self.now);
+            if phase == Phase::Running {
+                effects.results.push(hosted.result(&world, now_ms));
+            } else {
+                hosted.recorded();
+            }
+            ended += 1;
+        }
+        ended
+    }
+
+    /// Advances every running match by one tick and says what follows.
+    pub fn step(&mut self, now_ms: u64, effects: &mut Effects) {
+        self.now = self.now.wrapping_add(1);
+        self.gather(now_ms);
+        let Batch { handles, inputs, outputs, .. } = &mut self.batch;
+        outputs.clear();
+        outputs.resize(handles.len(), TickOutput::default());
+        // Every handle lives and stands there once: `gather` takes them from the map of matches.
+        let stepped = self.backend.step(handles, inputs, outputs);
+        assert!(stepped.is_ok(), "the backend refused a batch of living matches: {stepped:?}");
+        self.tell(now_ms, effects);
+        self.clear_away();
+    }
+
+    /// Returns the whole state of a match: with the inputs since, all that another instance needs.
+    #[must_use]
+    pub fn export(&self, id: MatchId) -> Option<Vec<u8>> {
+        self.backend.export(self.matches.get(&id)?.handle()).ok()
+    }
+
+    /// Describes all matches, by id.
+    #[must_use]
+    pub fn describe(&self) -> Vec<arena_wire::game::v1::Match> {
+        self.matches.values().map(Hosted::describe).collect()
+    }
+
+    /// Returns the matches hosted, those that are not over, and the sessions attached.
+    #[must_use]
+    pub fn load(&self) -> (u32, u32, u32) {
+        let open = |it: &&Hosted<FlowKey>| matches!(it.phase(), Phase::Created(_) | Phase::Running);
+        let running = self.matches.values().filter(open).count();
+        (self.matches.len() as u32, running as u32, self.flows.len() as u32)
+    }
+
+    fn gather(&mut self, now_ms: u64) {
+        let Self { matches, batch, backend, now, .. } = self;
+        batch.ids.clear();
+        batch.handles.clear();
+        batch.inputs.clear();
+        for (id, hosted) in matches.iter_mut() {
+            if !hosted.begin_tick(*now, now_ms) {
+                continue;
+            }
+            let Ok(world) = backend.view(hosted.handle()) else { continue };
+            batch.ids.push(*id);
+            batch.handles.push(hosted.handle());
+            batch.inputs.push(hosted.inputs(&world));
+        }
+    }
+
+    fn tell(&mut self, now_ms: u64, effects: &mut Effects) {
+        let Self { matches, batch, backend, now, flows, .. } = self;
+        for (id, output) in batch.ids.iter().zip(&batch.outputs) {
+            let Some(hosted) = matches.get_mut(id) else { continue };
+            let Ok(world) = backend.view(hosted.handle()) else { continue };
+            if hosted.stepped(output, &world, *now) {
+                effects.results.push(hosted.result(&world, now_ms));
+            }
+        }
+        for hosted in matches.values_mut() {
+            let id = hosted.id();
+            hosted.news(|key: FlowKey, seq, event| {
+                let event = ToGateway::Event { flow: key.flow, seq, event: event.to_vec() };
+                effects.messages.push((key.link, event));
+            });
+            hosted.dismiss(*now, |key| {
+                flows.remove(&key);
+                effects
+                    .messages
+                    .push((key.link, ToGateway::Ended { flow: key.flow, match_id: id }));
+            });
+            let shows = match hosted.phase() {
+                Phase::Running => true,
+                Phase::Finished(since) | Phase::Recorded(since) => {
+                    now.wrapping_sub(since) < LAST_FRAMES_TICKS
+                }
+                Phase::Created(_) => false,
+            };
+            if shows && now.is_multiple_of(FRAME_PERIOD) {
+                let Ok(world) = backend.view(hosted.handle()) else { continue };
+                hosted.frames(&world, |key, tick, frame| effects.frames.push((key, tick, frame)));
+            }
+        }
+    }
+
+    fn clear_away(&mut self) {
+        let Self { matches, backend, flows, over, now, .. } = self;
+        matches.retain(|id, hosted| {
+            if !hosted.is_gone(*now) {
+                return true;
+            }
+            flows.retain(|_, (of, _)| of != id);
+            let freed = backend.free(hosted.handle());
+            debug_assert!(freed.is_ok(), "the handle of a hosted match lives");
+            over.push_back(*id);
+            false
+        });
+        while over.len() > OVER_MAX {
+            over.pop_front();
+        }
+    }
+
+    fn hosted_of(&mut self, key: FlowKey) -> Option<(&mut Hosted<FlowKey>, u8)> {
+        let (id, seat) = *self.flows.get(&key)?;
+        Some((self.matches.get_mut(&id)?, seat))
+    }
+}
+
+impl std::fmt::Debug for Shard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.backend.name();
+        f.debug_struct("Shard").field("backend", &name).field("load", &self.load()).finish()
+    }
+}
+
+struct Attached {
+    epoch: Epoch,
+    start: Vec<u8>,
+    replaced: Option<FlowKey>,
+}
+
+#[cfg(test)]
+#[path = "shard/tests.rs"]
+mod tests;

@@ -1,0 +1,183 @@
+use arena_sim::{
+    Backend as _, CpuBackend, Input, MatchHandle, Rules, SeatInputs, TickOutput, bots, buttons,
+};
+use arena_types::{Epoch, Tick};
+use arena_wire::play::decode_frame;
+
+use super::*;
+
+const HEAD: FrameHead = FrameHead {
+    tick: Tick(0),
+    baseline: None,
+    input_seq: 0,
+    lead: 0,
+    finished: false,
+    epoch: Epoch(1),
+};
+
+/// A real match of sixteen bots.
+struct Bots {
+    backend: CpuBackend,
+    handle: MatchHandle,
+    inputs: SeatInputs,
+    shots: Shots,
+}
+
+impl Bots {
+    fn new(rules: &Rules) -> Self {
+        let mut backend = CpuBackend::new();
+        let handle = backend.create(11, rules).unwrap();
+        let join = Input { buttons: buttons::JOIN | buttons::BOT, ..Input::default() };
+        Self { backend, handle, inputs: [join; SEATS], shots: Shots::default() }
+    }
+
+    fn step(&mut self) {
+        self.backend.step(&[self.handle], &[self.inputs], &mut [TickOutput::default()]).unwrap();
+        let world = self.backend.view(self.handle).unwrap();
+        for (seat, input) in self.inputs.iter_mut().enumerate() {
+            *input = bots::bot_input(&world, seat as u8, 5, world.tick());
+        }
+    }
+
+    fn look(&mut self) -> Scene<'_> {
+        let world = self.backend.view(self.handle).unwrap();
+        self.shots.look(&world);
+        Scene::of(&world, &self.shots)
+    }
+}
+
+/// A client that acknowledges each frame `delay` frames after it was sent.
+struct Client {
+    views: VecDeque<View>,
+    bytes: usize,
+    frames: usize,
+}
+
+impl Client {
+    fn play(sight: &mut Sight, game: &mut Bots, delay: usize, frames: usize) -> Self {
+        let mut client = Self { views: VecDeque::new(), bytes: 0, frames: 0 };
+        for _ in 0..frames {
+            game.step();
+            game.step();
+            let scene = game.look();
+            if let Some(bytes) = sight.frame(&scene, HEAD) {
+                client.receive(&bytes);
+            }
+            if let Some(held) = client.views.len().checked_sub(1 + delay) {
+                sight.ack(client.views[held].tick);
+            }
+        }
+        client
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        let baseline = FrameHead::peek(bytes).unwrap().baseline;
+        let held = baseline.map(|tick| self.views.iter().find(|it| it.tick == tick.0).unwrap());
+        let (_, view) = decode_frame(bytes, held).unwrap();
+        self.views.push_back(view);
+        if self.views.len() > RING {
+            self.views.pop_front();
+        }
+        self.bytes += bytes.len();
+        self.frames += 1;
+    }
+}
+
+#[test]
+fn a_real_match_fits_64_kbit_whatever_the_delay() {
+    for delay in [0, 3, 6, 12] {
+        let mut game = Bots::new(&Rules::standard());
+        let client = Client::play(&mut Sight::new(3), &mut game, delay, 900);
+        let kbit_s = client.bytes * 8 / 30 / 1000;
+        assert_eq!(client.frames, 900);
+        assert!(kbit_s <= 64, "{kbit_s} kbit/s with acknowledgements {delay} frames late");
+        assert!(kbit_s >= 4, "{kbit_s} kbit/s: the match is not alive");
+    }
+}
+
+#[test]
+fn what_is_shown_is_what_the_simulation_holds() {
+    let mut game = Bots::new(&Rules::standard());
+    let mut sight = Sight::new(0);
+    let mut client = Client { views: VecDeque::new(), bytes: 0, frames: 0 };
+    for frame in 0..600 {
+        game.step();
+        game.step();
+        let scene = game.look();
+        client.receive(&sight.frame(&scene, HEAD).unwrap());
+        let view = client.views.back().unwrap();
+        assert_eq!(view.own, scene.own[0]);
+        assert_eq!(view.players[0], scene.players[0]);
+        for seat in (0..SEATS).filter(|it| distance_m(scene.places[0], scene.places[*it]) <= NEAR_M)
+        {
+            assert_eq!(
+                view.players[seat], scene.players[seat],
+                "seat {seat} is near, frame {frame}"
+            );
+        }
+        for shot in &view.shots {
+            assert!(scene.shots.contains(shot), "{shot:?} is gone, frame {frame}");
+        }
+        sight.ack(view.tick);
+    }
+    assert!(client.views.iter().any(|it| !it.shots.is_empty()));
+}
+
+#[test]
+fn the_far_come_at_a_quarter_of_the_rate_and_none_starves() {
+    let mut game = Bots::new(&Rules::standard());
+    let mut sight = Sight::new(0);
+    let mut age = [0_u32; SEATS];
+    let mut worst = 0;
+    for _ in 0..600 {
+        game.step();
+        game.step();
+        let scene = game.look();
+        sight.frame(&scene, HEAD).unwrap();
+        let view = sight.sent.back().unwrap();
+        for seat in 0..SEATS {
+            let fresh = view.players[seat] == scene.players[seat];
+            age[seat] = if fresh { 0 } else { age[seat] + 1 };
+            worst = worst.max(age[seat]);
+        }
+        let tick = view.tick;
+        sight.ack(tick);
+    }
+    assert!((1..8).contains(&worst), "{worst} frames without news of someone");
+}
+
+#[test]
+fn a_silent_client_gets_less_and_recovers_with_a_full_frame() {
+    let mut game = Bots::new(&Rules::standard());
+    let mut sight = Sight::new(0);
+    let mut sent = Vec::new();
+    for _ in 0..300 {
+        game.step();
+        game.step();
+        sent.extend(sight.frame(&game.look(), HEAD));
+    }
+    assert!(sent.len() < 120, "{} frames for nobody", sent.len());
+    let last = sent.last().unwrap();
+    assert_eq!(FrameHead::peek(last).unwrap().baseline, None);
+    sight.ack(decode_frame(last, None).unwrap().1.tick);
+    game.step();
+    game.step();
+    let next = sight.frame(&game.look(), HEAD).unwrap();
+    assert!(FrameHead::peek(&next).unwrap().baseline.is_some());
+}
+
+#[test]
+fn who_comes_back_goes_on_from_the_frame_held() {
+    let mut game = Bots::new(&Rules::standard());
+    let mut sight = Sight::new(0);
+    let client = Client::play(&mut sight, &mut game, 2, 30);
+    let held = client.views[client.views.len() - 2].tick;
+    for (tick, baseline) in [(held, Some(Tick(held))), (0, None), (held + 999, None)] {
+        let mut sight = sight.clone();
+        sight.resume(tick);
+        game.step();
+        game.step();
+        let frame = sight.frame(&game.look(), HEAD).unwrap();
+        assert_eq!(FrameHead::peek(&frame).unwrap().baseline, baseline, "holding {tick}");
+    }
+}

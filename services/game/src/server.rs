@@ -1,0 +1,127 @@
+//! The service around the host: what the instance contract asks for.
+
+use std::time::Duration;
+
+use arena_instance::{Boot, Instance, Load, Need, Order, Program, StartError, Threads};
+use arena_wire::game::v1::game_server::GameServer;
+use arena_wire::token::TokenKey;
+
+use crate::figures::Figures;
+use crate::host::{Host, Parts};
+use crate::logic::hosted::Owner;
+use crate::{Config, GameService, Outbox, OutboxError, Standing};
+
+/// Between two looks at what the host holds: a drained instance is seen as empty this late.
+const REPORT_PERIOD: Duration = Duration::from_millis(100);
+
+/// What this program is.
+pub const PROGRAM: Program = Program {
+    name: "arena-game",
+    needs: &[Need::Store, Need::DataDir],
+    schema: &[
+        ("rules", arena_sim::Rules::schema()),
+        ("state", arena_sim::SCHEMA),
+        ("play", arena_wire::play::PROTOCOL_VERSION as u32),
+    ],
+    threads: Threads::One,
+};
+
+/// Why the service stops at once.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The instance does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A secret is missing or wrong.
+    #[error(transparent)]
+    Secret(#[from] arena_env::SecretError),
+    /// The outbox cannot be opened.
+    #[error("open the outbox of results")]
+    Outbox(#[from] OutboxError),
+    /// The system has no thread left.
+    #[error("start a tick thread")]
+    Thread(#[from] std::io::Error),
+    /// The mesh port cannot be served.
+    #[error("serve the mesh port")]
+    Mesh(#[from] arena_mesh::ServeError),
+}
+
+/// Serves until the instance is drained and told to exit.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
+    let figures = Figures::new(boot.metrics());
+    let data_dir = boot.settings().data_dir.clone();
+    let data_dir = data_dir.ok_or(StartError::Undeclared { what: "ARENA_DATA_DIR" })?;
+    let instance = boot.connect()?;
+    let secret = instance.secrets().read("route_key")?;
+    let settings = instance.settings();
+    let parts = Parts {
+        config,
+        owner: Owner { instance: settings.instance.clone(), release: settings.release },
+        route_key: TokenKey::new(secret.expose()),
+        figures: figures.clone(),
+    };
+    let stats = instance.channel_to("stats");
+    let host =
+        Host::start::<ServeError>(parts, |recorded| Ok(Outbox::open(&data_dir, stats, recorded)?))?;
+    let (service, links) = (GameService::new(host.clone(), config), host.clone());
+    let serving = instance.serve(|server| {
+        server.add_service(GameServer::new(service)).links(move |link| {
+            let host = links.clone();
+            async move { host.serve(link).await }
+        })
+    })?;
+    instance.set_capacity(config.capacity);
+    tokio::spawn(report(instance.clone(), host.clone(), figures));
+    tokio::spawn(obey(instance.clone(), host));
+    instance.run(serving).await;
+    Ok(())
+}
+
+/// Keeps what the instance says of itself equal to what the host holds.
+async fn report(instance: Instance, host: Host, figures: Figures) {
+    let standing = host.outbox().standing();
+    let mut said: Option<Option<String>> = None;
+    let mut period = tokio::time::interval(REPORT_PERIOD);
+    loop {
+        period.tick().await;
+        let Standing { unrecorded, trouble } = standing.borrow().clone();
+        let (matches, _, sessions) = host.load();
+        instance.report(|it| *it = Load { sessions, matches, unsaved: unrecorded });
+        figures.unrecorded.set(i64::from(unrecorded));
+        if !host.is_warm() || said.as_ref() == Some(&trouble) {
+            continue;
+        }
+        match &trouble {
+            None => instance.ready().await,
+            Some(reason) => instance.waits_for(reason.clone()).await,
+        }
+        said = Some(trouble);
+    }
+}
+
+/// Does what the instance is told. Matches cannot be moved yet: `migrate` waits like `wait` does.
+async fn obey(instance: Instance, host: Host) {
+    let mut orders = instance.orders();
+    loop {
+        let order = *orders.borrow_and_update();
+        match order {
+            Order::Serve => host.accept(),
+            Order::Drain { mode, .. } => {
+                host.refuse();
+                tracing::info!(?mode, "no new matches; running ones go on to their end");
+            }
+            Order::End => {
+                host.refuse();
+                let ended = host.end_all().await;
+                tracing::warn!(ended, "matches ended at the drain's deadline");
+            }
+            Order::Stop | Order::StopNow => return,
+        }
+        if orders.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The thread that owns a shard: runs its ticks on time, never waits for anything but the clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arena_types::MatchId;
+use arena_wire::game::v1::Match;
+use arena_wire::link::{Attach, Flow, Leave};
+use arena_wire::play::Input;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::logic::hosted::NewMatch;
+use crate::logic::schedule::Schedule;
+use crate::logic::shard::{CreateError, Effects, FlowKey, Shard};
+
+/// Commands waiting for a tick: senders wait beyond it, and with them their gateways. A tick's worth
+/// of a full instance is one batch of inputs a gateway and a few others.
+pub const COMMANDS_MAX: usize = 4_096;
+/// Commands applied before one tick; the others wait for the next.
+const COMMANDS_PER_TICK_MAX: usize = 8_192;
+/// Ticks whose effects may wait for the network: an eighth of a second.
+pub const BATCHES_MAX: usize = 8;
+/// Messages kept while the network is stuck; beyond it the links are cut, their sessions attach
+/// again and are told again.
+const CARRIED_MESSAGES_MAX: usize = 65_536;
+
+/// What a shard is asked to do between two ticks.
+#[derive(Debug)]
+pub enum Command {
+    /// Host a match.
+    Create(Box<NewMatch>, oneshot::Sender<Result<(), CreateError>>),
+    /// Give a session of a link its seat.
+    Attach(u64, Box<Attach>),
+    /// Inputs of sessions of a link.
+    Inputs(u64, Vec<(Flow, Input)>),
+    /// What a session holds: newest frame, last event.
+    Ack(FlowKey, arena_types::Tick, u32),
+    /// End a session's stay.
+    Detach(FlowKey, Leave),
+    /// End the stay of all sessions of a link.
+    LinkLost(u64),
+    /// A result is recorded for good.
+    Recorded(MatchId),
+    /// Describe all matches.
+    Describe(oneshot::Sender<Vec<Match>>),
+    /// End all matches as they stand; answers how many.
+    EndAll(oneshot::Sender<u32>),
+}
+
+/// What follows of one wake-up of the thread.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// What the shard wants done.
+    pub effects: Effects,
+    /// How long each tick took, in seconds.
+    pub tick_seconds: Vec<f64>,
+    /// Ticks behind.
+    pub debt: u64,
+    /// Ticks given up.
+    pub forgiven: u64,
+    /// Frames that were not sent because the network was stuck.
+    pub frames_dropped: u64,
+    /// True if messages were lost: every link must be cut.
+    pub cut_links: bool,
+}
+
+/// What a shard holds, for everyone to read.
+#[derive(Debug, Default)]
+pub struct Load {
+    hosted: AtomicU32,
+    running: AtomicU32,
+    sessions: AtomicU32,
+    ticks: AtomicU32,
+}
+
+impl Load {
+    /// Returns the matches hosted, those not over, and the sessions.
+    #[must_use]
+    pub fn read(&self) -> (u32, u32, u32) {
+        let read = |it: &AtomicU32| it.load(Ordering::Relaxed);
+        (read(&self.hosted), read(&self.running), read(&self.sessions))
+    }
+
+    /// Returns the ticks run so far.
+    #[must_use]
+    pub fn ticks(&self) -> u32 {
+        self.ticks.load(Ordering::Relaxed)
+    }
+}
+
+/// One shard and its two queues.
+#[derive(Debug)]
+pub struct Ticker {
+    shard: Shard,
+    commands: mpsc::Receiver<Command>,
+    batches: mpsc::Sender<Batch>,
+    load: Arc<Load>,
+    batch: Batch,
+}
+
+/// The thread's end: nobody commands it any more.
+struct Over;
+
+impl Ticker {
+    /// Puts a shard between its queues.
+    #[must_use]
+    pub fn new(
+        shard: Shard,
+        commands: mpsc::Receiver<Command>,
+        batches: mpsc::Sender<Batch>,
+        load: Arc<Load>,
+    ) -> Self {
+        Self { shard, commands, batches, load, batch: Batch::default() }
+    }
+
+    /// Runs on a thread of its own until all senders of commands are gone.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread left.
+    pub fn spawn(self, name: &str) -> std::io::Result<std::thread::JoinHandle<()>> {
+        std::thread::Builder::new().name(name.to_owned()).spawn(|| self.run())
+    }
+
+    fn run(mut self) {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(0);
+        loop {
+            let due = schedule.due(elapsed_ns(start));
+            for _ in 0..due.ticks {
+                if let Err(Over) = self.receive() {
+                    return;
+                }
+                let began = Instant::now();
+                self.shard.step(unix_ms(), &mut self.batch.effects);
+                self.batch.tick_seconds.push(began.elapsed().as_secs_f64());
+                self.load.ticks.fetch_add(1, Ordering::Relaxed);
+            }
+            self.batch.debt = due.debt;
+            self.batch.forgiven += due.forgiven;
+            self.flush();
+            wait_until(start, schedule.next_ns());
+        }
+    }
+
+    fn receive(&mut self) -> Result<(), Over> {
+        for _ in 0..COMMANDS_PER_TICK_MAX {
+            match self.commands.try_recv() {
+                Ok(command) => self.apply(command),
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(Over),
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, command: Command) {
+        let Self { shard, batch: Batch { effects, .. }, .. } = self;
+        // Who asked and went away does not need the answer.
+        match command {
+            Command::Create(new, reply) => {
+                let _ = reply.send(shard.create(*new, unix_ms()));
+            }
+            Command::Attach(link, attach) => shard.attach(link, &attach, unix_ms(), effects),
+            Command::Inputs(link, inputs) => {
+                for (flow, input) in inputs {
+                    shard.input(FlowKey { link, flow }, &input, effects);
+                }
+            }
+            Command::Ack(key, tick, event) => shard.ack(key, tick, event),
+            Command::Detach(key, why) => shard.detach(key, why),
+            Command::LinkLost(link) => shard.link_lost(link),
+            Command::Recorded(id) => shard.recorded(id),
+            Command::Describe(reply) => {
+                let _ = reply.send(shard.describe());
+            }
+            Command::EndAll(reply) => {
+                let _ = reply.send(shard.end_all(unix_ms(), effects));
+            }
+        }
+    }
+
+    /// Hands over what follows; while the network is stuck, frames are dropped and the rest waits.
+    fn flush(&mut self) {
+        let (hosted, running, sessions) = self.shard.load();
+        self.load.hosted.store(hosted, Ordering::Relaxed);
+        self.load.running.store(running, Ordering::Relaxed);
+        self.load.sessions.store(sessions, Ordering::Relaxed);
+        if self.batch.tick_seconds.is_empty() {
+            return;
+        }
+        match self.batches.try_send(std::mem::take(&mut self.batch)) {
+            Ok(()) | Err(TrySendError::Closed(_)) => {}
+            Err(TrySendError::Full(mut batch)) => {
+                batch.frames_dropped += batch.effects.frames.len() as u64;
+                batch.effects.frames.clear();
+                if batch.effects.messages.len() > CARRIED_MESSAGES_MAX {
+                    batch.effects.messages.clear();
+                    batch.cut_links = true;
+                }
+                self.batch = batch;
+            }
+        }
+    }
+}
+
+/// Parks; a park may end early, so it looks again.
+fn wait_until(start: Instant, next_ns: u64) {
+    loop {
+        let left = next_ns.saturating_sub(elapsed_ns(start));
+        if left == 0 {
+            return;
+        }
+        std::thread::park_timeout(Duration::from_nanos(left));
+    }
+}
+
+fn elapsed_ns(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).expect("584 years are enough")
+}
+
+/// Returns the wall clock in milliseconds since 1970; 0 before.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
