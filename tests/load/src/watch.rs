@@ -1,0 +1,221 @@
+//! What a bot checks: every frame against all that came before it in the match.
+
+use std::collections::VecDeque;
+
+use arena_types::{Epoch, MatchId, Tick};
+use arena_wire::bits::DecodeError;
+use arena_wire::play::{Event, EventKind, FrameHead, Input, MatchStart, Owner, View, decode_frame};
+
+use crate::policy;
+
+/// Views a client keeps, as docs/protocol.md says.
+const VIEWS_MAX: usize = 64;
+/// Milliseconds within which an input must be counted while frames come: a second of a stall of
+/// TCP and as much of patience.
+const ACKNOWLEDGED_MS_MAX: u64 = 2_000;
+/// Ticks ahead that inputs aim at.
+const LEAD_TICKS: u32 = 3;
+
+/// A promise of the protocol that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Violation {
+    /// A message cannot be read.
+    #[error("decode a message")]
+    Decode(#[from] DecodeError),
+    /// A frame of an earlier or the same tick.
+    #[error("tick {tick} came after tick {last}")]
+    TickFell {
+        /// What came.
+        tick: u32,
+        /// What had come.
+        last: u32,
+    },
+    /// A frame or an owner of an earlier epoch.
+    #[error("epoch {epoch} came after epoch {last}")]
+    EpochFell {
+        /// What came.
+        epoch: u32,
+        /// What had come.
+        last: u32,
+    },
+    /// An input was counted that was never sent, or fewer than before.
+    #[error("input {counted} is counted, {before} was before, {sent} is the last one sent")]
+    Miscounted {
+        /// What came.
+        counted: u32,
+        /// What had come.
+        before: u32,
+        /// What was sent.
+        sent: u32,
+    },
+    /// Frames come, but inputs are not counted.
+    #[error("input {counted} is still the last one counted, {sent} was sent {waited_ms} ms ago")]
+    Unacknowledged {
+        /// What came.
+        counted: u32,
+        /// What was sent.
+        sent: u32,
+        /// Since when.
+        waited_ms: u64,
+    },
+    /// An event was left out or came for the first time out of order.
+    #[error("event {seq} came after event {last}")]
+    EventGap {
+        /// What came.
+        seq: u32,
+        /// What had come.
+        last: u32,
+    },
+}
+
+/// One match as one bot sees it.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    id: MatchId,
+    seat: u8,
+    seed: u64,
+    epoch: Epoch,
+    views: VecDeque<View>,
+    sent_seq: u32,
+    counted_seq: u32,
+    waiting_since_ms: Option<u64>,
+    last_event: u32,
+    last_frame_ms: Option<u64>,
+    over: bool,
+}
+
+impl Watch {
+    /// Starts with a match.
+    pub(crate) fn new(start: &MatchStart, seed: u64) -> Self {
+        Self {
+            id: start.match_id,
+            seat: start.seat,
+            seed,
+            epoch: start.epoch,
+            views: VecDeque::new(),
+            sent_seq: start.input_seq,
+            counted_seq: start.input_seq,
+            waiting_since_ms: None,
+            last_event: start.event_seq,
+            last_frame_ms: None,
+            over: false,
+        }
+    }
+
+    /// Goes on after a resume; returns false if it is another match.
+    pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<bool, Violation> {
+        if start.match_id != self.id {
+            return Ok(false);
+        }
+        self.raise(start.epoch)?;
+        self.sent_seq = start.input_seq;
+        self.counted_seq = start.input_seq;
+        self.waiting_since_ms = None;
+        Ok(true)
+    }
+
+    /// Checks a frame; returns the milliseconds since the one before, if there was one.
+    pub(crate) fn frame(&mut self, bytes: &[u8], now_ms: u64) -> Result<Option<u64>, Violation> {
+        let head = FrameHead::peek(bytes)?;
+        self.raise(head.epoch)?;
+        let last = self.newest().0;
+        if head.tick.0 <= last {
+            return Err(Violation::TickFell { tick: head.tick.0, last });
+        }
+        if let Some(baseline) = head.baseline {
+            // The server will not use an older one again.
+            while self.views.front().is_some_and(|it| it.tick < baseline.0) {
+                self.views.pop_front();
+            }
+        }
+        let (_, view) = decode_frame(bytes, self.views.front())?;
+        self.views.push_back(view);
+        if self.views.len() > VIEWS_MAX {
+            self.views.pop_front();
+        }
+        let gap_ms = self.last_frame_ms.replace(now_ms).map(|it| now_ms.saturating_sub(it));
+        self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
+        Ok(gap_ms)
+    }
+
+    fn counted(&mut self, counted: u32, gap_ms: u64, now_ms: u64) -> Result<(), Violation> {
+        let (before, sent) = (self.counted_seq, self.sent_seq);
+        if counted < before || counted > sent {
+            return Err(Violation::Miscounted { counted, before, sent });
+        }
+        if counted > before || counted == sent || self.over {
+            self.waiting_since_ms = (counted < sent).then_some(now_ms);
+        } else if let Some(since) = self.waiting_since_ms.as_mut() {
+            *since += gap_ms.saturating_sub(100); // a pause of the frames is no delay of inputs
+            let waited_ms = now_ms.saturating_sub(*since);
+            if waited_ms > ACKNOWLEDGED_MS_MAX {
+                *since = now_ms; // complain once, not with each frame
+                return Err(Violation::Unacknowledged { counted, sent, waited_ms });
+            }
+        }
+        self.counted_seq = counted;
+        Ok(())
+    }
+
+    /// Checks an event; returns true if it ends the match.
+    pub(crate) fn event(&mut self, event: &Event) -> Result<bool, Violation> {
+        if event.seq <= self.last_event {
+            return Ok(false); // told again after a resume
+        }
+        let last = std::mem::replace(&mut self.last_event, event.seq);
+        self.over |= matches!(event.kind, EventKind::End { .. });
+        // Who resumes after the end is told of the end alone.
+        if event.seq > last + 1 && !self.over {
+            return Err(Violation::EventGap { seq: event.seq, last });
+        }
+        Ok(matches!(event.kind, EventKind::End { .. }))
+    }
+
+    /// Checks a change of owner.
+    pub(crate) fn owner(&mut self, owner: &Owner) -> Result<(), Violation> {
+        if owner.match_id == self.id { self.raise(owner.epoch) } else { Ok(()) }
+    }
+
+    /// Returns the inputs of the next two ticks; nothing before the first frame.
+    pub(crate) fn inputs(&mut self, now_ms: u64) -> Vec<Input> {
+        let Some(view) = self.views.back() else { return Vec::new() };
+        let tick = view.tick + LEAD_TICKS;
+        let controls = policy::controls(view, self.seat, self.seed, self.sent_seq);
+        self.waiting_since_ms.get_or_insert(now_ms);
+        (0..2)
+            .map(|step| {
+                self.sent_seq += 1;
+                Input {
+                    seq: self.sent_seq,
+                    tick: Tick(tick + step),
+                    controls,
+                    ack_tick: self.newest(),
+                    ack_event: self.last_event,
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the newest frame held, 0 if none.
+    pub(crate) fn newest(&self) -> Tick {
+        Tick(self.views.back().map_or(0, |it| it.tick))
+    }
+
+    /// Returns the last event seen.
+    pub(crate) fn last_event(&self) -> u32 {
+        self.last_event
+    }
+
+    fn raise(&mut self, epoch: Epoch) -> Result<(), Violation> {
+        let last = self.epoch.0;
+        if epoch < self.epoch {
+            return Err(Violation::EpochFell { epoch: epoch.0, last });
+        }
+        self.epoch = epoch;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "watch/tests.rs"]
+mod tests;

@@ -1,0 +1,107 @@
+use arena_types::ReleaseId;
+use arena_wire::play::encode_frame;
+
+use super::*;
+
+fn start(id: u64, input_seq: u32) -> MatchStart {
+    MatchStart {
+        match_id: MatchId::from_u64(id),
+        seat: 0,
+        epoch: Epoch(2),
+        owner: "game-r1-1".parse().unwrap(),
+        release: ReleaseId(1),
+        mode: "arena".to_owned(),
+        tick: Tick(0),
+        input_seq,
+        event_seq: 4,
+        rules: "{}".to_owned(),
+        seats: vec![],
+    }
+}
+
+fn watch() -> Watch {
+    Watch::new(&start(1, 0), 1)
+}
+
+fn frame(tick: u32, epoch: u32, input_seq: u32) -> Vec<u8> {
+    let head = FrameHead {
+        tick: Tick(0),
+        baseline: None,
+        input_seq,
+        lead: 0,
+        finished: false,
+        epoch: Epoch(epoch),
+    };
+    encode_frame(head, &View { tick, ..View::default() }, None, Vec::new())
+}
+
+fn event(seq: u32, kind: EventKind) -> Event {
+    Event { seq, tick: Tick(1), kind }
+}
+
+const KILL: EventKind = EventKind::Kill { killer: 1, victim: 2 };
+
+#[test]
+fn ticks_and_epochs_never_fall() {
+    let mut it = watch();
+    assert_eq!(it.frame(&frame(10, 2, 0), 30), Ok(None));
+    assert_eq!(it.frame(&frame(10, 2, 0), 60), Err(Violation::TickFell { tick: 10, last: 10 }));
+    assert_eq!(it.frame(&frame(8, 2, 0), 60), Err(Violation::TickFell { tick: 8, last: 10 }));
+    assert_eq!(it.frame(&frame(12, 1, 0), 60), Err(Violation::EpochFell { epoch: 1, last: 2 }));
+    assert_eq!(it.frame(&frame(12, 3, 0), 64), Ok(Some(34)));
+    assert_eq!(it.frame(&frame(14, 2, 0), 90), Err(Violation::EpochFell { epoch: 2, last: 3 }));
+}
+
+#[test]
+fn only_sent_inputs_are_counted_and_soon() {
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    assert_eq!(it.inputs(0).last().unwrap().seq, 2);
+    let none = Violation::Miscounted { counted: 3, before: 0, sent: 2 };
+    assert_eq!(it.frame(&frame(12, 2, 3), 30), Err(none));
+    it.frame(&frame(14, 2, 1), 60).unwrap();
+    let fewer = Violation::Miscounted { counted: 0, before: 1, sent: 2 };
+    assert_eq!(it.frame(&frame(16, 2, 0), 90), Err(fewer));
+    let errors: Vec<_> = (0..80)
+        .filter_map(|n| it.frame(&frame(18 + 2 * n, 2, 1), 120 + 33 * u64::from(n)).err())
+        .collect();
+    assert!(
+        matches!(errors.as_slice(), [Violation::Unacknowledged { counted: 1, sent: 2, .. }]),
+        "{errors:?}"
+    );
+}
+
+#[test]
+fn a_pause_of_the_frames_is_no_delay_of_inputs() {
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    it.inputs(0);
+    assert_eq!(it.frame(&frame(12, 2, 0), 5_000), Ok(Some(5_000)));
+    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), Ok(Some(30)));
+}
+
+#[test]
+fn events_come_once_and_in_order_until_the_end() {
+    let mut it = watch();
+    assert_eq!(it.event(&event(5, KILL)), Ok(false));
+    assert_eq!(it.event(&event(5, KILL)), Ok(false));
+    assert_eq!(it.event(&event(7, KILL)), Err(Violation::EventGap { seq: 7, last: 5 }));
+    assert_eq!(it.event(&event(8, EventKind::End { standings: vec![] })), Ok(true));
+    assert_eq!(it.last_event(), 8);
+}
+
+#[test]
+fn a_resumed_match_counts_inputs_anew() {
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    it.inputs(0);
+    assert_eq!(it.restart(&start(1, 1)), Ok(true));
+    assert_eq!(it.inputs(10).first().unwrap().seq, 2);
+    assert_eq!(it.newest(), Tick(10));
+    assert_eq!(it.restart(&start(9, 0)), Ok(false));
+}
+
+#[test]
+fn what_cannot_be_read_is_a_violation() {
+    assert!(matches!(watch().frame(&[0x85, 1], 0), Err(Violation::Decode(_))));
+}
