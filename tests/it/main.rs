@@ -1,5 +1,6 @@
 //! The one integration-test binary. A file here that is not declared fails `tidy`.
 
+mod cluster;
 mod layers;
 mod local_backend;
 mod resume;

@@ -1,5 +1,11 @@
-//! Harness of the integration tests.
+//! Harness of the integration tests: a region of its own per test, a real browser, bot players.
 
 mod binary;
+mod bots;
+mod browser;
+mod region;
 
 pub use binary::binary;
+pub use bots::{Bots, BotsReport};
+pub use browser::{Browser, KeyDirection, Page};
+pub use region::{Ran, TestRegion, wait_for};

@@ -1,0 +1,69 @@
+//! What a player costs: CPU of gateway and game a delivered snapshot, and bytes on the wire.
+//! `cargo bench -p arena-tests --bench gateway`.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arena_testkit::bench::{Bench, Samples};
+use arena_tests::{Bots, BotsReport, TestRegion, wait_for};
+
+/// Bot players of a run.
+const PLAYERS: u32 = 100;
+/// Measured stretch of a run, after all of them play.
+const STRETCH: Duration = Duration::from_secs(20);
+const RUNS: u64 = 3;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let region = TestRegion::new(&["services.gateway.ports.public=0"]).await?;
+    region.deploy(&[]).await?.expect_code(0)?;
+    let mut cost_s = Vec::new();
+    let mut bytes = Vec::new();
+    for seed in 0..RUNS {
+        let (cpu_s, report) = play(&region, seed).await?;
+        let snapshots = report.count("frames")?;
+        cost_s.push(cpu_s / (snapshots as f64 / 1_000.0));
+        bytes.push(report.0["bytes_per_player_s"].as_f64().context("bytes_per_player_s")?);
+    }
+    region.close().await?;
+
+    let mut bench = Bench::new("gateway");
+    bench.record("cpu_s_per_1k_snapshots", "s", Samples::new(cost_s));
+    bench.record("bytes_per_player_s", "B/s", Samples::new(bytes));
+    bench.finish()?;
+    Ok(())
+}
+
+/// Lets bots play a while; returns the CPU seconds that gateways and games used for all of it.
+async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport)> {
+    let pids = [pids(region, "gateway").await?, pids(region, "game").await?].concat();
+    let before = cpu_time_s(&pids)?;
+    let bots = Bots::start(&region.url().await?, PLAYERS, seed)?;
+    wait_for("all bots in a match", Duration::from_secs(60), || async {
+        let games = region.instances("game").await?;
+        let sessions: u64 = games.iter().filter_map(|it| it["sessions"].as_u64()).sum();
+        Ok((sessions >= u64::from(PLAYERS) * 9 / 10).then_some(()))
+    })
+    .await?;
+    tokio::time::sleep(STRETCH).await;
+    let report = bots.stop().await?;
+    Ok((cpu_time_s(&pids)? - before, report))
+}
+
+async fn pids(region: &TestRegion, service: &str) -> anyhow::Result<Vec<u64>> {
+    let instances = region.instances(service).await?;
+    instances.iter().map(|it| it["pid"].as_u64().with_context(|| format!("pid in {it}"))).collect()
+}
+
+/// User and system time of processes so far: fields 14 and 15 of `/proc/<pid>/stat` (proc(5)).
+fn cpu_time_s(pids: &[u64]) -> anyhow::Result<f64> {
+    let ticks_per_s = rustix::param::clock_ticks_per_second();
+    let mut ticks = 0;
+    for pid in pids {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let (_, fields) = stat.rsplit_once(") ").context("the end of the command's name")?;
+        let fields: Vec<&str> = fields.split(' ').collect();
+        ticks += fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    }
+    Ok(ticks as f64 / ticks_per_s as f64)
+}

@@ -1,0 +1,9 @@
+//! Real processes, real QUIC on this machine: the whole arena, deployed by arenactl.
+
+mod browser;
+mod failing;
+mod killed;
+mod releases;
+
+/// What every region of these tests differs in from `arena.yaml`: a port of its own, short matches.
+const SETTINGS: &[&str] = &["services.gateway.ports.public=0", "rules.match.time_limit_ticks=1200"];

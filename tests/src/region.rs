@@ -1,0 +1,232 @@
+//! A region `local` of its own: own state folder, own ports, real processes, gone at the end.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::binary::binary;
+
+/// Longest run of one arenactl command; a deploy waits for running matches of half a minute.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// Pause between two looks at a condition.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Regions run one at a time: each is a whole arena, and these machines have few cores.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Waits until `look` returns a value.
+///
+/// # Errors
+/// After `limit`: names what was waited for and the last reason why not.
+pub async fn wait_for<T, F, Fut>(what: &str, limit: Duration, mut look: F) -> anyhow::Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<Option<T>>>,
+{
+    let end = Instant::now() + limit;
+    let mut last = None;
+    while Instant::now() < end {
+        match look().await {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    match last {
+        Some(error) => Err(error.context(format!("waited {limit:?} for {what}"))),
+        None => bail!("waited {limit:?} for {what}"),
+    }
+}
+
+/// What a command printed, and its exit code.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; 128 + signal if a signal ended it.
+    pub code: i32,
+    /// Data.
+    pub stdout: String,
+    /// What it told people.
+    pub stderr: String,
+}
+
+impl Ran {
+    fn new(output: &Output) -> Self {
+        use std::os::unix::process::ExitStatusExt as _;
+        let signal = output.status.signal().unwrap_or(0);
+        Self {
+            code: output.status.code().unwrap_or(128 + signal),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Fails with everything it printed unless the exit code is `code`.
+    ///
+    /// # Errors
+    /// If the code differs.
+    pub fn expect_code(self, code: i32) -> anyhow::Result<Self> {
+        ensure!(
+            self.code == code,
+            "exit code {} instead of {code}\n--- stdout\n{}\n--- stderr\n{}",
+            self.code,
+            self.stdout,
+            self.stderr
+        );
+        Ok(self)
+    }
+
+    /// Parses standard output as one JSON value.
+    ///
+    /// # Errors
+    /// If it is not JSON.
+    pub fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_str(&self.stdout).with_context(|| format!("not JSON: {}", self.stdout))
+    }
+}
+
+/// A region of its own. `close` takes it down; dropping it without does so too, by force.
+pub struct TestRegion {
+    arenactl: PathBuf,
+    state: TempDir,
+    settings: Vec<String>,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl TestRegion {
+    /// Makes the folder; nothing runs yet. `settings` are `--set` arguments of every deploy. Waits
+    /// until no other test has a region.
+    ///
+    /// # Errors
+    /// If the folder cannot be made or arenactl is not built.
+    pub async fn new(settings: &[&str]) -> anyhow::Result<Self> {
+        Ok(Self {
+            arenactl: binary("arenactl")?,
+            state: TempDir::with_prefix("arena-it-")?,
+            settings: settings.iter().map(|it| (*it).to_owned()).collect(),
+            _alone: ONE_AT_A_TIME.lock().await,
+        })
+    }
+
+    /// Returns the folder that stands for `$XDG_STATE_HOME`.
+    #[must_use]
+    pub fn state_home(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Returns a command `arenactl <args> --region local` with this region's state.
+    pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new(&self.arenactl);
+        command
+            .args(args)
+            .args(["--region", "local"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("XDG_STATE_HOME", self.state.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs `arenactl <args> --region local` to its end.
+    ///
+    /// # Errors
+    /// If it cannot be started or runs longer than five minutes.
+    pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> anyhow::Result<Ran> {
+        let output = tokio::time::timeout(COMMAND_TIMEOUT, self.command(args).output())
+            .await
+            .with_context(|| {
+                let args: Vec<_> = args.iter().map(AsRef::as_ref).collect();
+                format!("arenactl {args:?} ran longer than {COMMAND_TIMEOUT:?}")
+            })??;
+        Ok(Ran::new(&output))
+    }
+
+    /// Returns the arguments of a deploy with this region's settings and `more`.
+    #[must_use]
+    pub fn deploy_args(&self, more: &[&str]) -> Vec<String> {
+        let mut args = vec!["deploy".to_owned(), "--yes".to_owned()];
+        for setting in &self.settings {
+            args.extend(["--set".to_owned(), setting.clone()]);
+        }
+        args.extend(more.iter().map(|it| (*it).to_owned()));
+        args
+    }
+
+    /// Deploys with this region's settings and `more` arguments.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn deploy(&self, more: &[&str]) -> anyhow::Result<Ran> {
+        self.run(&self.deploy_args(more)).await
+    }
+
+    /// Starts a deploy and returns at once.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn deploy_in_background(&self, more: &[&str]) -> anyhow::Result<Child> {
+        Ok(self.command(&self.deploy_args(more)).spawn()?)
+    }
+
+    /// Returns `arenactl status --output json`.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn status(&self) -> anyhow::Result<Value> {
+        self.run(&["status", "--output", "json"]).await?.expect_code(0)?.json()
+    }
+
+    /// Returns the instances of `status`, or those of one service.
+    ///
+    /// # Errors
+    /// If the command fails or has no list of instances.
+    pub async fn instances(&self, service: &str) -> anyhow::Result<Vec<Value>> {
+        let status = self.status().await?;
+        let all = status["instances"].as_array().context("`instances` in the status")?;
+        Ok(all.iter().filter(|it| it["service"] == service).cloned().collect())
+    }
+
+    /// Returns the address players open.
+    ///
+    /// # Errors
+    /// If the status has none.
+    pub async fn url(&self) -> anyhow::Result<String> {
+        let status = self.status().await?;
+        let url = status["url"].as_str().with_context(|| format!("`url` in {status}"))?;
+        Ok(url.to_owned())
+    }
+
+    /// Takes the region down.
+    ///
+    /// # Errors
+    /// If `arenactl down` fails.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.run(&["down", "--yes"]).await?.expect_code(0)?;
+        Ok(())
+    }
+}
+
+impl Drop for TestRegion {
+    fn drop(&mut self) {
+        // A failed test leaves its region running: ask once more, and leave the verdict to the test.
+        let _ = std::process::Command::new(&self.arenactl)
+            .args(["down", "--yes", "--now", "--region", "local"])
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+            .env("XDG_STATE_HOME", self.state.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+    }
+}
