@@ -188,7 +188,43 @@ mod tests {
                 writeln!(table, "{area:?} {action:?}: {}", may.join(" ")).unwrap();
             }
         }
-        expect![[""]].assert_eq(&table);
+        expect![[r#"
+            Registry Read: auth autoscaler config game gateway matchmaker operator stats store
+            Registry Write: 
+            Leases Read: auth autoscaler config game gateway matchmaker operator stats store
+            Leases Write: auth autoscaler config game gateway matchmaker operator stats store
+            Values Read: auth game gateway matchmaker operator stats
+            Values Write: auth game gateway matchmaker stats
+            Rates Read: 
+            Rates Write: auth game gateway matchmaker stats
+            Boards Read: gateway operator stats
+            Boards Write: stats
+            Journals Read: game operator
+            Journals Write: game
+            Streams Read: game operator stats
+            Streams Write: game stats
+            Presence Read: gateway matchmaker operator
+            Presence Write: gateway matchmaker
+            Accounts Read: auth operator stats
+            Accounts Write: auth
+            Credentials Read: auth
+            Credentials Write: auth
+            Sessions Read: auth operator
+            Sessions Write: auth
+            Bans Read: auth operator
+            Bans Write: auth
+            Profiles Read: auth operator stats
+            Profiles Write: stats
+            Ratings Read: matchmaker operator stats
+            Ratings Write: stats
+            Results Read: game operator stats
+            Results Write: stats
+            Events Read: autoscaler operator stats
+            Events Write: auth autoscaler config game gateway matchmaker operator stats store
+            Objects Read: game gateway operator stats
+            Objects Write: game stats
+        "#]]
+        .assert_eq(&table);
     }
 
     #[test]
