@@ -40,7 +40,8 @@ impl Process {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         leaf.save(&folder.path().join("identity")).unwrap();
-        fs::write(folder.path().join("secrets/drain_token"), "5".repeat(64)).unwrap();
+        let secret: String = (0..32).map(|it| format!("{:02x}", 7 * it + 3)).collect();
+        fs::write(folder.path().join("secrets/drain_token"), secret).unwrap();
         let (socket, addr) = loopback();
         drop(socket); // the process binds it, every time it starts
         let mut process = Self { mesh, addr, folder, child: None };
