@@ -85,6 +85,8 @@ pub struct Unit {
     pub matches: u32,
     /// Matches it can host.
     pub capacity: u32,
+    /// Its process, where there is one on this machine.
+    pub pid: Option<u32>,
     /// How often it was started again.
     pub restarts: u32,
     /// Its addresses by socket name.

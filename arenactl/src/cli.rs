@@ -135,9 +135,10 @@ enum Command {
 
 /// Reads the arguments, runs the command, prints its failure; returns the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, &args),
     };
     let printer = Printer::new(cli.global.output);
     match dispatch(cli, printer.clone()) {
@@ -156,10 +157,27 @@ pub fn definition() -> clap::Command {
 }
 
 /// Help and version go to stdout with 0; what cannot be parsed is exit 3, since 2 means changes.
-fn usage(error: &clap::Error) -> u8 {
-    // A closed stdout is the reader's choice.
-    let _ = error.print();
-    if error.use_stderr() { Status::InvalidInput.exit_code() } else { Status::Done.exit_code() }
+fn usage(error: &clap::Error, args: &[OsString]) -> u8 {
+    if !error.use_stderr() {
+        let _ = error.print(); // A closed stdout is the reader's choice.
+        return Status::Done.exit_code();
+    }
+    let failure = CliError::new(Status::InvalidInput, error.render().to_string().trim_end());
+    Printer::new(asked_output(args)).usage(&failure);
+    failure.status().exit_code()
+}
+
+/// What was asked for as output by arguments that cannot be parsed as a whole.
+fn asked_output(args: &[OsString]) -> Output {
+    let words: Vec<&str> = args.iter().filter_map(|arg| arg.to_str()).collect();
+    let follows =
+        |word: &str| words.windows(2).any(|it| matches!(it[0], "-o" | "--output") && it[1] == word);
+    let asked = |word: &str| follows(word) || words.contains(&format!("--output={word}").as_str());
+    match (asked("json"), asked("jsonl")) {
+        (true, _) => Output::Json,
+        (_, true) => Output::Jsonl,
+        _ => Output::Text,
+    }
 }
 
 fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {

@@ -72,11 +72,11 @@ impl FileError {
                 format!("check that `{}` exists and is yours", path.display())
             }
             Self::Write { path, .. } => {
-                let folder = path.parent().unwrap_or(path);
+                let folder = folder_of(path);
                 format!("make `{}` writable, or name another with `--state-dir`", folder.display())
             }
             Self::Full { path } => {
-                let folder = path.parent().unwrap_or(path);
+                let folder = folder_of(path);
                 format!(
                     "free space on the disk of `{}`, then run the command again",
                     folder.display()
@@ -115,7 +115,7 @@ pub fn replace(
     access: Access,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), FileError> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let beside = beside(path);
     let attempt = || -> io::Result<()> {
         fs::create_dir_all(folder)?;
@@ -174,6 +174,11 @@ pub fn private_folder(path: &Path) -> Result<(), FileError> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700))
     };
     attempt().map_err(|source| FileError::writing(path, source))
+}
+
+/// The folder of a bare file name is the working directory, not the empty path.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// The pid keeps two writers apart; the dot keeps it out of listings.

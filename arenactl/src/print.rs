@@ -102,6 +102,17 @@ impl Printer {
         let help = error.help().iter();
         let help = help.map(|help| format!("{} {help}\n", self.paint(Style::Good, "help:")));
         stderr(&causes.chain(details).chain(help).collect::<String>());
+        self.failed(error);
+    }
+
+    /// Prints a mistake on the command line, worded by the parser.
+    pub fn usage(&self, error: &CliError) {
+        stderr(&format!("{}\n", error.chain().join(": ")));
+        self.failed(error);
+    }
+
+    fn failed(&self, error: &CliError) {
+        let chain = error.chain();
         let status = error.status();
         let result = json!({"result": {
             "status": status,

@@ -55,12 +55,24 @@ impl Stage {
             if letter.is_ascii_alphanumeric() {
                 word.push(letter);
             } else {
-                tidy += &named(&std::mem::take(&mut word));
+                let is_pid = tidy.ends_with("(pid ");
+                let word = std::mem::take(&mut word);
+                tidy += &if is_pid { "[PID]".to_owned() } else { named(&word) };
                 tidy.push(letter);
             }
         }
-        tidy + &named(&word)
+        let tidy = tidy + &named(&word);
+        tidy.lines().map(|line| narrow(line) + "\n").collect()
     }
+}
+
+/// A column is as wide as the name of the machine: in tables that show it, blanks count as two.
+fn narrow(line: &str) -> String {
+    if !line.starts_with("REV ") && !line.contains("op@[HOST]") {
+        return line.to_owned();
+    }
+    let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+    cells.collect::<Vec<_>>().join("  ")
 }
 
 /// Digests and the names of rollouts follow from everything a release holds: too much to keep by hand.

@@ -86,10 +86,16 @@ impl Backend for Local {
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {
-        let mut units = Vec::new();
+        // Side by side: one instance that does not answer must not hold up the view of all others.
+        let mut looks = tokio::task::JoinSet::new();
         for folder in unit::folders(&self.folder.instances())? {
-            units.extend(unit::look(&folder).await?);
+            looks.spawn(async move { unit::look(&folder).await });
         }
+        let mut units = Vec::new();
+        while let Some(looked) = looks.join_next().await {
+            units.extend(looked.expect("a look neither panics nor is cancelled")?);
+        }
+        units.sort_by(|one: &Unit, other| one.instance.cmp(&other.instance));
         Ok(units)
     }
 

@@ -82,6 +82,7 @@ impl Memory {
             sessions: if holds { behavior.sessions } else { 0 },
             matches: if holds { behavior.matches } else { 0 },
             capacity: behavior.capacity,
+            pid: None,
             restarts: 0,
             addresses: BTreeMap::new(),
             drain_left_s: None,

@@ -10,6 +10,7 @@ use crate::backend::local::Local;
 use crate::backend::memory::Memory;
 use crate::backend::{Backend, BackendError};
 use crate::cli::{Global, Rehearsal};
+use crate::durable::FileError;
 use crate::error::{CliError, Status};
 use crate::history::History;
 use crate::ledger::Ledger;
@@ -58,8 +59,7 @@ impl Context {
     pub(crate) fn spec(&self) -> Result<Spec, CliError> {
         let path = &self.global.file;
         let text = std::fs::read_to_string(path).map_err(|source| {
-            let what = format!("cannot read the spec `{}`: {source}", path.display());
-            CliError::new(Status::InvalidInput, what)
+            CliError::new(Status::InvalidInput, FileError::Read { path: path.clone(), source })
                 .with_help("write one with `arenactl init`, or name it with `--file PATH`")
         })?;
         let ask = Ask { environment: self.global.env.clone(), set: self.global.set.clone() };

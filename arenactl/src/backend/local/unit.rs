@@ -71,6 +71,7 @@ pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
         return Ok(Some(unit));
     };
     unit.restarts = report.restarts;
+    unit.pid = report.child.map(|child| child.pid);
     unit.addresses.clone_from(&report.addresses);
     (unit.state, unit.note) = supervised(&report, is_meant_to_stop);
     let is_worth_asking = report.child.is_some() && unit.state != UnitState::Failed;
@@ -92,6 +93,7 @@ fn blank(launch: &Launch) -> Result<Unit, arena_types::NameError> {
         sessions: 0,
         matches: 0,
         capacity: 0,
+        pid: None,
         restarts: 0,
         addresses: std::collections::BTreeMap::new(),
         drain_left_s: None,

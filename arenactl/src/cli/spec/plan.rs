@@ -9,9 +9,9 @@ use crate::error::{CliError, Status};
 /// Show what a deploy would change, and how; exit 2 if there is something.
 #[derive(Debug, Args)]
 pub(crate) struct Plan {
-    /// Exit code if there are changes.
-    #[arg(long, value_name = "CODE", default_value_t = 2)]
-    exit_code_changes: u8,
+    /// Exits with 0 also if there are changes.
+    #[arg(long)]
+    exit_zero: bool,
 }
 
 impl Plan {
@@ -23,7 +23,7 @@ impl Plan {
             draft::draft(context, &mut place, &spec, "").await
         })?;
         context.printer.data(&draft.plan, || arenactl_planning::plan::text(&draft.plan));
-        if draft.plan.is_empty() || self.exit_code_changes == 0 {
+        if draft.plan.is_empty() || self.exit_zero {
             return Ok(Status::Done);
         }
         Ok(Status::ChangesPending)
