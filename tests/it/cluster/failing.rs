@@ -12,9 +12,9 @@ async fn a_release_whose_game_never_becomes_ready_is_taken_back() -> anyhow::Res
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
 
-    let bad = ["--set", "services.game.env.ARENA_GAME_SHARDS=none"];
+    let bad = ["--set", "services.game.env.ARENA_GAME_THREADS=none"];
     let failed = region.deploy(&bad).await?.expect_code(10)?;
-    for part in ["game-r2-0", "ARENA_GAME_SHARDS", "arenactl"] {
+    for part in ["game-r2-0", "ARENA_GAME_THREADS", "arenactl"] {
         assert!(failed.stderr.contains(part), "the card names {part}:\n{}", failed.stderr);
     }
     let games = region.instances("game").await?;

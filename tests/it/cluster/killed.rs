@@ -18,7 +18,7 @@ async fn resumed_after(region: &TestRegion, step: u64, change: &str) -> anyhow::
         return Ok(false);
     }
     deploy.expect_code(KILLED)?;
-    region.run(&["resume", "--yes"]).await?.expect_code(0)?;
+    region.run(&["resume"]).await?.expect_code(0)?;
     let status = region.status().await?;
     assert!(status["rollout"].is_null(), "after step {step}: {status}");
     for instance in status["instances"].as_array().into_iter().flatten() {

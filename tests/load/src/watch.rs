@@ -108,6 +108,8 @@ impl Watch {
             return Ok(false);
         }
         self.raise(start.epoch)?;
+        // Who had seen no event yet is a newcomer to the game: it counts from what the start says.
+        self.last_event = self.last_event.max(start.event_seq);
         self.sent_seq = start.input_seq;
         self.counted_seq = start.input_seq;
         self.waiting_since_ms = None;
