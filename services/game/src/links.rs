@@ -15,7 +15,7 @@ use crate::ticker::Command;
 
 /// The open links and the shard of each of their flows.
 #[derive(Debug, Default)]
-pub struct Links {
+pub(crate) struct Links {
     inner: Mutex<Inner>,
 }
 
@@ -42,7 +42,7 @@ enum CutError {
 
 impl Links {
     /// Serves a link until it ends, then frees its seats.
-    pub async fn serve(&self, link: Link, shards: &[mpsc::Sender<Command>]) {
+    pub(crate) async fn serve(&self, link: Link, shards: &[mpsc::Sender<Command>]) {
         let (sender, mut receiver) = link.split();
         let peer = sender.peer().id.clone();
         let id = self.add(sender);
@@ -110,7 +110,7 @@ impl Links {
 
     /// Sends a reliable message. A gateway that does not read is cut: its sessions attach again,
     /// there or elsewhere, and are told again.
-    pub fn send(&self, id: u64, message: &ToGateway) {
+    pub(crate) fn send(&self, id: u64, message: &ToGateway) {
         let mut inner = self.lock();
         let Some(open) = inner.open.get_mut(&id) else { return };
         let over = matches!(
@@ -131,14 +131,14 @@ impl Links {
     }
 
     /// Sends a frame; it may be lost.
-    pub fn send_frame(&self, key: FlowKey, tick: Tick, frame: &[u8]) -> bool {
+    pub(crate) fn send_frame(&self, key: FlowKey, tick: Tick, frame: &[u8]) -> bool {
         let inner = self.lock();
         let Some(open) = inner.open.get(&key.link) else { return false };
         open.sender.send_latest(key.flow.0, tick.0, frame).is_ok()
     }
 
     /// Cuts all links.
-    pub fn cut_all(&self) {
+    pub(crate) fn cut_all(&self) {
         self.lock().open.clear();
     }
 
@@ -169,6 +169,6 @@ impl Links {
 
 /// Returns the shard that hosts a match: ids are random, so shards fill evenly.
 #[must_use]
-pub fn shard_of(id: MatchId, shards: usize) -> usize {
+pub(crate) fn shard_of(id: MatchId, shards: usize) -> usize {
     (id.as_u64() % shards as u64) as usize
 }

@@ -186,19 +186,20 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut inbox: mpsc::Receiver<Entry>) {
         loop {
-            let entry = if self.unwritten.is_empty() {
-                inbox.recv().await
-            } else {
-                match tokio::time::timeout(RETRY_MAX, inbox.recv()).await {
-                    Ok(entry) => entry,
-                    Err(_) => {
-                        self = self.write(None).await;
-                        continue;
-                    }
+            let again = async {
+                if self.unwritten.is_empty() {
+                    std::future::pending::<()>().await;
                 }
+                tokio::time::sleep(RETRY_MAX).await;
             };
-            let Some(entry) = entry else { return };
-            self = self.write(Some(entry)).await;
+            let entry = tokio::select! {
+                entry = inbox.recv() => match entry {
+                    Some(entry) => Some(entry),
+                    None => return,
+                },
+                () = again => None,
+            };
+            self = self.write(entry).await;
         }
     }
 
@@ -250,11 +251,10 @@ impl Writer {
         let reason = trouble.map(|it| format!("cannot {it}: {}", it.source));
         self.standing.send_if_modified(|it| {
             let changed = it.trouble != reason;
-            if changed {
-                match &reason {
-                    Some(reason) => tracing::error!(reason, "results are not safe"),
-                    None => tracing::info!("results are safe again"),
-                }
+            if let Some(reason) = reason.as_ref().filter(|_| changed) {
+                tracing::error!(reason, "results are not safe");
+            } else if changed {
+                tracing::info!("results are safe again");
             }
             it.trouble = reason;
             changed

@@ -17,18 +17,18 @@ use crate::logic::shard::{CreateError, Effects, FlowKey, Shard};
 
 /// Commands waiting for a tick: senders wait beyond it, and with them their gateways. A tick's worth
 /// of a full instance is one batch of inputs a gateway and a few others.
-pub const COMMANDS_MAX: usize = 4_096;
+pub(crate) const COMMANDS_MAX: usize = 4_096;
 /// Commands applied before one tick; the others wait for the next.
 const COMMANDS_PER_TICK_MAX: usize = 8_192;
 /// Ticks whose effects may wait for the network: an eighth of a second.
-pub const BATCHES_MAX: usize = 8;
+pub(crate) const BATCHES_MAX: usize = 8;
 /// Messages kept while the network is stuck; beyond it the links are cut, their sessions attach
 /// again and are told again.
 const CARRIED_MESSAGES_MAX: usize = 65_536;
 
 /// What a shard is asked to do between two ticks.
 #[derive(Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Host a match.
     Create(Box<NewMatch>, oneshot::Sender<Result<(), CreateError>>),
     /// Give a session of a link its seat.
@@ -51,7 +51,7 @@ pub enum Command {
 
 /// What follows of one wake-up of the thread.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub(crate) struct Batch {
     /// What the shard wants done.
     pub effects: Effects,
     /// How long each tick took, in seconds.
@@ -68,7 +68,7 @@ pub struct Batch {
 
 /// What a shard holds, for everyone to read.
 #[derive(Debug, Default)]
-pub struct Load {
+pub(crate) struct Load {
     hosted: AtomicU32,
     running: AtomicU32,
     sessions: AtomicU32,
@@ -78,21 +78,21 @@ pub struct Load {
 impl Load {
     /// Returns the matches hosted, those not over, and the sessions.
     #[must_use]
-    pub fn read(&self) -> (u32, u32, u32) {
+    pub(crate) fn read(&self) -> (u32, u32, u32) {
         let read = |it: &AtomicU32| it.load(Ordering::Relaxed);
         (read(&self.hosted), read(&self.running), read(&self.sessions))
     }
 
     /// Returns the ticks run so far.
     #[must_use]
-    pub fn ticks(&self) -> u32 {
+    pub(crate) fn ticks(&self) -> u32 {
         self.ticks.load(Ordering::Relaxed)
     }
 }
 
 /// One shard and its two queues.
 #[derive(Debug)]
-pub struct Ticker {
+pub(crate) struct Ticker {
     shard: Shard,
     commands: mpsc::Receiver<Command>,
     batches: mpsc::Sender<Batch>,
@@ -106,7 +106,7 @@ struct Over;
 impl Ticker {
     /// Puts a shard between its queues.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         shard: Shard,
         commands: mpsc::Receiver<Command>,
         batches: mpsc::Sender<Batch>,
@@ -119,7 +119,7 @@ impl Ticker {
     ///
     /// # Errors
     /// The system's, if it has no thread left.
-    pub fn spawn(self, name: &str) -> std::io::Result<std::thread::JoinHandle<()>> {
+    pub(crate) fn spawn(self, name: &str) -> std::io::Result<std::thread::JoinHandle<()>> {
         std::thread::Builder::new().name(name.to_owned()).spawn(|| self.run())
     }
 
@@ -222,7 +222,7 @@ fn elapsed_ns(start: Instant) -> u64 {
 
 /// Returns the wall clock in milliseconds since 1970; 0 before.
 #[must_use]
-pub fn unix_ms() -> u64 {
+pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Bot players for Arena: real logins, real WebSockets, every frame checked.
+/// Bot players for Arena: real logins, real connections, every frame checked.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "arena-load", version)]
 pub struct Args {

@@ -24,7 +24,7 @@ use crate::watch::{Violation, Watch};
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// A session that cannot be resumed in this time is dropped.
-const RESUME_MAX: Duration = Duration::from_secs(60);
+const RESUME_MAX: Duration = Duration::from_mins(1);
 /// Between two pings, as the page.
 const PING_PERIOD: Duration = Duration::from_secs(1);
 /// Between the end of a match and the next queue: a glance at the standings.
@@ -129,15 +129,14 @@ impl Bot {
 
     /// Tries once; the error says whether the session is gone for good.
     async fn try_connect(&mut self) -> Result<Socket, bool> {
-        let hello = match self.resume_token.clone() {
-            Some(token) => self.hello(token),
-            None => {
-                let token = self.gateway.login(&self.secret(), &self.name).await.map_err(|_| {
-                    self.tally.logins_failed += 1;
-                    false
-                })?;
-                Hello::Access { version: PROTOCOL_VERSION, schema: SCHEMA_HASH, token }
-            }
+        let hello = if let Some(token) = self.resume_token.clone() {
+            self.hello(token)
+        } else {
+            let token = self.gateway.login(&self.secret(), &self.name).await.map_err(|_| {
+                self.tally.logins_failed += 1;
+                false
+            })?;
+            Hello::Access { version: PROTOCOL_VERSION, schema: SCHEMA_HASH, token }
         };
         match open(&self.gateway.play_url(&self.endpoint), hello).await {
             Ok((socket, welcome)) => {

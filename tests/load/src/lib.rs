@@ -1,4 +1,4 @@
-//! Bot players over real WebSockets: they log in, queue, play, resume, and check every frame.
+//! Bot players over real sockets: they log in, queue, play, resume, and check every frame.
 //!
 //! All bots share one thread. [`watch`] holds what a bot checks, [`policy`] what it plays, [`bot`]
 //! the connection, [`report`] what comes out.

@@ -372,7 +372,10 @@ impl Shard {
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.backend.name();
-        f.debug_struct("Shard").field("backend", &name).field("load", &self.load()).finish()
+        f.debug_struct("Shard")
+            .field("backend", &name)
+            .field("load", &self.load())
+            .finish_non_exhaustive()
     }
 }
 

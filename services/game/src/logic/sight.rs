@@ -150,7 +150,7 @@ impl Sight {
         };
         let mut spent = HEAD_BITS + cost(&view, base);
         for seat in due(scene, &view, viewer, priority) {
-            let price = if view.players[seat] != base.players[seat] { 0 } else { PLAYER_BITS };
+            let price = if view.players[seat] == base.players[seat] { PLAYER_BITS } else { 0 };
             let urgent = seat == viewer || is_hurt(scene, &view, seat);
             if urgent || spent + price <= BUDGET_BITS {
                 spent += price;
@@ -189,11 +189,15 @@ fn due(scene: &Scene<'_>, view: &View, viewer: usize, priority: &mut [u32; SEATS
     let here = scene.places[viewer];
     let mut due: Vec<(u32, usize)> = Vec::with_capacity(SEATS);
     for seat in (0..SEATS).filter(|it| scene.players[*it] != view.players[*it]) {
-        let weight = match distance_m(here, scene.places[seat]) {
-            _ if seat == viewer || is_hurt(scene, view, seat) => u32::MAX,
-            ..=NEAR_M => DUE,
-            ..=MID_M => DUE / 2,
-            _ => 1,
+        let distance = distance_m(here, scene.places[seat]);
+        let weight = if seat == viewer || is_hurt(scene, view, seat) {
+            u32::MAX
+        } else if distance <= NEAR_M {
+            DUE
+        } else if distance <= MID_M {
+            DUE / 2
+        } else {
+            1
         };
         priority[seat] = priority[seat].saturating_add(weight);
         if priority[seat] >= DUE {

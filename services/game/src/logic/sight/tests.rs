@@ -135,10 +135,9 @@ fn the_far_come_at_a_quarter_of_the_rate_and_none_starves() {
         let scene = game.look();
         sight.frame(&scene, HEAD).unwrap();
         let view = sight.sent.back().unwrap();
-        for seat in 0..SEATS {
-            let fresh = view.players[seat] == scene.players[seat];
-            age[seat] = if fresh { 0 } else { age[seat] + 1 };
-            worst = worst.max(age[seat]);
+        for (age, (shown, held)) in age.iter_mut().zip(view.players.iter().zip(&scene.players)) {
+            *age = if shown == held { 0 } else { *age + 1 };
+            worst = worst.max(*age);
         }
         let tick = view.tick;
         sight.ack(tick);
