@@ -87,7 +87,7 @@ impl Drop for Admitted {
 }
 
 /// Accepts connections and hands them to `service` for ever. While `stop` is true none is taken and
-/// those that are open end after the request under way; WebSockets live on, their sessions end them.
+/// those that are open end after the request under way; web sockets live on, their sessions end them.
 pub async fn serve<S>(
     listener: TcpListener,
     tls: Option<TlsKeeper>,

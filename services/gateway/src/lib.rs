@@ -1,4 +1,4 @@
-//! The players' edge: the page, REST, WebSockets, sessions that survive games and gateways.
+//! The players' edge: the page, REST, web sockets, sessions that survive games and gateways.
 //!
 //! `logic` decides, `socket` and `links` act. A session's frames pass from a link to a
 //! socket's slot unopened; everything else passes through `logic::session`.

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 /// The gateway's metrics; clones share them.
 #[derive(Clone, Debug)]
 pub struct GatewayMetrics {
-    /// Open WebSockets.
+    /// Open sockets of players.
     pub sockets: Gauge,
     /// Frames sent to players.
     pub frames_sent: Counter,

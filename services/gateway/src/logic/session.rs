@@ -697,7 +697,7 @@ impl Session {
         self.draw() % below_ms.max(1)
     }
 
-    /// Draws the next of the session's random numbers: SplitMix64 (Steele, Lea & Flood 2014).
+    /// Draws the next of the session's random numbers: `SplitMix64` (Steele, Lea & Flood 2014).
     fn draw(&mut self) -> u64 {
         self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.seed;
