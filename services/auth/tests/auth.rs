@@ -212,3 +212,41 @@ async fn guessing_is_limited_by_account_and_by_address() {
     }
     assert!(matches!(guess("cyd@example.org").await, Err(AuthError::Limited { .. })));
 }
+
+#[tokio::test]
+async fn a_placeholder_is_no_signing_key() {
+    let cluster = Cluster::start().await.unwrap();
+    let key = cluster.folder().join("secrets/auth_signing_key");
+    for (content, expected) in [
+        ("00".repeat(32), "one byte 32 times is a placeholder"),
+        ("changeme".to_owned(), "64 hexadecimal digits"),
+    ] {
+        std::fs::write(&key, content).unwrap();
+        let instance = cluster.instance(PROGRAM, "auth", 0).unwrap();
+        let error = run(instance, SETTINGS).await.unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("auth_signing_key"), "{error}");
+    }
+    std::fs::remove_file(&key).unwrap();
+    let error = run(cluster.instance(PROGRAM, "auth", 0).unwrap(), SETTINGS).await.unwrap_err();
+    assert!(error.to_string().contains("arenactl secret"), "{error}");
+}
+
+#[test]
+fn a_wrong_environment_is_explained_at_once() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_arena-auth"))
+        .env_clear()
+        .env("ARENA_CLUSTER", "Demo")
+        .env("ARENA_AUTH_LOGINS_PER_IP", "0")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    for part in [
+        "arena-auth: failed to read settings from the environment, 9 wrong:",
+        "ARENA_CLUSTER=`Demo`: must be a cluster name",
+        "ARENA_STORE_ADDR is not set",
+        "ARENA_AUTH_LOGINS_PER_IP=`0`: must be at least 1",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+}

@@ -141,7 +141,7 @@ mod tests {
             let may: Vec<_> = may.map(|it| it.split('/').next().unwrap()).collect();
             writeln!(table, "{method}: {}", may.join(" ")).unwrap();
         }
-        expect![[r#"
+        expect![[r"
             arena.auth.v1.Auth/LoginDevice: gateway
             arena.auth.v1.Auth/Ban: operator
             arena.config.v1.Config/Watch: auth autoscaler game gateway matchmaker stats operator
@@ -154,6 +154,6 @@ mod tests {
             arena.store.v1.Registry/Transact: auth autoscaler config game gateway matchmaker stats store operator
             link: gateway
             grpc.health.v1.Health/Check: 
-        "#]].assert_eq(&table);
+        "]].assert_eq(&table);
     }
 }

@@ -61,7 +61,7 @@ fn every_state_with_every_event() {
             }
         }
     }
-    expect![[r#"
+    expect![[r"
         cold (Starting)
           + warm = Ready [Publish]
           + not warm = Starting []
@@ -143,7 +143,7 @@ fn every_state_with_every_event() {
           + load = Draining [Publish]
           + no load = Empty []
           + deadline: refused
-    "#]]
+    "]]
     .assert_eq(&table);
 }
 
