@@ -248,7 +248,9 @@ impl<F: Copy + PartialEq> Hosted<F> {
         place.inputs.reset();
         place.sight.resume(ack_tick.0);
         place.viewer = Some(Viewer { flow, told, heard: told });
-        self.apply(seat, effect);
+        if !over {
+            self.apply(seat, effect); // nothing happens any more after the end
+        }
         Ok(before)
     }
 

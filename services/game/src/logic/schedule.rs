@@ -38,7 +38,9 @@ impl Schedule {
     /// Returns when the next tick is due.
     #[must_use]
     pub fn next_ns(&self) -> u64 {
-        let offset = u128::from(self.done + 1) * u128::from(SECOND_NS) / u128::from(TICK_RATE);
+        // Rounded up: at this very nanosecond the tick is due, not the one after.
+        let passed = u128::from(self.done + 1) * u128::from(SECOND_NS);
+        let offset = passed.div_ceil(u128::from(TICK_RATE));
         self.start_ns + u64::try_from(offset).expect("584 years are enough")
     }
 
@@ -59,7 +61,7 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const TICK_NS: u64 = SECOND_NS / 60;
+    const TICK_NS: u64 = SECOND_NS.div_ceil(60);
 
     #[test]
     fn a_late_tick_does_not_move_the_next() {
@@ -68,7 +70,7 @@ mod tests {
         assert_eq!(first, 1_000 + TICK_NS);
         assert_eq!(schedule.due(first - 1).ticks, 0);
         assert_eq!(schedule.due(first + 9_000_000).ticks, 1);
-        assert_eq!(schedule.next_ns(), 1_000 + SECOND_NS * 2 / 60);
+        assert_eq!(schedule.next_ns(), 1_000 + (SECOND_NS * 2).div_ceil(60));
     }
 
     #[test]
@@ -83,8 +85,8 @@ mod tests {
     #[test]
     fn a_debt_is_paid_in_small_rates_and_forgiven_above_its_limit() {
         let mut schedule = Schedule::new(0);
-        assert_eq!(schedule.due(SECOND_NS * 10 / 60), Due { ticks: 4, debt: 6, forgiven: 0 });
-        assert_eq!(schedule.due(SECOND_NS * 10 / 60), Due { ticks: 4, debt: 2, forgiven: 0 });
+        assert_eq!(schedule.due((SECOND_NS * 10).div_ceil(60)), Due { ticks: 4, debt: 6, forgiven: 0 });
+        assert_eq!(schedule.due((SECOND_NS * 10).div_ceil(60)), Due { ticks: 4, debt: 2, forgiven: 0 });
         assert_eq!(
             schedule.due(60 * SECOND_NS),
             Due { ticks: 4, debt: 26, forgiven: 3_600 - 8 - 30 }
