@@ -85,8 +85,14 @@ mod tests {
     #[test]
     fn a_debt_is_paid_in_small_rates_and_forgiven_above_its_limit() {
         let mut schedule = Schedule::new(0);
-        assert_eq!(schedule.due((SECOND_NS * 10).div_ceil(60)), Due { ticks: 4, debt: 6, forgiven: 0 });
-        assert_eq!(schedule.due((SECOND_NS * 10).div_ceil(60)), Due { ticks: 4, debt: 2, forgiven: 0 });
+        assert_eq!(
+            schedule.due((SECOND_NS * 10).div_ceil(60)),
+            Due { ticks: 4, debt: 6, forgiven: 0 }
+        );
+        assert_eq!(
+            schedule.due((SECOND_NS * 10).div_ceil(60)),
+            Due { ticks: 4, debt: 2, forgiven: 0 }
+        );
         assert_eq!(
             schedule.due(60 * SECOND_NS),
             Due { ticks: 4, debt: 26, forgiven: 3_600 - 8 - 30 }
