@@ -11,8 +11,11 @@ pub const KEEP_ALIVE: Duration = Duration::from_millis(500);
 pub const IDLE_MAX: Duration = Duration::from_secs(2);
 /// First guess of the round trip, for the resend of a lost first packet (quinn's default is 333 ms).
 const INITIAL_RTT: Duration = Duration::from_millis(10);
-/// Concurrent calls a peer may open: 66 KiB of server memory a connection (4 096 would be 576 KiB).
+/// Concurrent calls a peer may open at first: 66 KiB of server memory a connection.
 pub const STREAMS_MAX: u32 = 256;
+/// Concurrent calls once one of them was authorised: a gateway holds a stream open for each player who
+/// waits for a match. About 0.3 MiB a connection, which strangers do not get.
+pub(crate) const STREAMS_MAX_AUTHORISED: u32 = 2048;
 /// One control stream a side, and room for the next protocol version's.
 const UNI_STREAMS_MAX: u32 = 4;
 /// Least congestion window inside a datacentre: default CUBIC collapses at 1 % loss.

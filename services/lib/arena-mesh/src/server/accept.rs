@@ -2,13 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, SystemTime},
 };
 
 use arena_wire::frame::{self, Kind};
 use bytes::BytesMut;
-use quinn::{Connection, ConnectionError};
+use quinn::{Connection, ConnectionError, VarInt};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,7 @@ use crate::{
     Identity, Peer, PolicyHandle,
     fault::{ConnectError, REFUSED},
     link::mux::Mux,
+    tuning::STREAMS_MAX_AUTHORISED,
     verify,
 };
 
@@ -57,6 +58,17 @@ pub(crate) struct Shared {
 pub(crate) struct Accepted {
     pub(crate) peer: Peer,
     pub(crate) mux: Arc<Mux>,
+    widened: OnceLock<()>,
+}
+
+impl Accepted {
+    /// Allows more concurrent streams, once the peer has been allowed something.
+    pub(crate) fn widen(&self) {
+        self.widened.get_or_init(|| {
+            let streams = VarInt::from_u32(STREAMS_MAX_AUTHORISED);
+            self.mux.connection.set_max_concurrent_bi_streams(streams);
+        });
+    }
 }
 
 pub(crate) async fn accept_connections(endpoint: quinn::Endpoint, shared: Arc<Shared>) {
@@ -103,8 +115,11 @@ async fn serve_connection(connection: Connection, shared: Arc<Shared>) {
     };
     let age = connection_age(SystemTime::now(), facts.not_after, &shared.mounts.identity);
     let going = tokio::spawn(send_goaway(connection.clone(), age, shared.phase.subscribe()));
-    let accepted =
-        Arc::new(Accepted { peer: Peer { id: facts.id, addr }, mux: Mux::new(connection.clone()) });
+    let accepted = Arc::new(Accepted {
+        peer: Peer { id: facts.id, addr },
+        mux: Mux::new(connection.clone()),
+        widened: OnceLock::new(),
+    });
     while let Ok((send, receive)) = connection.accept_bi().await {
         let call = serve::serve_stream(shared.clone(), accepted.clone(), send, receive);
         shared.handlers.spawn(call);

@@ -122,6 +122,7 @@ fn admit<'a>(
         audit_refusal(accepted, method);
         return Err(Status::permission_denied(format!("{caller} may not call {method}")));
     }
+    accepted.widen();
     let service = method.split_once('/').and_then(|(name, _)| shared.mounts.services.get(name));
     service.ok_or_else(|| Status::unimplemented(format!("no method {method} here")))
 }
@@ -228,6 +229,7 @@ async fn serve_link(
         let status = Status::permission_denied(format!("{} may not link", accepted.peer.id));
         return refuse(&mut send, &status).await;
     }
+    accepted.widen();
     match link::accept(accepted, number, send, receive).await {
         Ok(link) => handler(link).await,
         Err(error) => tracing::debug!(peer = %accepted.peer.id, %error, "link not opened"),

@@ -83,6 +83,27 @@ async fn a_default_deadline_counts_when_none_is_set() {
 }
 
 #[tokio::test]
+async fn many_more_calls_may_wait_than_a_stranger_may_open() {
+    let (mesh, echo) = (mesh_of(0), Echo::default());
+    let (serving, mut client) = pair(&mesh, &echo);
+    soon(client.unary(message(1))).await.unwrap();
+    let waiting: Vec<_> = (0..600)
+        .map(|_| {
+            let mut client = client.clone();
+            tokio::spawn(async move { client.inspect(Wait { ms: 60_000 }).await })
+        })
+        .collect();
+    soon(async {
+        while serving.in_flight() < waiting.len() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(client.unary(message(1))).await.expect("there is room for one more");
+    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_dropped_call_drops_its_handler() {
     let (mesh, echo) = (mesh_of(0), Echo::default());
     let (_serving, mut client) = pair(&mesh, &echo);
