@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arena_store::HotState;
 use arena_types::{PlayerId, SessionId};
-use arena_wire::link::{Attach, Flow};
+use arena_wire::link::{Attach, Flow, Leave};
 use arena_wire::play::{
     CLIENT_MESSAGE_LEN_MAX, ClientMessage, Code, Hello, PROTOCOL_VERSION, Pong, SCHEMA_HASH,
     ServerMessage, Welcome,
@@ -399,6 +399,9 @@ impl Client {
                 self.seated = Some(self.shared.links.attach(&seat.owner, attach, port).await);
             }
             Effect::Detach(why) => {
+                if why == Leave::Left {
+                    self.before = None; // the next match's change counts from the next profile
+                }
                 if let Some(seated) = self.seated.take() {
                     seated.detach(why).await;
                 }
