@@ -2,6 +2,7 @@
 //!
 //! The load is heavier than play: all 16 seats taken and always firing four pellets, 512 projectiles,
 //! 4 096 matches, so that no match is still in the cache when its turn comes again.
+use std::hint::black_box;
 use std::num::NonZero;
 use std::thread;
 
@@ -9,7 +10,7 @@ use anyhow::Result;
 use arena_sim::{
     Backend, CpuBackend, Input, MatchHandle, PLAYERS, Path, Rules, SeatInputs, TickOutput, buttons,
 };
-use arena_testkit::bench::{Bench, Samples, thread_cpu_time};
+use arena_testkit::bench::{Bench, Samples, thread_cpu_seconds};
 
 /// Matches loaded, as the target says.
 const MATCHES: usize = 4_096;
@@ -54,7 +55,7 @@ fn main() -> Result<()> {
     bench.record("mean_live_projectiles", "projectiles", Samples::exact(load.mean_live()?));
     let snapshot = load.backend.export(load.handles[0])?;
     bench.record("snapshot_bytes", "bytes", Samples::exact(snapshot.len() as f64));
-    bench.record("mismatches", "match-ticks", Samples::exact(mismatches(&standard)? as f64));
+    bench.record("mismatches", "match-ticks", Samples::exact(f64::from(mismatches(&standard)?)));
     bench.finish()?;
     Ok(())
 }
@@ -114,11 +115,11 @@ impl Load {
     fn measure(&mut self, ticks: u32) -> Result<Samples> {
         let mut runs = Vec::with_capacity(RUNS);
         for _ in 0..RUNS {
-            let before = thread_cpu_time();
-            for _ in 0..ticks {
-                self.step()?;
-            }
-            let spent = (thread_cpu_time() - before).as_secs_f64();
+            let mut stepped = Ok(());
+            let spent = thread_cpu_seconds(|| {
+                stepped = (0..ticks).try_for_each(|_| self.step());
+            });
+            stepped?;
             runs.push(spent / f64::from(ticks) / self.handles.len() as f64);
         }
         Ok(Samples::new(runs))
@@ -128,13 +129,15 @@ impl Load {
     fn measure_hash(&self) -> Result<Samples> {
         let mut runs = Vec::with_capacity(RUNS);
         for _ in 0..RUNS {
-            let before = thread_cpu_time();
-            let mut all = 0;
-            for handle in &self.handles {
-                all ^= self.backend.state_hash(*handle)?.0;
-            }
-            std::hint::black_box(all);
-            let spent = (thread_cpu_time() - before).as_secs_f64();
+            let mut hashed = Ok(());
+            let spent = thread_cpu_seconds(|| {
+                hashed = self.handles.iter().try_for_each(|handle| {
+                    self.backend.state_hash(*handle).map(|it| {
+                        black_box(it);
+                    })
+                });
+            });
+            hashed?;
             runs.push(spent * 1e6 / self.handles.len() as f64);
         }
         Ok(Samples::new(runs))

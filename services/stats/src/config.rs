@@ -11,6 +11,7 @@ pub struct StatsSettings;
 
 impl StatsSettings {
     /// Reads it.
+    #[must_use]
     pub fn read(_: &mut Reader<'_>) -> Option<Self> {
         Some(Self)
     }

@@ -10,6 +10,8 @@ pub mod logic;
 mod pages;
 mod recorder;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use config::{PROGRAM, StatsSettings};
 pub use error::StatsError;

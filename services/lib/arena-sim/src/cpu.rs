@@ -3,17 +3,13 @@ use crate::backend::{Backend, BackendError, ImportError, MatchHandle};
 use crate::hash::{StateHash, hash_body};
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
+use crate::pool::{Pool, SLOTS_MAX};
 use crate::ruleset::{Capacity, Compiled, Rules};
 use crate::simd::Avx2;
 use crate::slab;
 use crate::snapshot;
 use crate::systems::{scalar, vector};
 use crate::view::WorldView;
-
-/// Slabs allocated together: 2 MiB with 512 projectiles, so that few pages of memory are needed.
-const PAGE_SLOTS: usize = 256;
-/// Matches of one size in one backend; more than a core can step 10 times over.
-const SLOTS_MAX: usize = 1 << 17;
 
 /// How a tick is computed. All give the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,21 +28,6 @@ pub struct CpuBackend {
     path: Path,
     avx2: Option<Avx2>,
     pools: [Pool; 3],
-    batch: u64,
-}
-
-#[derive(Debug, Default)]
-struct Pool {
-    pages: Vec<Box<[u32]>>,
-    slots: Vec<Slot>,
-    free: Vec<u32>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    generation: u32,
-    rules: Option<Rules>,
-    /// The last batch the match was part of, to find one that is there twice.
     batch: u64,
 }
 
@@ -98,8 +79,7 @@ impl CpuBackend {
             return Err(stale);
         };
         let n = rules.capacity().projectiles();
-        let (page, start) = place_of(handle.slot, n);
-        Ok((&pool.pages[page][start..start + slab::words(n)], rules))
+        Ok((pool.slab(handle.slot, n), rules))
     }
 
     fn check(
@@ -137,7 +117,7 @@ impl CpuBackend {
         let rules = pool.slots[handle.slot as usize].rules.as_ref();
         let rules: &Compiled = rules.expect("the batch was checked").compiled();
         let other = if next.capacity == handle.capacity { next.slot } else { handle.slot };
-        let (slab, next) = pages_of(&mut pool.pages, handle.slot, other, N);
+        let (slab, next) = pool.pages.pair(handle.slot, other, N);
         match (path, avx2) {
             (Path::BruteForce, _) => scalar::step::<N>(slab, inputs, rules),
             (_, Some(avx2)) => avx2.step::<N>(slab, inputs, rules, next),
@@ -149,64 +129,6 @@ impl CpuBackend {
 impl Default for CpuBackend {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Pool {
-    /// Takes a free slot, the last one freed first: its memory is warm.
-    fn take(&mut self, capacity: Capacity) -> Option<u32> {
-        if let Some(slot) = self.free.pop() {
-            return Some(slot);
-        }
-        let slot = self.slots.len();
-        if slot == SLOTS_MAX {
-            return None;
-        }
-        if slot == self.pages.len() * PAGE_SLOTS {
-            let words = PAGE_SLOTS * slab::stride(capacity.projectiles());
-            self.pages.push(vec![0; words].into_boxed_slice());
-        }
-        self.slots.push(Slot { generation: 0, rules: None, batch: 0 });
-        Some(slot as u32)
-    }
-
-    fn slab_mut(&mut self, slot: u32, projectiles: usize) -> &mut [u32] {
-        let (page, start) = place_of(slot, projectiles);
-        &mut self.pages[page][start..start + slab::words(projectiles)]
-    }
-}
-
-/// Returns a slot's page and its first word there.
-#[inline(always)]
-fn place_of(slot: u32, projectiles: usize) -> (usize, usize) {
-    let slot = slot as usize;
-    (slot / PAGE_SLOTS, slot % PAGE_SLOTS * slab::stride(projectiles))
-}
-
-/// Returns one slab to change and another to read; no other if both are the same.
-#[inline(always)]
-fn pages_of(
-    pages: &mut [Box<[u32]>],
-    slot: u32,
-    other: u32,
-    projectiles: usize,
-) -> (&mut [u32], &[u32]) {
-    let words = slab::words(projectiles);
-    let ((page, start), (other_page, other_start)) =
-        (place_of(slot, projectiles), place_of(other, projectiles));
-    if page != other_page {
-        let [page, other] = pages.get_disjoint_mut([page, other_page]).expect("both pages exist");
-        return (&mut page[start..start + words], &other[other_start..other_start + words]);
-    }
-    let page = &mut pages[page];
-    if start < other_start {
-        let (before, from) = page.split_at_mut(other_start);
-        (&mut before[start..start + words], &from[..words])
-    } else if start > other_start {
-        let (before, from) = page.split_at_mut(start);
-        (&mut from[..words], &before[other_start..other_start + words])
-    } else {
-        (&mut page[start..start + words], &[])
     }
 }
 

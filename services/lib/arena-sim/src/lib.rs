@@ -19,6 +19,7 @@ mod input;
 mod map;
 mod movement;
 mod output;
+mod pool;
 pub mod rules;
 mod ruleset;
 mod simd;

@@ -21,7 +21,7 @@ use crate::output::TickOutput;
 use crate::rules::space::ARENA;
 use crate::ruleset::Compiled;
 use crate::slab::Columns;
-use crate::systems::vector::{self, Lanes, MARKS, Scan};
+use crate::systems::vector::{self, Marks, Scan, Sight};
 
 /// Proof that the machine has AVX2 and BMI: only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,22 +70,14 @@ impl Avx2 {
 
 impl Scan for Avx2 {
     #[inline(always)]
-    fn scan<const N: usize>(
-        self,
-        world: &Columns<'_, N>,
-        lanes: &Lanes,
-        tick: u32,
-        lifetime_ticks: u32,
-        next: &[u32],
-        marks: &mut [u8; MARKS],
-    ) {
+    fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `self` exists only where `detect` found these features.
         unsafe {
-            scan_avx2::<N>(world, lanes, tick, lifetime_ticks, next, marks);
+            scan_avx2::<N>(world, sight, marks);
         };
         #[cfg(not(target_arch = "x86_64"))]
-        vector::Portable.scan(world, lanes, tick, lifetime_ticks, next, marks);
+        vector::Portable.scan(world, sight, marks);
     }
 }
 
@@ -126,33 +118,26 @@ fn fetch(line: &[u32; LINE]) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
-fn scan_avx2<const N: usize>(
-    world: &Columns<'_, N>,
-    lanes: &Lanes,
-    tick: u32,
-    lifetime_ticks: u32,
-    next: &[u32],
-    marks: &mut [u8; MARKS],
-) {
-    let (rows, columns) = (Table::of(&lanes.rows), Table::of(&lanes.columns));
+fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
+    let (rows, columns) = (Table::of(&sight.lanes.rows), Table::of(&sight.lanes.columns));
     let constant = |x: i32| _mm256_set1_epi32(x);
-    let tick = constant(tick as i32);
-    let oldest = constant(lifetime_ticks as i32 - 1);
+    let tick = constant(sight.tick as i32);
+    let oldest = constant(sight.lifetime_ticks as i32 - 1);
     let (low_half, fifteen, arena) = (constant(0xffff), constant(15), constant(ARENA));
     let x = world.x.as_chunks::<8>().0;
     let y = world.y.as_chunks::<8>().0;
     let v = world.v.as_chunks::<8>().0;
     let life = world.life.as_chunks::<8>().0;
-    let (first, rest) =
-        next.as_chunks::<LINE>().0.split_at_checked(PLAYER_LINES).unwrap_or_default();
+    let lines = sight.next.as_chunks::<LINE>().0;
+    let (first, rest) = lines.split_at_checked(PLAYER_LINES).unwrap_or_default();
     for line in first {
         fetch(line);
     }
     let mut lines = rest.as_chunks::<2>().0.iter();
-    for (i, mark) in marks[..N / 8].iter_mut().enumerate() {
-        if let Some(pair) = lines.next() {
-            fetch(&pair[0]);
-            fetch(&pair[1]);
+    for i in 0..N / 8 {
+        if let Some([line, another]) = lines.next() {
+            fetch(line);
+            fetch(another);
         }
         let (v, life) = (load(&v[i]), load(&life[i]));
         let age = _mm256_and_si256(_mm256_sub_epi32(tick, life), low_half);
@@ -172,8 +157,9 @@ fn scan_avx2<const N: usize>(
         let outside = _mm256_or_si256(beyond, _mm256_or_si256(x, y));
         let old = _mm256_sub_epi32(oldest, age);
         let near = _mm256_cmpgt_epi32(players, _mm256_setzero_si256());
-        let signs = _mm256_or_si256(_mm256_or_si256(wall, outside), _mm256_or_si256(old, near));
-        *mark = signs_of(_mm256_and_si256(signs, life));
+        let turning = _mm256_or_si256(_mm256_or_si256(wall, outside), old);
+        marks.turning[i] = signs_of(_mm256_and_si256(turning, life));
+        marks.near[i] = signs_of(_mm256_and_si256(near, life));
     }
 }
 

@@ -168,6 +168,13 @@ pub fn thread_cpu_time() -> Duration {
     clock(ClockId::ThreadCPUTime)
 }
 
+/// Returns the CPU seconds of this thread that `work` takes.
+pub fn thread_cpu_seconds(work: impl FnOnce()) -> f64 {
+    let before = thread_cpu_time();
+    work();
+    thread_cpu_time().saturating_sub(before).as_secs_f64()
+}
+
 /// Returns the CPU time this process has used, all threads together.
 #[must_use]
 pub fn process_cpu_time() -> Duration {

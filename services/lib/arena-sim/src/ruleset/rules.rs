@@ -14,10 +14,15 @@ use crate::tables::COSINES;
 /// The rules of a match: valid by construction, cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
+    document: Arc<Document>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Document {
     values: [u32; COUNT],
     map: Map,
     map_name: Option<&'static str>,
-    compiled: Arc<Compiled>,
+    compiled: Compiled,
 }
 
 /// How many projectiles a match has room for: its slab's size class.
@@ -72,20 +77,21 @@ impl Rules {
     fn from_checked(checked: &Checked) -> Self {
         let Checked { values, map, map_name } = *checked;
         let hash = hash_of(&values, &map);
-        Self { values, map, map_name, compiled: Arc::new(Compiled::new(&values, &map, hash)) }
+        let compiled = Compiled::new(&values, &map, hash);
+        Self { document: Arc::new(Document { values, map, map_name, compiled }) }
     }
 
     /// Returns the number that grows with every published change.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.values[Key::Version as usize]
+        self.document.values[Key::Version as usize]
     }
 
     /// Returns a hash of every rule, the map, the tables and the schema, but not of the version:
     /// equal hashes play equally.
     #[must_use]
     pub fn hash(&self) -> u64 {
-        self.compiled.hash
+        self.document.compiled.hash
     }
 
     /// Returns the schema of rules and slabs; instances with different ones cannot exchange matches.
@@ -97,7 +103,7 @@ impl Rules {
     /// Returns the size class of a match with these rules.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        match self.values[Key::Projectiles as usize] {
+        match self.document.values[Key::Projectiles as usize] {
             256 => Capacity::Small,
             512 => Capacity::Medium,
             _ => Capacity::Large,
@@ -107,35 +113,35 @@ impl Rules {
     /// Returns the length of a match.
     #[must_use]
     pub fn time_limit_ticks(&self) -> u32 {
-        self.compiled.time_limit_ticks
+        self.document.compiled.time_limit_ticks
     }
 
     /// Returns the kills that end a match, 0 = none.
     #[must_use]
     pub fn frag_limit(&self) -> u32 {
-        self.compiled.frag_limit
+        self.document.compiled.frag_limit
     }
 
     /// Returns the ticks a projectile flies; its age is this less what is left.
     #[must_use]
     pub fn projectile_lifetime_ticks(&self) -> u32 {
-        self.compiled.lifetime_ticks
+        self.document.compiled.lifetime_ticks
     }
 
     /// Returns the health of a fresh player.
     #[must_use]
     pub fn health(&self) -> u32 {
-        self.compiled.health
+        self.document.compiled.health
     }
 
     /// Returns the walls.
     #[must_use]
     pub fn map(&self) -> &Map {
-        &self.map
+        &self.document.map
     }
 
     pub(crate) fn compiled(&self) -> &Compiled {
-        &self.compiled
+        &self.document.compiled
     }
 
     /// Returns the complete document, standard values included; [`Rules::from_json`] reads it back.
@@ -143,7 +149,7 @@ impl Rules {
     pub fn to_json(&self) -> Value {
         let mut document = json!({});
         for field in FIELDS {
-            let number = self.values[field.key as usize];
+            let number = self.document.values[field.key as usize];
             let value = match field.kind {
                 Kind::Word(words) => json!(words[number as usize]),
                 _ => json!(number),
@@ -153,9 +159,9 @@ impl Rules {
                 (section, name) => document[section][name] = value,
             }
         }
-        document["map"] = match self.map_name {
+        document["map"] = match self.document.map_name {
             Some(name) => json!(name),
-            None => json!(self.map.to_rows()),
+            None => json!(self.document.map.to_rows()),
         };
         document
     }

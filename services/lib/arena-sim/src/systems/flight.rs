@@ -51,6 +51,26 @@ pub(super) fn fly<const N: usize>(
     }
 }
 
+/// Tests the projectile in `slot`, which flies straight on this tick, against `targets`.
+#[inline(always)]
+pub(super) fn graze<const N: usize>(
+    world: &mut Columns<'_, N>,
+    slot: usize,
+    rules: &Compiled,
+    targets: impl FnOnce(i32, i32) -> u32,
+    impacts: &mut Impacts,
+) {
+    let (life, v) = (world.life[slot], world.v[slot]);
+    let flown = age(life, world.header[slab::TICK] + 1);
+    let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
+    let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
+    let others = targets(x, y) & !(1 << owner(life));
+    if let Some(victim) = first_hit(world, x, y, others, rules) {
+        impacts.add(victim, slot, owner(life), rules.damage);
+        clear(world, slot, spent(life));
+    }
+}
+
 /// Frees a slot, leaving `life` behind; the zeros keep snapshots small.
 #[inline(always)]
 pub(super) fn clear<const N: usize>(world: &mut Columns<'_, N>, slot: usize, life: u32) {

@@ -3,7 +3,7 @@
 //!
 //! A player is in reach of a rectangle of cells, so the players at a cell are those of its row *and* of
 //! its column: two tables of 16 words, small enough for registers.
-use super::flight::fly;
+use super::flight::{fly, graze};
 use super::{Impacts, step_with};
 use crate::PLAYERS;
 use crate::input::SeatInputs;
@@ -16,6 +16,14 @@ use crate::slab::{self, Columns};
 /// Room for one bit a slot of the largest class.
 pub(crate) const MARKS: usize = 2_048 / 8;
 
+/// Slots by bit `i & 7` of byte `i >> 3`.
+pub(crate) struct Marks {
+    /// Those that meet the border, a wall or their age, and maybe a player.
+    pub(crate) turning: [u8; MARKS],
+    /// Those that are near a player, others than the shooter.
+    pub(crate) near: [u8; MARKS],
+}
+
 /// What a place's row and column say about it.
 pub(crate) struct Lanes {
     /// Low half: players in reach of the row; high half: the row's walls, bit 16 + column.
@@ -24,20 +32,21 @@ pub(crate) struct Lanes {
     pub(crate) columns: [u32; 16],
 }
 
+/// What a scan must know.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) lanes: &'a Lanes,
+    /// The tick that is being made.
+    pub(crate) tick: u32,
+    pub(crate) lifetime_ticks: u32,
+    /// The slab that is stepped after this one: the time to fetch it from memory is now.
+    pub(crate) next: &'a [u32],
+}
+
 /// A way to find the slots that meet something.
 pub(crate) trait Scan {
-    /// Marks slot i by bit `i & 7` of `marks[i >> 3]` if it meets anything when `tick` ticks are done.
-    ///
-    /// `next` is the slab that is stepped after this one: the time to fetch it from memory is now.
-    fn scan<const N: usize>(
-        self,
-        world: &Columns<'_, N>,
-        lanes: &Lanes,
-        tick: u32,
-        lifetime_ticks: u32,
-        next: &[u32],
-        marks: &mut [u8; MARKS],
-    );
+    /// Marks what each slot in flight meets.
+    fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks);
 }
 
 /// Advances one slab by a tick; compiled once per instruction set by being inlined.
@@ -51,26 +60,34 @@ pub(crate) fn step<const N: usize>(
 ) -> TickOutput {
     step_with::<N>(slab, inputs, rules, |world, alive, rules| {
         let lanes = Lanes::of(world, alive, rules);
-        let mut marks = [0; MARKS];
-        scan.scan(
-            world,
-            &lanes,
-            world.header[slab::TICK] + 1,
-            rules.lifetime_ticks,
-            next,
-            &mut marks,
-        );
+        let (tick, lifetime_ticks) = (world.header[slab::TICK] + 1, rules.lifetime_ticks);
+        let mut marks = Marks { turning: [0; MARKS], near: [0; MARKS] };
+        scan.scan(world, Sight { lanes: &lanes, tick, lifetime_ticks, next }, &mut marks);
         let mut impacts = Impacts::none();
-        for (group, marks) in marks[..N / 8].as_chunks::<8>().0.iter().enumerate() {
-            let mut left = u64::from_le_bytes(*marks);
-            while left != 0 {
-                let slot = (group * 64 + left.trailing_zeros() as usize) & (N - 1);
-                left &= left - 1;
+        let words = |marks: &'_ [u8; MARKS], group: usize| {
+            u64::from_le_bytes(marks.as_chunks::<8>().0[group])
+        };
+        for group in 0..N / 64 {
+            let turning = words(&marks.turning, group);
+            for_each_bit(turning, |bit| {
+                let slot = (group * 64 + bit) & (N - 1);
                 fly(world, slot, rules, |x, y| lanes.players_at(x, y), &mut impacts);
-            }
+            });
+            for_each_bit(words(&marks.near, group) & !turning, |bit| {
+                let slot = (group * 64 + bit) & (N - 1);
+                graze(world, slot, rules, |x, y| lanes.players_at(x, y), &mut impacts);
+            });
         }
         impacts
     })
+}
+
+#[inline(always)]
+fn for_each_bit(mut bits: u64, mut act: impl FnMut(usize)) {
+    while bits != 0 {
+        act(bits.trailing_zeros() as usize);
+        bits &= bits - 1;
+    }
 }
 
 impl Lanes {
@@ -108,30 +125,23 @@ pub(crate) struct Portable;
 
 impl Scan for Portable {
     #[inline(always)]
-    fn scan<const N: usize>(
-        self,
-        world: &Columns<'_, N>,
-        lanes: &Lanes,
-        tick: u32,
-        lifetime_ticks: u32,
-        _next: &[u32],
-        marks: &mut [u8; MARKS],
-    ) {
+    fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
+        let Lanes { rows, columns } = sight.lanes;
         for slot in 0..N {
             let (v, life) = (world.v[slot], world.life[slot]);
             if !is_live(life) {
                 continue;
             }
-            let flown = age(life, tick);
+            let flown = age(life, sight.tick);
             let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
             let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
             let outside = x.min(y) < 0 || x.max(y) > ARENA;
-            let row = lanes.rows[lane(y) as usize & 15];
-            let column = lane(x) as usize & 15;
-            let players = row & lanes.columns[column] & 0xffff & !(1 << owner(life));
-            let wall = row >> (16 + column) & 1;
-            let meets = outside || flown >= lifetime_ticks || players | wall != 0;
-            marks[slot / 8] |= u8::from(meets) << (slot % 8);
+            let (row, column) = (rows[lane(y) as usize & 15], lane(x) as usize & 15);
+            let wall = row >> (16 + column) & 1 != 0;
+            let turning = outside || wall || flown >= sight.lifetime_ticks;
+            let near = row & columns[column] & 0xffff & !(1 << owner(life)) != 0;
+            marks.turning[slot / 8] |= u8::from(turning) << (slot % 8);
+            marks.near[slot / 8] |= u8::from(near) << (slot % 8);
         }
     }
 }

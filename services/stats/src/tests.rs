@@ -1,11 +1,12 @@
 //! The service's work on the real embedded stores.
 
-use arena_stats::{Pages, Recorder, StatsError};
 use arena_store::{Account, Credential, CredentialKey, Recorded, Stores};
 use arena_store_embedded::{Embedded, Options};
 use arena_types::{MatchId, PlayerId};
 use arena_wire::stats::v1;
 use futures::future::join_all;
+
+use crate::{Pages, Recorder, StatsError};
 
 const ANN: u64 = 1;
 const BOB: u64 = 2;
