@@ -33,7 +33,7 @@ impl EmbeddedAnalytics {
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let kind = Kind {
             file: "analytics.db",
-            migrator: &sqlx::migrate!("migrations/analytics"),
+            schema: &[("analytics", include_str!("../migrations/analytics/0001_analytics.sql"))],
             synchronous: SqliteSynchronous::Normal,
         };
         let (database, writer) = Database::open(folder, kind, bytes_max).await?;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arena_store::StoreError;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr as _, SqliteConnection};
 use tokio::task::JoinHandle;
 
 use crate::OpenError;
@@ -28,8 +28,9 @@ const LOG_BYTES_KEPT: &str = "67108864";
 pub(crate) struct Kind {
     /// Its name, for example `registry.db`.
     pub(crate) file: &'static str,
-    /// Its schema.
-    pub(crate) migrator: &'static Migrator,
+    /// Its schema: the name and the SQL of each migration, version 1 first. What was released is never
+    /// changed, only added to: sqlx compares the sum of each.
+    pub(crate) schema: &'static [(&'static str, &'static str)],
     /// When a commit counts as done.
     pub(crate) synchronous: SqliteSynchronous,
 }
@@ -54,7 +55,7 @@ impl Database {
         let engine = |source| OpenError::from_engine(&path, source);
         let mut connection = options.connect().await.map_err(engine)?;
         check(&mut connection, &path).await?;
-        migrate(&mut connection, &path, kind.migrator).await?;
+        migrate(&mut connection, &path, kind.schema).await?;
         let options = match bytes_max {
             Some(bytes) => options.pragma("max_page_count", pages(&mut connection, bytes).await?),
             None => options,
@@ -104,10 +105,10 @@ async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), Ope
 async fn migrate(
     connection: &mut SqliteConnection,
     path: &Path,
-    migrator: &Migrator,
+    schema: &'static [(&'static str, &'static str)],
 ) -> Result<(), OpenError> {
     let engine = |source| OpenError::from_engine(path, source);
-    let supported = migrator.iter().map(|it| it.version).max().unwrap_or(0);
+    let supported = schema.len() as i64;
     let table = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     let is_new: i64 =
         sqlx::query_scalar(table).fetch_one(&mut *connection).await.map_err(engine)?;
@@ -119,7 +120,10 @@ async fn migrate(
             return Err(OpenError::SchemaNewer { path: path.to_owned(), found, supported });
         }
     }
-    let migrated = migrator.run(connection).await;
+    let migrations = schema.iter().zip(1..).map(|(&(name, sql), version)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    let migrated = Migrator::with_migrations(migrations.collect()).run(connection).await;
     migrated.map_err(|source| OpenError::Migrate { path: path.to_owned(), source })
 }
 

@@ -49,7 +49,7 @@ impl EmbeddedHot {
     ) -> Result<(Arc<Self>, JoinHandle<()>, JoinHandle<()>), OpenError> {
         let kind = Kind {
             file: "hot.db",
-            migrator: &sqlx::migrate!("migrations/hot"),
+            schema: &[("hot", include_str!("../migrations/hot/0001_hot.sql"))],
             synchronous: SqliteSynchronous::Full,
         };
         let (database, writer) = Database::open(folder, kind, bytes_max).await?;

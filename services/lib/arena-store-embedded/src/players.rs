@@ -43,7 +43,7 @@ impl EmbeddedPlayers {
     ) -> Result<(Self, JoinHandle<()>), OpenError> {
         let kind = Kind {
             file: "players.db",
-            migrator: &sqlx::migrate!("migrations/players"),
+            schema: &[("players", include_str!("../migrations/players/0001_players.sql"))],
             synchronous: SqliteSynchronous::Full,
         };
         let (database, writer) = Database::open(folder, kind, bytes_max).await?;

@@ -38,7 +38,7 @@ impl EmbeddedRegistry {
     ) -> Result<(Arc<Self>, JoinHandle<()>, JoinHandle<()>), OpenError> {
         let kind = Kind {
             file: "registry.db",
-            migrator: &sqlx::migrate!("migrations/registry"),
+            schema: &[("registry", include_str!("../migrations/registry/0001_registry.sql"))],
             synchronous: SqliteSynchronous::Full,
         };
         let (database, writer) = Database::open(folder, kind, bytes_max).await?;

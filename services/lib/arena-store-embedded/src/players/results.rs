@@ -2,13 +2,13 @@
 
 use arena_store::{HistoryCursor, MatchResult, PlayerResult, RatingUpdate, Recorded};
 use arena_types::{MatchId, PlayerId, ReleaseId};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _, SqliteConnection};
 
 use super::keys::corrupt;
 use super::{accounts, ratings};
 use crate::fault::Fault;
 
-#[derive(FromRow)]
 struct Row {
     id: i64,
     mode: String,
@@ -22,7 +22,23 @@ struct Row {
     replay: Option<String>,
 }
 
-#[derive(FromRow)]
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            mode: row.try_get("mode")?,
+            region: row.try_get("region")?,
+            release: row.try_get("release")?,
+            rules_version: row.try_get("rules_version")?,
+            seed: row.try_get("seed")?,
+            started_ms: row.try_get("started_ms")?,
+            ended_ms: row.try_get("ended_ms")?,
+            bots: row.try_get("bots")?,
+            replay: row.try_get("replay")?,
+        })
+    }
+}
+
 struct Line {
     player: i64,
     name: String,
@@ -31,6 +47,20 @@ struct Line {
     kills: i64,
     deaths: i64,
     rating_change: f64,
+}
+
+impl FromRow<'_, SqliteRow> for Line {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            player: row.try_get("player")?,
+            name: row.try_get("name")?,
+            placement: row.try_get("placement")?,
+            score: row.try_get("score")?,
+            kills: row.try_get("kills")?,
+            deaths: row.try_get("deaths")?,
+            rating_change: row.try_get("rating_change")?,
+        })
+    }
 }
 
 impl Row {

@@ -5,13 +5,13 @@ use std::time::Duration;
 use arena_store::limits::PAGE_MAX;
 use arena_store::{NewSession, Rotation, Session, SessionEnd, StoreError, TokenHash};
 use arena_types::{PlayerId, SessionId};
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _, SqliteConnection};
 
 use super::accounts;
 use super::keys::corrupt;
 use crate::fault::Fault;
 
-#[derive(FromRow)]
 struct Row {
     id: i64,
     player: i64,
@@ -24,6 +24,24 @@ struct Row {
     traded_ms: i64,
     ended: Option<String>,
     ended_ms: Option<i64>,
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            player: row.try_get("player")?,
+            device: row.try_get("device")?,
+            created_ms: row.try_get("created_ms")?,
+            expires_ms: row.try_get("expires_ms")?,
+            refreshed_ms: row.try_get("refreshed_ms")?,
+            token: row.try_get("token")?,
+            traded: row.try_get("traded")?,
+            traded_ms: row.try_get("traded_ms")?,
+            ended: row.try_get("ended")?,
+            ended_ms: row.try_get("ended_ms")?,
+        })
+    }
 }
 
 impl Row {
