@@ -1,12 +1,14 @@
 //! A small mesh for tests: one CA, identities by name, sockets on loopback.
 
 pub mod echo;
+mod lossy;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     time::Duration,
 };
 
+pub use self::lossy::{LossyPath, Weather};
 use crate::{
     Ca, Channel, ChannelBuilder, Endpoint, Identity, Policy, Server, ServerBuilder, SpiffeId,
 };

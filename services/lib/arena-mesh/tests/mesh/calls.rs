@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use arena_mesh::{
-    Channel, TraceContext, in_trace,
+    Channel, TraceContext, Tuning, in_trace,
     testing::{
+        LossyPath, Weather,
         echo::{Burst, Echo, EchoClient, EchoServer, EchoService, Message, Seen, Total, Wait},
         loopback, mesh_of,
     },
@@ -12,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{message, pair, soon};
+use super::{client, message, pair, soon, start};
 
 #[tokio::test]
 async fn a_unary_call_carries_identity_deadline_and_trace() {
@@ -101,6 +102,27 @@ async fn many_more_calls_may_wait_than_a_stranger_may_open() {
     .await;
     soon(client.unary(message(1))).await.expect("there is room for one more");
     waiting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn calls_come_through_a_path_that_loses_one_datagram_in_twenty() {
+    for tuning in [Tuning::Wan, Tuning::Datacenter] {
+        let mesh = mesh_of(0);
+        let server = mesh.server("echo", "1").tuning(tuning);
+        let (_serving, addr) = start(server, &Echo::default());
+        let delay = Duration::from_millis(2);
+        let weather = Weather { loss_per_mille: 50, delay, seed: 7 };
+        let path = LossyPath::to(addr, weather).await.unwrap();
+        let client = client(mesh.channel("caller", "echo").tuning(tuning), "1", path.addr());
+        let calls = (0..64).map(|index| {
+            let mut client = client.clone();
+            async move { client.unary(message(1024 * index)).await.map(Response::into_inner) }
+        });
+        let answers = soon(futures::future::join_all(calls)).await;
+        for (index, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.unwrap(), message(1024 * index), "{tuning:?}, call {index}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arena_mesh::{
-    ConnectError, Identity, StreamError,
+    ConnectError, Identity, SpiffeId, StreamError,
     testing::{
+        TEST_CLUSTER,
         echo::{Echo, EchoClient},
         loopback, mesh_of,
     },
@@ -241,4 +242,21 @@ async fn an_address_where_nobody_answers_is_unreachable() {
     let status = soon(client.unary(message(1))).await.unwrap_err();
     let cause = ConnectError::of(&status);
     assert!(matches!(cause, Some(ConnectError::Unreachable { .. })), "{status} {cause:?}");
+}
+
+#[tokio::test]
+async fn a_peer_is_told_to_go_when_its_certificate_ends() {
+    let mesh = mesh_of(0);
+    let (_serving, addr) = start(mesh.server("echo", "1"), &Echo::default());
+    let id = SpiffeId::new(TEST_CLUSTER, "caller", "1").unwrap();
+    let short = Identity::new(mesh.ca().issue(&id, Duration::from_secs(3)).unwrap());
+    let connection = soon(connect(addr, Some(&short))).await.unwrap();
+
+    let mut control = soon(connection.accept_uni()).await.unwrap();
+    let told = soon(control.read_to_end(64)).await.unwrap();
+
+    let mut goaway = BytesMut::new();
+    frame::put_frame(&mut goaway, Kind::GoAway, &[]).unwrap();
+    assert_eq!(told, goaway);
+    assert!(connection.close_reason().is_none(), "calls in flight may end");
 }
