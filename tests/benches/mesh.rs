@@ -2,7 +2,8 @@
 //! server in processes of their own (this binary again), CPU time of both counted.
 //!
 //! Like for like means one current-thread runtime a process on both sides; tonic's default is its
-//! multi-thread runtime. Every call has a deadline and a trace context.
+//! multi-thread runtime. Every call has a deadline and a trace context. Under loss the mesh runs alone, each
+//! of its two transport settings over the same lossy path.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,8 +15,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 use arena_mesh::{
-    Ca, Channel, Endpoint, Identity, LEAF_LIFE, Policy, Server, SpiffeId, TRACEPARENT,
-    testing::echo::{Echo, EchoClient, Message},
+    Ca, Channel, Endpoint, Identity, LEAF_LIFE, Policy, Server, SpiffeId, TRACEPARENT, Tuning,
+    testing::{
+        LossyPath, Weather,
+        echo::{Echo, EchoClient, Message},
+    },
 };
 use arena_testkit::bench::{Bench, Samples, process_cpu_time};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
@@ -33,6 +37,8 @@ const WARM_UP: Duration = Duration::from_millis(500);
 const IN_FLIGHT: usize = 64;
 const PAYLOAD: usize = 64;
 const DEADLINE: Duration = Duration::from_secs(5);
+/// Between regions: a round trip of 20 ms, one datagram in a hundred lost.
+const WEATHER: Weather = Weather { loss_per_mille: 10, delay: Duration::from_millis(10), seed: 1 };
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// What is measured: a stack on a runtime.
@@ -41,9 +47,17 @@ enum Stack {
     Mesh,
     Tonic,
     TonicMultiThread,
+    WanUnderLoss,
+    DatacenterUnderLoss,
 }
 
-const STACKS: [Stack; 3] = [Stack::Mesh, Stack::Tonic, Stack::TonicMultiThread];
+const STACKS: [Stack; 5] = [
+    Stack::Mesh,
+    Stack::Tonic,
+    Stack::TonicMultiThread,
+    Stack::WanUnderLoss,
+    Stack::DatacenterUnderLoss,
+];
 
 impl Stack {
     const fn name(self) -> &'static str {
@@ -51,13 +65,28 @@ impl Stack {
             Self::Mesh => "mesh",
             Self::Tonic => "tonic-h2-mtls-current-thread",
             Self::TonicMultiThread => "tonic-h2-mtls-multi-thread",
+            Self::WanUnderLoss => "mesh-wan",
+            Self::DatacenterUnderLoss => "mesh-datacenter",
         }
+    }
+
+    /// Returns the settings of the mesh, or `None` for tonic's own transport.
+    const fn tuning(self) -> Option<Tuning> {
+        match self {
+            Self::Mesh | Self::DatacenterUnderLoss => Some(Tuning::Datacenter),
+            Self::WanUnderLoss => Some(Tuning::Wan),
+            Self::Tonic | Self::TonicMultiThread => None,
+        }
+    }
+
+    const fn is_lossy(self) -> bool {
+        matches!(self, Self::WanUnderLoss | Self::DatacenterUnderLoss)
     }
 
     fn runtime(self) -> std::io::Result<Runtime> {
         match self {
             Self::TonicMultiThread => Builder::new_multi_thread().enable_all().build(),
-            Self::Mesh | Self::Tonic => Builder::new_current_thread().enable_all().build(),
+            _ => Builder::new_current_thread().enable_all().build(),
         }
     }
 }
@@ -93,7 +122,7 @@ fn compare() -> Result<()> {
     write_mesh_identities(dir.path())?;
     write_h2_certificates(dir.path())?;
     let mut pairs = STACKS.map(|stack| Pair::start(stack, dir.path()));
-    let mut rounds: [Vec<Round>; 3] = Default::default();
+    let mut rounds: [Vec<Round>; STACKS.len()] = Default::default();
     for round in 0..ROUNDS {
         for turn in 0..STACKS.len() {
             let at = (turn + round) % STACKS.len(); // nobody always runs first
@@ -109,6 +138,8 @@ fn compare() -> Result<()> {
             bench.record_against(metric, unit, samples(0, of), (STACKS[at].name(), &baseline));
         }
     }
+    let p99 = |at: usize| samples(at, |round| round.p99_us);
+    bench.record_against("loss1pct_p99_us", "us", p99(3), (STACKS[4].name(), &p99(4)));
     bench.finish()?;
     Ok(())
 }
@@ -196,10 +227,11 @@ fn serve(stack: Stack, dir: &Path) -> Result<()> {
     let runtime = stack.runtime()?;
     let entered = runtime.enter();
     let mut kept = None;
-    let addr = if stack == Stack::Mesh {
+    let addr = if let Some(tuning) = stack.tuning() {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let policy = Policy::deny_all().allow(&["caller"], &["arena.echo.v1.Echo/*"]);
-        let server = Server::builder(Identity::load(&dir.join("echo"))?).policy(policy);
+        let identity = Identity::load(&dir.join("echo"))?;
+        let server = Server::builder(identity).policy(policy).tuning(tuning);
         let serving = server.add_service(Echo::default().server()).serve(socket)?;
         kept.insert(serving).local_addr()
     } else {
@@ -228,11 +260,16 @@ fn serve(stack: Stack, dir: &Path) -> Result<()> {
 
 fn call(stack: Stack, dir: &Path, addr: SocketAddr) -> Result<()> {
     let runtime = stack.runtime()?;
-    if stack == Stack::Mesh {
+    if let Some(tuning) = stack.tuning() {
         let identity = Identity::load(&dir.join("caller"))?;
+        let path = match stack.is_lossy() {
+            true => Some(runtime.block_on(LossyPath::to(addr, WEATHER))?),
+            false => None,
+        };
+        let addr = path.as_ref().map_or(addr, LossyPath::addr);
         let entered = runtime.enter();
-        let channel: Channel =
-            Channel::builder(identity).service("echo").pinned(Endpoint::new("1", addr));
+        let channel = Channel::builder(identity).service("echo").tuning(tuning);
+        let channel: Channel = channel.pinned(Endpoint::new("1", addr));
         drop(entered);
         obey(&runtime, &EchoClient::new(channel))
     } else {
