@@ -43,9 +43,11 @@ test-full: deps-test deny ## everything
 	cargo build --locked --workspace --bins --tests
 	ARENA_TEST_FULL=1 cargo test --locked --workspace --bins --tests
 
+# One selection for both commands: another would resolve other features and build everything again.
+BENCHES := --bench sim --bench mesh --bench cli --bench gateway
 bench: deps-build ## figures to target/bench/*.json
-	cargo build --locked --release --workspace --bins
-	cargo bench --locked -p arena-tests
+	cargo build --locked --release --workspace --bins $(BENCHES)
+	cargo bench --locked --workspace $(BENCHES)
 
 render: ## refresh stacks/ and nomad/ from arena.yaml
 	cargo run --locked -q --bin arenactl -- render --out .

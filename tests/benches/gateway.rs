@@ -39,7 +39,7 @@ async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport
     let pids = [pids(region, "gateway").await?, pids(region, "game").await?].concat();
     let before = cpu_time_s(&pids)?;
     let bots = Bots::start(&region.url().await?, PLAYERS, seed)?;
-    wait_for("all bots in a match", Duration::from_secs(60), || async {
+    wait_for("all bots in a match", Duration::from_mins(1), || async {
         let games = region.instances("game").await?;
         let sessions: u64 = games.iter().filter_map(|it| it["sessions"].as_u64()).sum();
         Ok((sessions >= u64::from(PLAYERS) * 9 / 10).then_some(()))

@@ -90,7 +90,7 @@ const CHANGE: [&str; 6] = [
     "services.game.env.MODE=new",
 ];
 
-fn deploy<'a>(step: Option<&'a str>) -> Vec<&'a str> {
+fn deploy(step: Option<&str>) -> Vec<&str> {
     let mut args = vec!["deploy"];
     args.extend(CHANGE);
     args.extend(step.iter().flat_map(|step| ["--die-after-step", step]));

@@ -17,9 +17,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use crate::region::wait_for;
 
 /// Chromium starts within this time, on a machine that also compiles.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 /// One command of the protocol is answered within this time.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_mins(1);
 /// Lines of the page's console kept for a failure message.
 const CONSOLE_LINES_MAX: usize = 200;
 
@@ -126,11 +126,10 @@ impl Page {
     fn note(&mut self, event: &Value) {
         let params = &event["params"];
         match event["method"].as_str() {
-            Some("Runtime.consoleAPICalled") => {
-                if self.console.len() < CONSOLE_LINES_MAX {
+            Some("Runtime.consoleAPICalled")
+                if self.console.len() < CONSOLE_LINES_MAX => {
                     self.console.push(format!("{}: {}", params["type"], params["args"]));
                 }
-            }
             Some("Runtime.exceptionThrown") => {
                 self.exceptions.push(params["exceptionDetails"].to_string());
             }

@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::binary::binary;
 
 /// Longest run of one arenactl command; a deploy waits for running matches of half a minute.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::upstream::Upstream;
 
 /// How often the keys are asked for; a rotation announces its key longer before it signs with it.
-const REFRESH: Duration = Duration::from_secs(60);
+const REFRESH: Duration = Duration::from_mins(1);
 /// Wait after a failed or an unscheduled look, so that forged `kid`s cause no storm of calls.
 const REFRESH_MIN: Duration = Duration::from_secs(1);
 /// Clocks of two machines may differ by this.

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use crate::logic::record::{Record, key};
 
 /// A record outlives its session's socket by this; it is written again well before.
-const LIFE: Duration = Duration::from_secs(3600);
-const REFRESH: Duration = Duration::from_secs(1200);
+const LIFE: Duration = Duration::from_hours(1);
+const REFRESH: Duration = Duration::from_mins(20);
 /// Pause after a write that failed.
 const RETRY: Duration = Duration::from_millis(250);
 /// One call to the store may take this long.

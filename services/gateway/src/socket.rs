@@ -54,7 +54,7 @@ const LINGER: Duration = Duration::from_secs(1);
 /// Events for one session that wait; a session that does not take them is let go of.
 const EVENTS_MAX: usize = 256;
 /// A resume token is good for this long; a move or a reconnect brings a new one.
-const RESUME_LIFE: Duration = Duration::from_secs(24 * 3600);
+const RESUME_LIFE: Duration = Duration::from_hours(24);
 const TICKS_PER_S: u8 = 60;
 const FRAMES_PER_S: u8 = 30;
 
@@ -463,7 +463,7 @@ impl Client {
 
     fn wake(&self) -> tokio::time::Sleep {
         /// Without a timer the session wakes up now and then for nothing.
-        const NEVER: Duration = Duration::from_secs(3600);
+        const NEVER: Duration = Duration::from_hours(1);
         let left = self.session.wake_at_ms().map(|it| it.saturating_sub(self.now_ms()));
         tokio::time::sleep(left.map_or(NEVER, Duration::from_millis))
     }

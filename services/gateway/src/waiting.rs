@@ -15,7 +15,7 @@ use crate::upstream::Upstream;
 /// A call that answers once may take this long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
 /// A stream is opened anew after this: longer than any ticket waits, shorter than for ever.
-const STREAM_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const STREAM_TIMEOUT: Duration = Duration::from_mins(15);
 /// Pause before a broken watch of a party is opened again.
 const WATCH_PAUSE: Duration = Duration::from_millis(500);
 /// How often, and how many times, a result is looked for in the profile: 15 s in all, while stats

@@ -7,9 +7,9 @@ use arena_tests::{Browser, KeyDirection, Page, TestRegion};
 use super::SETTINGS;
 
 /// A match starts within this time of queueing: bots fill the seats after two seconds.
-const MATCH_LIMIT: Duration = Duration::from_secs(60);
+const MATCH_LIMIT: Duration = Duration::from_mins(1);
 /// Length of the test's matches and of a result screen, with room.
-const END_LIMIT: Duration = Duration::from_secs(120);
+const END_LIMIT: Duration = Duration::from_mins(2);
 
 async fn queue(page: &mut Page) -> anyhow::Result<()> {
     page.wait("window.arena && arena.state === 'lobby'", MATCH_LIMIT).await?;

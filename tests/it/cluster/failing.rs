@@ -27,7 +27,7 @@ async fn a_release_whose_game_never_becomes_ready_is_taken_back() -> anyhow::Res
 async fn a_second_deploy_is_told_who_holds_the_lock() -> anyhow::Result<()> {
     let region = TestRegion::new(SETTINGS).await?;
     let mut first = region.deploy_in_background(&[])?;
-    wait_for("the first deploy's lock", Duration::from_secs(60), || async {
+    wait_for("the first deploy's lock", Duration::from_mins(1), || async {
         Ok((!region.status().await?["lock"].is_null()).then_some(()))
     })
     .await?;

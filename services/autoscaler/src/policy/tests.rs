@@ -36,7 +36,7 @@ fn up_at_once_and_down_late() {
         (60, seen(2, 50, 0)),
         (60, seen(1, 50, 0)),
     ];
-    expect![[r#"
+    expect![[r"
         0 s 1: 0 in use + 0 waiting + 4 spare at 100 each = 1
         2 s 2: 90 in use + 0 waiting + 22 spare at 100 each = 2
         4 s 2: 170 in use + 30 waiting + 50 spare at 100 each = 3; held at 2: the last change is only just made
@@ -47,7 +47,7 @@ fn up_at_once_and_down_late() {
         370 s 2: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 2: the last change is only just made
         430 s 1: 50 in use + 0 waiting + 12 spare at 100 each = 1; one step down to 1
         490 s 1: 50 in use + 0 waiting + 12 spare at 100 each = 1
-    "#]].assert_eq(&play((1, 8), &steps));
+    "]].assert_eq(&play((1, 8), &steps));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_peak_in_between_starts_the_wait_again() {
     let low = seen(3, 50, 0);
     let high = seen(3, 230, 0);
     let steps = [(0, high), (10, low), (200, low), (10, high), (10, low), (200, low), (101, low)];
-    expect![[r#"
+    expect![[r"
         0 s 3: 230 in use + 0 waiting + 57 spare at 100 each = 3
         10 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: it was not lower for 300 s yet
         210 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: it was not lower for 300 s yet
@@ -63,29 +63,29 @@ fn a_peak_in_between_starts_the_wait_again() {
         230 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: it was not lower for 300 s yet
         430 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: it was not lower for 300 s yet
         531 s 2: 50 in use + 0 waiting + 12 spare at 100 each = 1; one step down to 2
-    "#]].assert_eq(&play((1, 8), &steps));
+    "]].assert_eq(&play((1, 8), &steps));
 }
 
 #[test]
 fn never_down_in_a_rollout_but_up() {
     let rollout = |used| Observed { in_rollout: true, ..seen(3, used, 0) };
     let steps = [(0, seen(3, 230, 0)), (10, rollout(50)), (600, rollout(50)), (10, rollout(400))];
-    expect![[r#"
+    expect![[r"
         0 s 3: 230 in use + 0 waiting + 57 spare at 100 each = 3
         10 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: a rollout runs
         610 s 3: 50 in use + 0 waiting + 12 spare at 100 each = 1; held at 3: a rollout runs
         620 s 5: 400 in use + 0 waiting + 100 spare at 100 each = 5
-    "#]]
+    "]]
     .assert_eq(&play((1, 8), &steps));
 }
 
 #[test]
 fn bounds_hold_at_once() {
     let steps = [(0, seen(0, 0, 0)), (10, seen(2, 900, 50))];
-    expect![[r#"
+    expect![[r"
         0 s 2: 0 in use + 0 waiting + 4 spare at 100 each = 2, the minimum
         10 s 3: 900 in use + 50 waiting + 237 spare at 100 each = 3, the maximum
-    "#]]
+    "]]
     .assert_eq(&play((2, 3), &steps));
     assert_eq!(Bounds::new(0, 0), None);
     assert_eq!(Bounds::new(3, 2), None);

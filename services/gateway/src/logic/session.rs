@@ -384,7 +384,7 @@ impl Session {
             Event::Ticket(ticket, event) => self.ticket(ticket, event, now_ms),
             Event::Party(state) => self.party(state, now_ms),
             Event::PartyRefused(code, text) => {
-                self.act(Effect::Send(ServerMessage::Error { code, text }))
+                self.act(Effect::Send(ServerMessage::Error { code, text }));
             }
             Event::Attach(start) => self.attached(*start, now_ms),
             Event::AttachRefused(refusal) => self.refused(refusal, now_ms),

@@ -10,7 +10,7 @@ use warp::reply::{Reply, Response};
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
-    /// The body or the query is not what the OpenAPI document says.
+    /// The body or the query is not what the `OpenAPI` document says.
     #[error("{0}")]
     BadRequest(String),
     /// Token or password are missing, wrong or expired.

@@ -25,7 +25,7 @@ const BODY_LEN_MAX: u64 = 8 << 10;
 /// A call behind a request may take this long: Argon2id under load is the slowest.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The OpenAPI document of these routes.
+/// The `OpenAPI` document of these routes.
 pub const OPENAPI: &str = include_str!("openapi.json");
 /// Where the WebSocket is.
 pub const PLAY_PATH: &str = "/v1/play";

@@ -188,7 +188,7 @@ mod tests {
                 writeln!(table, "{area:?} {action:?}: {}", may.join(" ")).unwrap();
             }
         }
-        expect![[r#"
+        expect![[r"
             Registry Read: auth autoscaler config game gateway matchmaker operator stats store
             Registry Write: 
             Leases Read: auth autoscaler config game gateway matchmaker operator stats store
@@ -223,7 +223,7 @@ mod tests {
             Events Write: auth autoscaler config game gateway matchmaker operator stats store
             Objects Read: game gateway operator stats
             Objects Write: game stats
-        "#]]
+        "]]
         .assert_eq(&table);
     }
 
