@@ -262,7 +262,11 @@ fn call(stack: Stack, dir: &Path, addr: SocketAddr) -> Result<()> {
     let runtime = stack.runtime()?;
     if let Some(tuning) = stack.tuning() {
         let identity = Identity::load(&dir.join("caller"))?;
-        let path = if stack.is_lossy() { Some(runtime.block_on(LossyPath::to(addr, WEATHER))?) } else { None };
+        let path = if stack.is_lossy() {
+            Some(runtime.block_on(LossyPath::to(addr, WEATHER))?)
+        } else {
+            None
+        };
         let addr = path.as_ref().map_or(addr, LossyPath::addr);
         let entered = runtime.enter();
         let channel = Channel::builder(identity).service("echo").tuning(tuning);

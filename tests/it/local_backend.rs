@@ -1,5 +1,6 @@
 //! arenactl on this machine with real processes: the stub keeps the instance contract.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -238,7 +239,6 @@ fn secrets_are_private_and_never_printed() {
     let region = Region::deployed().unwrap();
     let path = region.state("local/secrets/drain_token");
     let secret = std::fs::read_to_string(&path).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     for args in [["status", "--output", "json"], ["plan", "--output", "json"], ["logs", "-n", "99"]]
     {
