@@ -21,6 +21,15 @@ pub struct Artifacts {
     folder: PathBuf,
 }
 
+/// Whether a digest that had to be computed is written down for the next time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remember {
+    /// No: the command only looks, and leaves no file.
+    Nothing,
+    /// Yes.
+    Digests,
+}
+
 /// Digests by path, each with the stamp of the file it was computed from.
 type Index = BTreeMap<String, (Stamp, Digest)>;
 
@@ -124,7 +133,11 @@ impl Artifacts {
     ///
     /// # Errors
     /// As [`Artifacts::digest`].
-    pub fn known_digest(&self, program: &Path) -> Result<Digest, ArtifactError> {
+    pub fn known_digest(
+        &self,
+        program: &Path,
+        remember: Remember,
+    ) -> Result<Digest, ArtifactError> {
         let stamp = Stamp::of(program);
         let mut index: Index = durable::read_json(&self.index()).ok().flatten().unwrap_or_default();
         if let Some((known, digest)) = index.get(&program.display().to_string())
@@ -133,7 +146,7 @@ impl Artifacts {
             return Ok(*digest);
         }
         let digest: Digest = self.digest(program)?.parse().expect("64 hex digits");
-        if let Some(stamp) = stamp {
+        if let (Some(stamp), Remember::Digests) = (stamp, remember) {
             index.insert(program.display().to_string(), (stamp, digest));
             // The index only saves time: without it the next plan hashes again.
             let _ = durable::write_json(&self.index(), &index, Access::Owner);

@@ -26,9 +26,19 @@ pub trait Backend {
     /// Returns the time by the clock that this backend lives in.
     fn now(&self) -> Timestamp;
 
+    /// Returns what a release lacks here, beside programs and resources: each would stop a rollout halfway.
+    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError>;
+
     /// Makes ready what a release needs before its first instance starts: programs, secrets, identities.
     /// Effects performed from now on belong to `rollout`.
     async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError>;
+
+    /// Returns the rules that a deploy published last; `None` before the first.
+    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError>;
+
+    /// Gives these rules to new matches and remembers that; returns their version. Doing it again changes
+    /// nothing.
+    async fn publish_rules(&mut self, rules: &serde_json::Value) -> Result<u32, BackendError>;
 
     /// Returns every instance there is, stopped ones included, ordered by name.
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError>;
@@ -97,6 +107,15 @@ pub struct Unit {
     pub note: String,
 }
 
+/// Something a release needs that is not there; found before anything is started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// What.
+    pub what: String,
+    /// How to get it.
+    pub help: String,
+}
+
 /// Why a backend could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
@@ -132,6 +151,12 @@ pub enum BackendError {
         /// The service.
         service: ServiceName,
         /// What the registry answered.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// New matches do not get the rules of the release.
+    #[error("cannot publish the rules")]
+    Rules {
+        /// What is in the way.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// An instance refused what the contract demands.
@@ -173,6 +198,7 @@ impl BackendError {
             Self::Traffic { .. } => {
                 "check the store service: `arenactl logs store`, then `arenactl resume`".to_owned()
             }
+            Self::Rules { .. } => "see `arenactl status` and `arenactl logs config`".to_owned(),
             Self::Instance { instance, .. } => {
                 format!("see `arenactl logs {instance}`, then `arenactl resume`")
             }

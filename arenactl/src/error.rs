@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::artifacts::ArtifactError;
 use crate::backend::BackendError;
+use crate::config_client::ConfigError;
 use crate::durable::FileError;
 use crate::ledger::LedgerError;
 use crate::lock::LockError;
@@ -164,6 +165,13 @@ impl From<BackendError> for CliError {
         };
         let help = error.help();
         Self::new(status, error).with_help(help)
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        let help = error.help();
+        Self::new(Status::PreflightFailed, error).with_help(help)
     }
 }
 

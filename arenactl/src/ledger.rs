@@ -16,6 +16,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Version of the tables below, in `PRAGMA user_version`.
 const SCHEMA_VERSION: i64 = 1;
 /// `SQLite`'s result codes (<https://www.sqlite.org/rescode.html>).
+const SQLITE_IOERR: &str = "10";
 const SQLITE_CORRUPT: &str = "11";
 const SQLITE_FULL: &str = "13";
 const SQLITE_NOTADB: &str = "26";
@@ -122,7 +123,8 @@ impl LedgerError {
                 path.display()
             ),
             Self::Full { path } => format!(
-                "free space on the disk of `{}`, then `arenactl resume`",
+                "free space on the disk of `{}`, then run the command again, or `arenactl resume` if a rollout \
+                 is open",
                 path.parent().unwrap_or(path).display()
             ),
             Self::Newer { .. } => "use the arenactl that wrote it, or a newer one".to_owned(),
@@ -139,9 +141,68 @@ impl LedgerError {
 pub struct Ledger {
     pub(crate) connection: SqliteConnection,
     path: PathBuf,
+    kept: Kept,
+}
+
+/// Where a ledger's rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// In the file.
+    OnDisk,
+    /// In memory: there is no file, and looking must not make one.
+    InMemory,
+    /// In the file, which cannot be written now; it can be read as it stands.
+    Frozen,
 }
 
 impl Ledger {
+    /// Opens the database if there is one; without one, an empty one in memory. Creates nothing: commands
+    /// that only look, or that fail before they change anything, leave no trace.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn look(path: &Path) -> Result<Self, LedgerError> {
+        match std::fs::metadata(path) {
+            // An empty file is a first deploy that was killed before its first table.
+            Ok(metadata) if metadata.len() > 0 => match Self::open(path).await {
+                Err(LedgerError::Full { .. }) => Self::frozen(path).await,
+                opened => opened,
+            },
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(durable::FileError::Read { path: path.to_path_buf(), source }.into())
+            }
+            _ => {
+                let options = SqliteConnectOptions::new().in_memory(true);
+                Self::connect(path, options, Kept::InMemory).await
+            }
+        }
+    }
+
+    /// Opens the database on a full disk, where `SQLite` has no room for the files it keeps beside it. That is
+    /// right only if nobody writes: then nothing is in the log that is not in the database.
+    async fn frozen(path: &Path) -> Result<Self, LedgerError> {
+        let log = path.with_file_name(format!("{}-wal", file_name(path)));
+        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            return Err(LedgerError::Full { path: path.to_path_buf() });
+        }
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        Self::connect(path, options, Kept::Frozen).await
+    }
+
+    /// Makes sure that what is written from now on stays: a region begins with its first lock.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub async fn keep(&mut self) -> Result<(), LedgerError> {
+        let path = self.path.clone();
+        match self.kept {
+            Kept::OnDisk => {}
+            Kept::InMemory => *self = Self::create(&path).await?,
+            Kept::Frozen => *self = Self::open(&path).await?,
+        }
+        Ok(())
+    }
+
     /// Opens the database, creating it and its folder if needed.
     ///
     /// # Errors
@@ -150,6 +211,10 @@ impl Ledger {
         if let Some(folder) = path.parent() {
             durable::private_folder(folder)?;
         }
+        Self::open(path).await
+    }
+
+    async fn open(path: &Path) -> Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -157,9 +222,16 @@ impl Ledger {
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
             .busy_timeout(BUSY_TIMEOUT);
-        let failed = |source| classify(path, source);
-        let connection = options.connect().await.map_err(failed)?;
-        let mut ledger = Self { connection, path: path.to_path_buf() };
+        Self::connect(path, options, Kept::OnDisk).await
+    }
+
+    async fn connect(
+        path: &Path,
+        options: SqliteConnectOptions,
+        kept: Kept,
+    ) -> Result<Self, LedgerError> {
+        let connection = options.connect().await.map_err(|source| classify(path, source))?;
+        let mut ledger = Self { connection, path: path.to_path_buf(), kept };
         ledger.bring_up_to_date().await?;
         Ok(ledger)
     }
@@ -213,6 +285,18 @@ impl Ledger {
     }
 }
 
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Less than this is too little for the smallest file that `SQLite` keeps beside a database.
+const BYTES_FREE_MIN: u64 = 64 * 1024;
+
+fn is_disk_full(path: &Path) -> bool {
+    let stat = rustix::fs::statvfs(path.parent().unwrap_or(path));
+    stat.is_ok_and(|stat| stat.f_bavail.saturating_mul(stat.f_frsize) < BYTES_FREE_MIN)
+}
+
 pub(crate) fn classify(path: &Path, source: sqlx::Error) -> LedgerError {
     let path = path.to_path_buf();
     let code =
@@ -223,6 +307,8 @@ pub(crate) fn classify(path: &Path, source: sqlx::Error) -> LedgerError {
     match primary.as_deref() {
         Some(SQLITE_CORRUPT | SQLITE_NOTADB) => LedgerError::Corrupt { path, source },
         Some(SQLITE_FULL) => LedgerError::Full { path },
+        // Files beside the database that cannot grow are told as errors of the disk.
+        Some(SQLITE_IOERR) if is_disk_full(&path) => LedgerError::Full { path },
         _ => LedgerError::Other { path, source },
     }
 }

@@ -79,6 +79,12 @@ impl Holder {
         }
     }
 
+    /// Says whether it runs for sure: of a process elsewhere nobody here can tell.
+    #[must_use]
+    pub fn is_known_alive(&self) -> bool {
+        self.machine == machine() && self.process.is_alive()
+    }
+
     /// A process of this machine that is gone cannot come back: no need to wait for its TTL.
     fn is_known_dead(&self) -> bool {
         self.machine == machine() && !self.process.is_alive()

@@ -21,6 +21,7 @@ use crate::ledger::Ledger;
 use crate::lock::{Lock, LockError};
 use crate::print::Printer;
 use crate::progress::Progress;
+use crate::rules;
 
 /// A locked region and everything a rollout in it needs.
 pub struct Operation<'a> {
@@ -64,13 +65,10 @@ impl Operation<'_> {
         release: &Release,
         intent: &Intent,
     ) -> Result<Status, CliError> {
-        self.backend.prepare(release, &plan.rollout.0).await?;
-        self.ledger.clear_steering().await?;
-        let (rollout, effects) = Rollout::start(plan);
-        let at = self.backend.now();
-        let revision = revision(plan, intent, at);
-        let step = Step { rollout, event: None, effects, at };
-        self.ledger.open_revision(&revision, release).await?;
+        let (revision, step) = match self.open(plan, release, intent).await {
+            Ok(opened) => opened,
+            Err(error) => return Err(self.unlocked(error).await),
+        };
         let mut progress = Progress::new(self.printer, &self.region, &plan.rollout);
         let began = self.drive(&mut progress).write(&step).await;
         if let Err(error) = began {
@@ -79,12 +77,34 @@ impl Operation<'_> {
         self.run(step, None, &revision, progress).await
     }
 
+    async fn open(
+        &mut self,
+        plan: &Plan,
+        release: &Release,
+        intent: &Intent,
+    ) -> Result<(Revision, Step), CliError> {
+        self.backend.prepare(release, &plan.rollout.0).await?;
+        self.ledger.clear_steering().await?;
+        let (rollout, effects) = Rollout::start(plan);
+        let at = self.backend.now();
+        let revision = revision(plan, intent, at);
+        self.ledger.open_revision(&revision, release).await?;
+        Ok((revision, Step { rollout, event: None, effects, at }))
+    }
+
+    /// Lets go of the lock after a failure that started nothing, and returns that failure.
+    async fn unlocked(&mut self, error: CliError) -> CliError {
+        // The failure that is about to be told is the one that matters.
+        let _ = self.ledger.release_lock(&self.lock).await;
+        error
+    }
+
     /// Goes on with the rollout of an open revision, first telling it `wish`.
     ///
     /// # Errors
     /// As [`Operation::begin`].
     pub async fn go_on(
-        self,
+        mut self,
         revision: &Revision,
         releases: &History,
         wish: Option<Event>,
@@ -93,7 +113,10 @@ impl Operation<'_> {
             return self.never_began(revision).await;
         };
         if let Some(release) = releases.releases.get(&revision.release) {
-            self.backend.prepare(release, &revision.rollout).await?;
+            let prepared = self.backend.prepare(release, &revision.rollout).await;
+            if let Err(error) = prepared {
+                return Err(self.unlocked(error.into()).await);
+            }
         }
         let progress = Progress::new(self.printer, &self.region, &step.rollout.id);
         self.run(step, wish, revision, progress).await
@@ -106,12 +129,18 @@ impl Operation<'_> {
         revision: &Revision,
         mut progress: Progress<'_>,
     ) -> Result<Status, CliError> {
-        let history = self.ledger.steps(&revision.rollout).await?;
-        let ending = self.drive(&mut progress).run(step, wish, &history).await;
+        let ending = match self.ledger.steps(&revision.rollout).await {
+            Ok(history) => self.drive(&mut progress).run(step, wish, &history).await,
+            Err(error) => Err(error.into()),
+        };
         progress.finish();
-        match ending {
+        let concluded = match ending {
             Ok(Ending::Outcome(outcome)) => self.conclude(&outcome, revision).await,
-            Ok(Ending::Detached) => self.detached(revision).await,
+            Ok(Ending::Detached) => return self.detached(revision).await,
+            Err(error) => Err(error),
+        };
+        match concluded {
+            Ok(end) => Ok(verdict::print(&mut self, &end, revision).await),
             Err(error) => self.broken(error, revision).await,
         }
     }
@@ -127,11 +156,12 @@ impl Operation<'_> {
         }
     }
 
+    /// Writes down how a rollout ended; whatever fails here is finished by the next `resume`.
     async fn conclude(
-        mut self,
+        &mut self,
         outcome: &Outcome,
         revision: &Revision,
-    ) -> Result<Status, CliError> {
+    ) -> Result<End, DriveError> {
         let status = match outcome {
             Outcome::Done => RevisionStatus::Deployed,
             Outcome::RolledBack => RevisionStatus::RolledBack,
@@ -140,20 +170,40 @@ impl Operation<'_> {
             Outcome::Paused { .. } => RevisionStatus::Running,
         };
         let steps = self.ledger.steps(&revision.rollout).await?;
+        let rules = match outcome {
+            Outcome::Done => self.publish_rules(revision.release).await,
+            _ => Ok(None),
+        };
         let now = self.backend.now();
-        let note = verdict::note(&steps);
         if outcome.is_final() {
+            let note = verdict::note(&steps, &rules);
             self.ledger.close_revision(revision.number, status, &note, now.0).await?;
             if status.is_good() {
-                self.collect_garbage(now).await?;
+                self.collect_garbage(now).await;
             }
         }
         self.ledger.release_lock(&self.lock).await?;
-        verdict::print(&mut self, outcome, revision, &steps, now).await
+        Ok(End { outcome: outcome.clone(), steps, now, rules })
+    }
+
+    /// Gives new matches the rules of a release that serves, unless they have them.
+    async fn publish_rules(&mut self, release: ReleaseId) -> Result<Option<u32>, CliError> {
+        let history = self.ledger.history().await?;
+        let Some(release) = history.releases.get(&release) else { return Ok(None) };
+        let Some(rules) = rules::due(&*self.backend, release)? else { return Ok(None) };
+        Ok(Some(self.backend.publish_rules(&rules).await?))
+    }
+
+    /// What cannot be thrown away today is thrown away by the next deploy.
+    async fn collect_garbage(&mut self, now: Timestamp) {
+        if let Err(error) = self.collect(now).await {
+            let what = error.chain().join(": ");
+            self.printer.say(&format!("old instances and programs were not all removed: {what}"));
+        }
     }
 
     /// What can be thrown away is decided by the release that now runs.
-    async fn collect_garbage(&mut self, now: Timestamp) -> Result<(), CliError> {
+    async fn collect(&mut self, now: Timestamp) -> Result<(), CliError> {
         let history = self.ledger.history().await?;
         let Some(current) = history.current() else { return Ok(()) };
         let deploy = &current.spec.deploy;
@@ -210,6 +260,15 @@ impl Operation<'_> {
         self.printer.verdict(Status::RolledBack, &serde_json::json!({}), text);
         Ok(Status::RolledBack)
     }
+}
+
+/// How a rollout ended, for the verdict.
+struct End {
+    outcome: Outcome,
+    steps: Vec<Step>,
+    now: Timestamp,
+    /// The version of the rules that were published, if any were to be.
+    rules: Result<Option<u32>, CliError>,
 }
 
 fn revision(plan: &Plan, intent: &Intent, at: Timestamp) -> Revision {

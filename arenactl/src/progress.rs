@@ -32,8 +32,14 @@ pub struct Progress<'a> {
 /// The live view: one row a unit, and one for what is waited for.
 struct Live {
     rows: MultiProgress,
-    units: BTreeMap<InstanceId, ProgressBar>,
+    units: BTreeMap<InstanceId, Row>,
     status: ProgressBar,
+}
+
+/// One unit's row.
+struct Row {
+    bar: ProgressBar,
+    began: Instant,
 }
 
 impl<'a> Progress<'a> {
@@ -45,13 +51,19 @@ impl<'a> Progress<'a> {
         Self { printer, region: region.clone(), rollout: rollout.clone(), live, last_wait: None }
     }
 
-    /// Removes the live view; what it said last stays.
+    /// Removes the live view; its rows stay as lines.
     pub fn finish(&mut self) {
-        if let Some(live) = self.live.take() {
-            live.status.finish_and_clear();
-            for row in live.units.values() {
-                row.abandon();
-            }
+        let Some(live) = self.live.take() else { return };
+        live.status.finish_and_clear();
+        let lines: Vec<String> = live.units.iter().map(|(unit, row)| row.line(unit)).collect();
+        live.units.values().for_each(|row| row.bar.finish_and_clear());
+        lines.iter().for_each(|line| self.printer.say(line));
+    }
+
+    /// Tells what no row shows: in the live view an instance that comes or goes is a row and no line.
+    fn tell_beside(&mut self, at: Timestamp, phase: &str, unit: Option<&InstanceId>, text: &str) {
+        if self.live.is_none() || unit.is_none() {
+            self.tell(at, phase, unit, text);
         }
     }
 
@@ -68,10 +80,11 @@ impl<'a> Progress<'a> {
     }
 
     fn mark(&mut self, unit: Option<&InstanceId>, word: &str, style: Style) {
-        let word = self.printer.paint(style, word);
-        if let (Some(unit), Some(live)) = (unit, &mut self.live) {
-            live.row(unit).set_message(word);
-        }
+        let (Some(unit), Some(live)) = (unit, &mut self.live) else { return };
+        let Some(row) = live.row(unit) else { return };
+        let took = row.began.elapsed().as_secs_f32();
+        let took = if style == Style::Good { format!(" in {took:.1} s") } else { String::new() };
+        row.bar.set_message(format!("{}{took}", self.printer.paint(style, word)));
     }
 }
 
@@ -82,18 +95,26 @@ impl Live {
         Self { rows, units: BTreeMap::new(), status }
     }
 
-    fn row(&mut self, unit: &InstanceId) -> &ProgressBar {
+    /// Returns the row of a unit; `None` if there are too many.
+    fn row(&mut self, unit: &InstanceId) -> Option<&Row> {
         let is_full = self.units.len() >= ROW_COUNT_MAX;
         if is_full && !self.units.contains_key(unit) {
-            return &self.status;
+            return None;
         }
-        self.units.entry(unit.clone()).or_insert_with(|| {
-            let row = self.rows.insert_before(&self.status, ProgressBar::new_spinner());
+        Some(self.units.entry(unit.clone()).or_insert_with(|| {
+            let bar = self.rows.insert_before(&self.status, ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("  {prefix:<28} {msg}");
-            row.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            row.set_prefix(unit.to_string());
-            row
-        })
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_prefix(unit.to_string());
+            Row { bar, began: Instant::now() }
+        }))
+    }
+}
+
+impl Row {
+    /// What the row shows, as its template does.
+    fn line(&self, unit: &InstanceId) -> String {
+        format!("  {:<28} {}", unit.to_string(), self.bar.message())
     }
 }
 
@@ -103,7 +124,12 @@ impl Watcher for Progress<'_> {
         if let Some(event) = &step.event {
             let (word, style) = reached(event);
             self.mark(event.unit(), word, style);
-            self.tell(step.at, &phase, event.unit(), &event.to_string());
+            match event {
+                Event::Failed { .. } => {
+                    self.tell(step.at, &phase, event.unit(), &event.to_string());
+                }
+                _ => self.tell_beside(step.at, &phase, event.unit(), &event.to_string()),
+            }
         }
         self.last_wait = None;
     }
@@ -117,7 +143,7 @@ impl Watcher for Progress<'_> {
             Effect::SetTraffic { .. } => "routed",
         };
         self.mark(effect.unit(), word, Style::Warn);
-        self.tell(at, "effect", effect.unit(), &effect.to_string());
+        self.tell_beside(at, "effect", effect.unit(), &effect.to_string());
     }
 
     fn wait(&mut self, backend: &dyn Backend, rollout: &Rollout, until: Option<Timestamp>) {

@@ -33,6 +33,12 @@ pub enum SecretError {
         /// Its length.
         length: usize,
     },
+    /// An older value is asked for, and nobody has it any more.
+    #[error("secret `{name}` has another value now than the release was made with")]
+    Differs {
+        /// The secret.
+        name: SecretName,
+    },
     /// A file could not be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -46,6 +52,10 @@ impl SecretError {
             Self::NoVariable { variable, .. } => format!("set it: `{variable}=… arenactl deploy`"),
             Self::Short { name, .. } => {
                 format!("set `secrets.{name}.source: generate`, or a longer value")
+            }
+            Self::Differs { .. } => {
+                "give it that value again, or `arenactl deploy` a release with the new one"
+                    .to_owned()
             }
             Self::File(error) => error.help(),
         }
@@ -64,34 +74,88 @@ pub fn hashes(
     folder: &Path,
 ) -> Result<BTreeMap<SecretName, Digest>, SecretError> {
     let hash = |(name, spec): (&SecretName, &SecretSpec)| {
-        let text = match given_value(name, spec)? {
-            Some(value) => format!("given {name} {value}"),
-            None => format!("generated {name} {}", generation(folder, name)?),
+        let digest = match given_value(name, spec)? {
+            Some(value) => digest_of_given(name, &value),
+            None => {
+                let text = format!("generated {name} {}", generation(folder, name)?);
+                Digest::of(text.as_bytes())
+            }
         };
-        Ok((name.clone(), Digest::of(text.as_bytes())))
+        Ok((name.clone(), digest))
     };
     secrets.iter().map(hash).collect()
 }
 
-/// Writes every secret that has no file yet, and those whose given value changed.
+/// Makes sure that every secret has the value that a release was made with: one of its `hashes`. Generated ones
+/// are drawn once; of given ones every value is kept, so that a rollback finds the older one.
 ///
 /// # Errors
 /// [`SecretError`].
 pub fn ensure(
     secrets: &BTreeMap<SecretName, SecretSpec>,
+    hashes: &BTreeMap<SecretName, Digest>,
     folder: &Path,
 ) -> Result<(), SecretError> {
     durable::private_folder(folder)?;
     for (name, spec) in secrets {
         let path = folder.join(name.as_str());
-        match given_value(name, spec)? {
-            Some(value) if fs::read_to_string(&path).ok().as_ref() == Some(&value) => {}
-            Some(value) => durable::write(&path, value.as_bytes(), Access::Owner)?,
-            None if path.exists() => {}
-            None => durable::write(&path, random_hex(spec.bytes)?.as_bytes(), Access::Owner)?,
+        if spec.source == SecretSource::Generate {
+            if !path.exists() {
+                durable::write(&path, random_hex(spec.bytes)?.as_bytes(), Access::Owner)?;
+            }
+            continue;
+        }
+        let value = given_then(name, spec, hashes.get(name), folder)?;
+        if fs::read_to_string(&path).ok().as_ref() != Some(&value) {
+            durable::write(&path, value.as_bytes(), Access::Owner)?;
         }
     }
     Ok(())
+}
+
+/// Returns the given value that has this hash: the kept one, else the one given now, which is kept.
+fn given_then(
+    name: &SecretName,
+    spec: &SecretSpec,
+    hash: Option<&Digest>,
+    folder: &Path,
+) -> Result<String, SecretError> {
+    let kept = hash.map(|hash| kept(folder, hash));
+    if let Some(path) = kept.as_ref().filter(|path| path.is_file()) {
+        let read = fs::read_to_string(path);
+        return Ok(read.map_err(|source| FileError::Read { path: path.clone(), source })?);
+    }
+    let value = given_value(name, spec)?.unwrap_or_default();
+    let differs = hash.is_some_and(|hash| *hash != digest_of_given(name, &value));
+    if differs {
+        return Err(SecretError::Differs { name: name.clone() });
+    }
+    if let Some(path) = kept {
+        durable::private_folder(path.parent().unwrap_or(folder))?;
+        durable::write(&path, value.as_bytes(), Access::Owner)?;
+    }
+    Ok(value)
+}
+
+/// Returns the value of a secret as a release with this hash has it.
+///
+/// # Errors
+/// [`FileError::Read`].
+pub fn of_release(folder: &Path, name: &str, hash: Option<&Digest>) -> Result<String, FileError> {
+    let older = hash.map(|hash| kept(folder, hash)).filter(|path| path.is_file());
+    match older {
+        Some(path) => fs::read_to_string(&path).map_err(|source| FileError::Read { path, source }),
+        None => read(folder, name),
+    }
+}
+
+/// Where a given value is kept; its name is what releases know of it.
+fn kept(folder: &Path, hash: &Digest) -> PathBuf {
+    folder.join("given").join(hash.to_string())
+}
+
+fn digest_of_given(name: &SecretName, value: &str) -> Digest {
+    Digest::of(format!("given {name} {value}").as_bytes())
 }
 
 /// Returns the value of a secret of this region, for arenactl's own calls.
@@ -160,9 +224,9 @@ mod tests {
         let spec = SecretSpec { source: SecretSource::Generate, from: None, bytes: 32 };
         let secrets = BTreeMap::from([(name, spec)]);
         let before = hashes(&secrets, folder.path()).unwrap();
-        ensure(&secrets, folder.path()).unwrap();
+        ensure(&secrets, &before, folder.path()).unwrap();
         let value = read(folder.path(), "drain_token").unwrap();
-        ensure(&secrets, folder.path()).unwrap();
+        ensure(&secrets, &before, folder.path()).unwrap();
         assert_eq!(read(folder.path(), "drain_token").unwrap(), value);
         assert_eq!(value.len(), 64);
         assert_eq!(hashes(&secrets, folder.path()).unwrap(), before);

@@ -15,6 +15,7 @@ mod child;
 pub mod control;
 mod identity;
 pub mod launch;
+mod lease;
 mod log_files;
 pub mod report;
 mod restart;

@@ -1,8 +1,15 @@
 //! arenactl on this machine with real processes: the stub keeps the instance contract.
 
-use std::os::unix::fs::PermissionsExt as _;
+mod disk;
+mod down;
+mod lock;
+mod looking;
+mod preflight;
+mod terminal;
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
@@ -44,6 +51,9 @@ const CHANGE: [&str; 6] = [
     "--set",
     "services.play.env.MODE=new",
 ];
+
+/// Far more than any of this takes, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A region of its own; everything in it is stopped when the test is over.
 struct Region {
@@ -91,6 +101,18 @@ impl Region {
     fn spawn(&self, args: &[&str]) -> anyhow::Result<Child> {
         let mut command = self.command(args)?;
         Ok(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?)
+    }
+
+    /// Looks at the status until it fits.
+    fn until(&self, what: &str, fits: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let began = Instant::now();
+        loop {
+            let status = self.status()?;
+            if fits(&status) {
+                return Ok(status);
+            }
+            ensure!(began.elapsed() < LIMIT, "no {what}: {status:#}");
+        }
     }
 
     fn status(&self) -> anyhow::Result<Value> {
@@ -239,6 +261,7 @@ fn secrets_are_private_and_never_printed() {
     let region = Region::deployed().unwrap();
     let path = region.state("local/secrets/drain_token");
     let secret = std::fs::read_to_string(&path).unwrap();
+    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     for args in [["status", "--output", "json"], ["plan", "--output", "json"], ["logs", "-n", "99"]]
     {

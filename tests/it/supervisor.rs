@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -104,7 +104,9 @@ async fn a_child_that_exits_is_restarted_until_it_counts_as_crash_looping() {
         supervised.until("crash loop", |report| report["crash_looping"] == true).await.unwrap();
     assert_eq!(report["last_exit"]["code"], 3, "{report}");
     assert!(report["restarts"].as_u64() >= Some(3), "{report}");
-    assert!(supervised.log().starts_with("cannot start\ncannot start\n"), "{}", supervised.log());
+    let log = supervised.log();
+    assert!(log.starts_with("cannot start\narenactl: it ended: exit code 3 after "), "{log}");
+    assert!(log.matches("cannot start\n").count() >= 3, "{log}");
 }
 
 #[tokio::test]
@@ -205,4 +207,41 @@ async fn a_taken_port_is_reported_with_its_holder() {
     let report = supervised.until("failure", |report| report["phase"] == "failed").await.unwrap();
     let error = report["error"].as_str().unwrap();
     assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");
+}
+
+/// Makes the authority of cluster `demo`, as the first certificate that is issued does.
+fn authority(folder: &Path) -> anyhow::Result<PathBuf> {
+    std::fs::write(
+        folder.join("arena.yaml"),
+        "cluster: demo\nregions:\n  local:\n    backend: local\nservices:\n  stub:\n    kind: stateless\n",
+    )?;
+    let output = Command::new(arena_tests::binary("arenactl")?)
+        .args(["certs", "issue", "operator"])
+        .current_dir(folder)
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(folder.join("state/arena/demo/authority"))
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_at_half_its_life_while_the_service_runs_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut launch = stub(folder.path(), json!({})).unwrap();
+    launch["identity"] = json!({
+        "uri": "spiffe://demo/stub/stub-r1-0", "authority": authority(folder.path()).unwrap(),
+        "folder": folder.path().join("identity"), "life_ms": 2_000,
+    });
+    let supervised = Supervised::start(folder.path().join("a"), &launch).unwrap();
+    let report = supervised.until("start", |report| report["phase"] == "running").await.unwrap();
+    let certificate = || std::fs::read(folder.path().join("identity/cert.pem")).unwrap();
+    let (first, began) = (certificate(), Instant::now());
+    while certificate() == first {
+        assert!(began.elapsed() < LIMIT, "{}", supervised.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let after = supervised.report().unwrap();
+    assert_eq!(after["child"], report["child"], "the same process, not restarted");
+    assert_eq!(after["restarts"], 0);
+    assert_eq!(supervised.log().matches("starts with").count(), 1, "{}", supervised.log());
 }

@@ -4,6 +4,7 @@
 //! side ports and talks to control sockets. It holds no state: killed and started again, it sees the same.
 
 mod perform;
+mod preflight;
 mod side_port;
 mod start;
 mod traffic;
@@ -21,11 +22,12 @@ use arenactl_planning::units::{Bytes, Cpus, Timestamp};
 use async_trait::async_trait;
 
 use crate::artifacts::Artifacts;
-use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Unit};
-use crate::secrets;
+use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Lack, Unit};
+use crate::config_client::{self, Active, ConfigError};
+use crate::durable::{self, Access};
 use crate::state_folder::StateFolder;
 use crate::supervisor::{self, Authority, launch::log_folder};
-use crate::{clock, process};
+use crate::{clock, process, rules, secrets};
 
 /// The backend of region `local`, and of every region whose spec says so.
 #[derive(Debug)]
@@ -59,6 +61,11 @@ impl Local {
         Self { cluster, region, folder, artifacts, programs, releases, rollout, notes }
     }
 
+    /// The file that remembers which rules a deploy published last.
+    fn published(&self) -> PathBuf {
+        self.folder.region().join("rules.json")
+    }
+
     pub(crate) fn release(&self, id: ReleaseId) -> Result<&Release, BackendError> {
         self.releases.get(&id).ok_or(BackendError::UnknownRelease { release: id })
     }
@@ -70,19 +77,41 @@ impl Backend for Local {
         Timestamp(clock::now_ms())
     }
 
+    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError> {
+        let mut lacks = preflight::lacks(&self.folder, release)?;
+        lacks.extend(rules::lacks(release));
+        Ok(lacks)
+    }
+
     async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError> {
         for artifact in release.artifacts.values() {
             if self.artifacts.path(&artifact.digest.to_string()).is_err() {
                 self.artifacts.store(&self.programs.join(&artifact.name))?;
             }
         }
-        secrets::ensure(&release.spec.secrets, &self.folder.secrets())?;
+        secrets::ensure(&release.spec.secrets, &release.secret_hashes, &self.folder.secrets())?;
         let authority = Authority::ensure(self.cluster.as_str(), &self.folder.authority())?;
         let uri = format!("spiffe://{}/operator/{}", self.cluster, OPERATOR);
         authority.issue(&uri, &self.folder.operator())?;
         self.releases.insert(release.id, release.clone());
         self.rollout = rollout.to_owned();
         Ok(())
+    }
+
+    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError> {
+        Ok(durable::read_json(&self.published())?)
+    }
+
+    async fn publish_rules(&mut self, rules: &serde_json::Value) -> Result<u32, BackendError> {
+        let units = self.units().await?;
+        let refused = |error: ConfigError| BackendError::Rules { source: error.into() };
+        let client = config_client::connect(&self.cluster, &self.region, &self.folder, &units);
+        let mut client = client.map_err(refused)?;
+        let published =
+            config_client::publish(&mut client, rules, "arena.yaml", Active::FromNowOn).await;
+        let version = published.map_err(refused)?;
+        durable::write_json(&self.published(), rules, Access::Owner)?;
+        Ok(version)
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

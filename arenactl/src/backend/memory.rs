@@ -17,13 +17,16 @@ use arenactl_planning::units::Timestamp;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Backend, BackendError, Unit};
+use crate::backend::{Backend, BackendError, Lack, Unit};
 use crate::durable::{self, Access};
+use crate::rules;
 use script::Script;
 use simulated::Simulated;
 
 /// 2026-01-01T00:00:00Z: a clock that starts the same makes transcripts that are the same.
 const EPOCH_MS: u64 = 1_767_225_600_000;
+/// The version of rules in a cluster that keeps none: version 1 are the standard ones.
+const SIMULATED_RULES: u32 = 2;
 /// How far the clock moves if nothing is going to happen.
 const IDLE_MS: u64 = 1_000;
 
@@ -42,6 +45,7 @@ struct Cluster {
     now_ms: u64,
     units: BTreeMap<InstanceId, Simulated>,
     weights: BTreeMap<ServiceName, Weights>,
+    rules: Option<serde_json::Value>,
 }
 
 impl Memory {
@@ -51,8 +55,12 @@ impl Memory {
     /// [`BackendError::Script`] and [`BackendError::File`].
     pub fn open(path: &Path, script: Option<&Path>) -> Result<Self, BackendError> {
         let script = script.map(Script::read).transpose()?.unwrap_or_default();
-        let fresh =
-            || Cluster { now_ms: EPOCH_MS, units: BTreeMap::new(), weights: BTreeMap::new() };
+        let fresh = || Cluster {
+            now_ms: EPOCH_MS,
+            units: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            rules: None,
+        };
         let cluster = durable::read_json(path)?.unwrap_or_else(fresh);
         Ok(Self { path: path.to_path_buf(), script, cluster })
     }
@@ -97,8 +105,25 @@ impl Backend for Memory {
         Timestamp(self.cluster.now_ms)
     }
 
+    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError> {
+        Ok(rules::lacks(release))
+    }
+
     async fn prepare(&mut self, _: &Release, _: &str) -> Result<(), BackendError> {
         self.save()
+    }
+
+    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError> {
+        Ok(self.cluster.rules.clone())
+    }
+
+    async fn publish_rules(&mut self, rules: &serde_json::Value) -> Result<u32, BackendError> {
+        if let Some(why) = &self.script.rules_refused {
+            return Err(BackendError::Rules { source: why.as_str().into() });
+        }
+        self.cluster.rules = Some(rules.clone());
+        self.save()?;
+        Ok(SIMULATED_RULES)
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

@@ -3,13 +3,16 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
+use arena_mesh::Channel;
 use arena_types::{ClusterName, Region};
+use arena_wire::config::v1::config_client::ConfigClient;
 use arenactl_planning::spec::{self, Ask, Spec, SpecError};
 
 use crate::backend::local::Local;
 use crate::backend::memory::Memory;
 use crate::backend::{Backend, BackendError};
 use crate::cli::{Global, Rehearsal};
+use crate::config_client;
 use crate::durable::FileError;
 use crate::error::{CliError, Status};
 use crate::history::History;
@@ -39,6 +42,14 @@ pub(crate) struct Place {
 struct SpecMistakes {
     path: PathBuf,
     count: usize,
+}
+
+impl Place {
+    /// Connects to the config service.
+    pub(crate) async fn config(&mut self) -> Result<ConfigClient<Channel>, CliError> {
+        let units = self.backend.units().await?;
+        Ok(config_client::connect(&self.cluster, &self.region, &self.folder, &units)?)
+    }
 }
 
 impl Context {
@@ -95,7 +106,7 @@ impl Context {
         }
     }
 
-    /// Opens the place of a region, creating its ledger if it is new.
+    /// Opens the place of a region; of a new one, nothing is created before its first lock.
     pub(crate) async fn place(&self, spec: &Spec, region: &Region) -> Result<Place, CliError> {
         self.place_of(spec.cluster.clone(), region.clone(), Some(spec)).await
     }
@@ -103,20 +114,30 @@ impl Context {
     /// Opens the place of the region meant, also where there is no spec: commands that look or stop must
     /// work from any folder, as long as it is clear which cluster is meant.
     pub(crate) async fn known_place(&self) -> Result<Place, CliError> {
-        if self.global.file.exists() {
-            let spec = self.spec()?;
-            let region = self.region(&spec)?;
-            return self.place(&spec, &region).await;
-        }
+        let read = self.global.file.exists().then(|| self.spec());
+        let mistakes = match read {
+            Some(Ok(spec)) => {
+                let region = self.region(&spec)?;
+                return self.place(&spec, &region).await;
+            }
+            Some(Err(mistakes)) => Some(mistakes),
+            None => None,
+        };
         let root = state_folder::root(self.global.state_dir.as_deref())?;
         let region = self.global.region.as_deref().unwrap_or("local");
         let clusters = clusters_with(&root, region);
-        let (Ok(region), [cluster]) = (region.parse(), clusters.as_slice()) else {
+        if let (Ok(region), [cluster]) = (region.parse(), clusters.as_slice()) {
+            if let Some(mistakes) = mistakes {
+                let what = mistakes.chain().join(": ");
+                self.printer.say(&format!("{what}; going by what is kept of {cluster}/{region}"));
+            }
+            return self.place_of(cluster.clone(), region, None).await;
+        }
+        Err(mistakes.unwrap_or_else(|| {
             let what = format!("no `{}` here, and which cluster?", self.global.file.display());
-            return Err(CliError::new(Status::InvalidInput, what)
-                .with_help("run it where arena.yaml is, or name it with `--file PATH`"));
-        };
-        self.place_of(cluster.clone(), region, None).await
+            CliError::new(Status::InvalidInput, what)
+                .with_help("run it where arena.yaml is, or name it with `--file PATH`")
+        }))
     }
 
     /// Returns the folder in which the programs of a new release are found.
@@ -134,7 +155,7 @@ impl Context {
         self.supported(&region, spec)?;
         let root = state_folder::root(self.global.state_dir.as_deref())?;
         let folder = StateFolder::new(&root, &cluster, &region);
-        let mut ledger = Ledger::create(&folder.ledger()).await?;
+        let mut ledger = Ledger::look(&folder.ledger()).await?;
         let history = ledger.history().await?;
         let backend = self.backend(&cluster, &region, &folder, &history)?;
         Ok(Place { cluster, region, folder, ledger, history, backend })

@@ -7,6 +7,7 @@ use arenactl_planning::rollout::{Cause, Direction, Outcome, Pause};
 use serde::Serialize;
 
 use super::{Operation, verdict};
+use crate::error::CliError;
 use crate::journal::Step;
 
 /// Events shown: enough to see what led there.
@@ -58,6 +59,24 @@ impl Card {
             undone: back.flat_map(|step| &step.effects).map(ToString::to_string).collect(),
             next: next(outcome, &operation.region, unit.as_ref()),
             unit,
+        }
+    }
+}
+
+impl Card {
+    /// The card of a release that serves while its rules could not be published.
+    pub(super) fn without_rules(region: &arena_types::Region, error: &CliError) -> Self {
+        Self {
+            unit: None,
+            reason: error.chain().join(": "),
+            events: Vec::new(),
+            log: Vec::new(),
+            undone: Vec::new(),
+            next: vec![
+                format!("arenactl logs config --region {region}"),
+                format!("arenactl resume --region {region}        # publishes them"),
+                format!("arenactl rules list --region {region}    # shows which are in force"),
+            ],
         }
     }
 }

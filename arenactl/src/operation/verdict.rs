@@ -4,14 +4,17 @@ use arenactl_planning::rollout::{Cause, Outcome, Pause};
 use arenactl_planning::units::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Operation, card};
+use super::{End, Operation, card};
 use crate::error::{CliError, Status};
 use crate::history::Revision;
 use crate::journal::Step;
 use crate::print::Style;
 
 /// Returns what the history keeps of the end: the first thing that went wrong.
-pub(super) fn note(steps: &[Step]) -> String {
+pub(super) fn note(steps: &[Step], rules: &Result<Option<u32>, CliError>) -> String {
+    if let Err(error) = rules {
+        return format!("its rules are not in force: {}", error.chain().join(": "));
+    }
     let failure = steps.last().and_then(|step| step.rollout.failure.as_ref());
     failure
         .map(|failure| format!("{}: {}", failure.service, cause(&failure.cause)))
@@ -24,14 +27,9 @@ fn was_aborted(steps: &[Step]) -> bool {
 }
 
 /// Prints the verdict on a rollout and returns the command's status.
-pub(super) async fn print(
-    operation: &mut Operation<'_>,
-    outcome: &Outcome,
-    revision: &Revision,
-    steps: &[Step],
-    now: Timestamp,
-) -> Result<Status, CliError> {
-    let status = status(outcome);
+pub(super) async fn print(operation: &mut Operation<'_>, end: &End, revision: &Revision) -> Status {
+    let End { outcome, steps, now, rules } = end;
+    let status = if rules.is_ok() { status(outcome) } else { Status::LeftAsIs };
     let took = now.since(Timestamp(revision.started_ms));
     let mut details = json!({
         "run": revision.rollout,
@@ -40,12 +38,14 @@ pub(super) async fn print(
         "release": revision.release,
         "seconds": took.as_ms() as f64 / 1_000.0,
         "steps": steps.len(),
-        "note": note(steps),
+        "note": note(steps, rules),
         "aborted": was_aborted(steps),
         "url": public_url(operation).await,
+        "rules": rules.as_ref().ok().copied().flatten(),
     });
-    let card = match outcome {
-        Outcome::Done => None,
+    let card = match (outcome, rules) {
+        (Outcome::Done, Ok(_)) => None,
+        (Outcome::Done, Err(error)) => Some(card::Card::without_rules(&operation.region, error)),
         _ => Some(card::Card::of(operation, outcome, steps).await),
     };
     if let (Some(card), Some(object)) = (&card, details.as_object_mut()) {
@@ -53,7 +53,7 @@ pub(super) async fn print(
     }
     let text = text(operation, outcome, revision, &details, card.as_ref());
     operation.printer.verdict(status, &details, &text);
-    Ok(status)
+    status
 }
 
 const fn status(outcome: &Outcome) -> Status {
@@ -73,12 +73,23 @@ fn text(
     details: &Value,
     card: Option<&card::Card>,
 ) -> String {
-    let (style, line) = headline(operation, outcome, revision, details);
+    let (style, line) = match (outcome, card) {
+        (Outcome::Done, Some(_)) => (
+            Style::Bad,
+            format!(
+                "✗ {} runs {}, revision {}, but new matches go by the old rules",
+                operation.region, revision.release, revision.number
+            ),
+        ),
+        _ => headline(operation, outcome, revision, details),
+    };
     let line = operation.printer.paint(style, &line);
+    let rules = details["rules"].as_u64();
+    let rules = rules.map(|it| format!("\n  rules {it} are in force for new matches"));
     let url = details["url"].as_str().filter(|_| *outcome == Outcome::Done);
-    let url = url.map(|url| format!("\n  play at {url}")).unwrap_or_default();
-    let card = card.map(|card| format!("\n{card}")).unwrap_or_default();
-    format!("{line}{url}{card}")
+    let url = url.map(|url| format!("\n  play at {url}"));
+    let card = card.map(|card| format!("\n{card}"));
+    [Some(line), rules, url, card].into_iter().flatten().collect()
 }
 
 fn headline(

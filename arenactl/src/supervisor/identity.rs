@@ -77,26 +77,32 @@ impl Authority {
             .map_err(|source| IdentityError::Authority { folder: folder.to_path_buf(), source })
     }
 
-    /// Issues a certificate for `uri` into `folder`; returns when it is half through its life.
+    /// Issues a certificate for `uri` into `folder`, good for a day.
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub fn issue(&self, uri: &str, folder: &Path) -> Result<Duration, IdentityError> {
+    pub fn issue(&self, uri: &str, folder: &Path) -> Result<(), IdentityError> {
+        self.issue_for(uri, folder, LEAF_LIFE)
+    }
+
+    fn issue_for(&self, uri: &str, folder: &Path, life: Duration) -> Result<(), IdentityError> {
         let id: SpiffeId =
             uri.parse().map_err(|source| IdentityError::Uri { uri: uri.to_owned(), source })?;
         let failed = |source| IdentityError::Authority { folder: self.folder.clone(), source };
-        let material = self.ca.issue(&id, LEAF_LIFE).map_err(failed)?;
+        let material = self.ca.issue(&id, life).map_err(failed)?;
         durable::private_folder(folder)?;
         let write = |source| IdentityError::Write { folder: folder.to_path_buf(), source };
-        material.save(folder).map_err(write)?;
-        Ok(LEAF_LIFE / 2)
+        material.save(folder).map_err(write)
     }
 }
 
 /// Issues the certificate of an instance; returns when it is to be renewed.
 pub(super) fn issue(plan: &IdentityPlan) -> Result<Duration, IdentityError> {
     let cluster = plan.uri.strip_prefix("spiffe://").and_then(|rest| rest.split('/').next());
-    Authority::load(cluster.unwrap_or_default(), &plan.authority)?.issue(&plan.uri, &plan.folder)
+    let life = Duration::from_millis(plan.life_ms);
+    let authority = Authority::load(cluster.unwrap_or_default(), &plan.authority)?;
+    authority.issue_for(&plan.uri, &plan.folder, life)?;
+    Ok(life / 2)
 }
 
 /// Says whether an authority could be read, for checks that change nothing.

@@ -57,6 +57,14 @@ pub struct IdentityPlan {
     pub authority: PathBuf,
     /// Folder that the instance reads.
     pub folder: PathBuf,
+    /// Life of each certificate; a new one is issued at half of it.
+    #[serde(default = "leaf_life_ms")]
+    pub life_ms: u64,
+}
+
+/// What an older arenactl did not write down.
+pub(crate) fn leaf_life_ms() -> u64 {
+    u64::try_from(arena_mesh::LEAF_LIFE.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One socket that the supervisor owns.

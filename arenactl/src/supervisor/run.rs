@@ -11,6 +11,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Child;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::control::{self, CONTROL_FILE, Request};
@@ -20,7 +21,7 @@ use super::log_files::LogFiles;
 use super::report::{Exit, Phase, Report};
 use super::restart::Restarts;
 use super::sockets::{self, BoundSocket, SocketError};
-use super::{child, launch};
+use super::{child, launch, lease};
 use crate::durable::{self, FileError};
 use crate::process::ProcessId;
 
@@ -92,6 +93,7 @@ enum Wake {
     Signal,
     Request(UnixStream),
     Timer(Timer),
+    LeaseEnded(String),
 }
 
 /// What a passed deadline is for.
@@ -123,6 +125,7 @@ struct Supervisor {
     began: Instant,
     stop_requests: u32,
     timers: Timers,
+    lease: Option<JoinHandle<String>>,
 }
 
 impl Supervisor {
@@ -154,6 +157,7 @@ impl Supervisor {
             began: Instant::now(),
             stop_requests: 0,
             timers,
+            lease: None,
         })
     }
 
@@ -172,8 +176,12 @@ impl Supervisor {
                 }
                 Wake::Timer(Timer::Kill) => self.kill(),
                 Wake::Timer(Timer::Renew) => self.renew(),
+                Wake::LeaseEnded(line) => self.note(&line),
             }
             if self.stop_requests > 0 && self.child.is_none() {
+                if let Some(line) = self.lease.take() {
+                    self.note(&line.await.unwrap_or_default());
+                }
                 report.phase = Phase::Stopped;
                 report.write(&self.folder)?;
                 return Ok(());
@@ -192,6 +200,7 @@ impl Supervisor {
             _ = terminate.recv() => Wake::Signal,
             _ = interrupt.recv() => Wake::Signal,
             stream = accept(&self.control) => Wake::Request(stream),
+            line = ended(&mut self.lease) => Wake::LeaseEnded(line),
             () = at(timers.restart) => Wake::Timer(Timer::Restart),
             () = at(timers.kill) => Wake::Timer(Timer::Kill),
             () = at(timers.renew) => Wake::Timer(Timer::Renew),
@@ -208,7 +217,7 @@ impl Supervisor {
                 Ok(report.write(&self.folder)?)
             }
             Err(error) => {
-                self.log.append(format!("arenactl: cannot start: {error}\n").as_bytes());
+                self.note(&format!("cannot start: {error}"));
                 self.back_off(Exit { code: None, signal: None, uptime_ms: 0 }, report)
             }
         }
@@ -228,7 +237,17 @@ impl Supervisor {
         };
         report.child = None;
         self.timers.kill = None;
+        // A child that ends well ends its lease itself.
+        if exit.code != Some(0) {
+            self.note(&format!("it ended: {exit}"));
+            self.lease = lease::end(&self.launch);
+        }
         self.back_off(exit, report)
+    }
+
+    /// Writes a line of the supervisor's own between those of its child.
+    fn note(&mut self, line: &str) {
+        self.log.append(format!("arenactl: {line}\n").as_bytes());
     }
 
     fn back_off(&mut self, exit: Exit, report: &mut Report) -> Result<(), SuperviseError> {
@@ -268,8 +287,9 @@ impl Supervisor {
     fn renew(&mut self) {
         let Some(plan) = &self.launch.identity else { return };
         let next = identity::issue(plan).unwrap_or_else(|error| {
-            let line = format!("arenactl: certificate not renewed: {}\n", chain(&error));
-            self.log.append(line.as_bytes());
+            self.log.append(
+                format!("arenactl: certificate not renewed: {}\n", chain(&error)).as_bytes(),
+            );
             RENEW_RETRY
         });
         self.timers.renew = Some(Instant::now() + next);
@@ -331,6 +351,13 @@ async fn wait(child: &mut Option<(Child, Instant)>) -> io::Result<ExitStatus> {
         Some((child, _)) => child.wait().await,
         None => std::future::pending().await,
     }
+}
+
+async fn ended(lease: &mut Option<JoinHandle<String>>) -> String {
+    let Some(task) = lease else { return std::future::pending().await };
+    let line = task.await.unwrap_or_default();
+    *lease = None;
+    line
 }
 
 async fn accept(control: &UnixListener) -> UnixStream {

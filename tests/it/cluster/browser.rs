@@ -24,7 +24,7 @@ async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_releas
 -> anyhow::Result<()> {
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
-    let browser = Browser::start()?;
+    let browser = Browser::start().await?;
     let mut page = browser.open(&region.url().await?).await?;
     queue(&mut page).await?;
     assert_eq!(page.evaluate("arena.release").await?, "r1");

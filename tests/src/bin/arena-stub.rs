@@ -2,10 +2,13 @@
 //!
 //! `STUB_EXIT=<code>` exits at once, `STUB_NEVER_READY=1` never gets ready, `STUB_SAYS=<text>` is what a
 //! connection to its public socket reads, `STUB_IGNORES_TERM=1` stays at the first `SIGTERM`.
+//! `STUB_READY_ONCE=<path>` gets ready once that file exists, `STUB_BUSY_WHILE=<path>` is not empty after a
+//! drain while that one does: so a test decides when, and no clock does.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -50,7 +53,8 @@ fn main() -> anyhow::Result<()> {
 
 fn stub() -> anyhow::Result<Stub> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    let is_ready = variable("STUB_NEVER_READY").is_empty();
+    let waits = ["STUB_NEVER_READY", "STUB_READY_ONCE"];
+    let is_ready = waits.iter().all(|name| variable(name).is_empty());
     let report = InstanceReport {
         service: variable("ARENA_SERVICE").parse()?,
         instance: variable("ARENA_INSTANCE").parse()?,
@@ -71,9 +75,9 @@ fn stub() -> anyhow::Result<Stub> {
 fn exit_on_term(at_first: bool) -> anyhow::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let entered = runtime.enter();
+    let _guard = runtime.enter();
     let mut signals = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    drop(entered);
+    drop(_guard);
     std::thread::spawn(move || {
         runtime.block_on(async {
             while signals.recv().await.is_some() {
@@ -122,6 +126,13 @@ fn answer(stub: &Stub, stream: TcpStream) -> anyhow::Result<()> {
 
 fn route(stub: &Stub, request: &str, is_authorised: bool) -> (&'static str, String) {
     let mut report = stub.report.lock().expect("no thread panics while it holds this");
+    let exists = |name: &str| std::env::var(name).ok().map(|path| Path::new(&path).exists());
+    if report.state == InstanceState::Starting && exists("STUB_READY_ONCE") == Some(true) {
+        report.state = InstanceState::Ready;
+    }
+    if report.state == InstanceState::Draining && exists("STUB_BUSY_WHILE") != Some(true) {
+        report.state = InstanceState::Empty;
+    }
     match request.split(' ').take(2).collect::<Vec<_>>().as_slice() {
         ["get", "/readyz"] if report.state == InstanceState::Starting => {
             ("503 Service Unavailable", r#"{"reason":"the stub never gets ready"}"#.to_owned())
@@ -132,7 +143,7 @@ fn route(stub: &Stub, request: &str, is_authorised: bool) -> (&'static str, Stri
         }
         ["post" | "delete", "/drain"] if !is_authorised => ("401 Unauthorized", String::new()),
         ["post", "/drain"] => {
-            report.state = InstanceState::Empty;
+            report.state = InstanceState::Draining;
             ("202 Accepted", String::new())
         }
         ["delete", "/drain"] => {

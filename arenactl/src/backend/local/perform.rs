@@ -11,6 +11,7 @@ use arenactl_planning::rollout::{Awaited, Effect, Event, Rollout, Wait};
 use arenactl_planning::units::Span;
 
 use super::side_port::{self as http, SidePortError};
+use super::start::SECRETS;
 use super::{Local, traffic, unit};
 use crate::backend::{BackendError, Unit};
 use crate::secrets;
@@ -23,8 +24,8 @@ const STOP_GRACE_MS: u64 = 10_000;
 const DRAIN_ATTEMPT_COUNT_MAX: u32 = 5;
 /// Pause between two tries; each has its own timeout.
 const DRAIN_RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// File in the secrets folder with the bearer token of `POST /drain`.
-const DRAIN_TOKEN: &str = "drain_token";
+/// File in an instance's secrets folder with the bearer token of `POST /drain`.
+pub(super) const DRAIN_TOKEN: &str = "drain_token";
 
 impl Local {
     pub(super) async fn perform_effect(
@@ -101,14 +102,13 @@ impl Local {
         at_deadline: AtDeadline,
     ) -> Result<(), BackendError> {
         let folder = self.folder.instance(instance.as_str());
-        let token = secrets::read(&self.folder.secrets(), DRAIN_TOKEN)?;
         let request = DrainRequest { deadline_s: deadline.as_s().max(1), mode, at_deadline };
         let mut attempt = 1;
         loop {
             let Some(side) = side_port(&folder)? else {
                 return Ok(()); // Not running is empty.
             };
-            match http::drain(side, &token, request).await {
+            match http::drain(side, &token(&folder)?, request).await {
                 Ok(()) => return Ok(()),
                 Err(SidePortError::Unreachable { .. }) if attempt < DRAIN_ATTEMPT_COUNT_MAX => {
                     attempt += 1;
@@ -128,8 +128,7 @@ impl Local {
         let Some(unit) = self.unit(instance).await? else { return Ok(()) };
         let is_draining = matches!(unit.state, UnitState::Draining | UnitState::Empty);
         let (true, Some(side)) = (is_draining, side_port(&folder)?) else { return Ok(()) };
-        let token = secrets::read(&self.folder.secrets(), DRAIN_TOKEN)?;
-        http::undrain(side, &token).await.map_err(|source| BackendError::Instance {
+        http::undrain(side, &token(&folder)?).await.map_err(|source| BackendError::Instance {
             instance: instance.clone(),
             source: source.into(),
         })
@@ -173,6 +172,11 @@ const fn holds_nothing(unit: &Unit) -> bool {
         UnitState::Ready => unit.sessions == 0 && unit.matches == 0,
         UnitState::Draining => false,
     }
+}
+
+/// Returns what an instance wants to hear from who drains it: the secret as it was when it started.
+fn token(folder: &Path) -> Result<String, BackendError> {
+    Ok(secrets::read(&folder.join(SECRETS), DRAIN_TOKEN)?)
 }
 
 /// Returns where a running instance answers; one that stops is not asked any more.

@@ -18,6 +18,7 @@ use crate::backend::BackendError;
 use crate::durable::{self, Access};
 use crate::secrets;
 use crate::supervisor::control::{self, Request};
+use crate::supervisor::launch::leaf_life_ms;
 use crate::supervisor::{
     IdentityPlan, LAUNCH_FILE, Launch, LogLimits, Phase, Report, RestartLimits, SocketKind,
     SocketPlan,
@@ -34,7 +35,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(5);
 /// Variables of arenactl's own environment that programs need to find tools and folders.
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "TZ", "RUST_BACKTRACE"];
 /// Folder of an instance's secrets.
-const SECRETS: &str = "secrets";
+pub(super) const SECRETS: &str = "secrets";
 /// The service whose mesh address all others are told.
 pub(super) const STORE: &str = "store";
 
@@ -72,9 +73,11 @@ impl Local {
     ) -> Result<(), BackendError> {
         let own = folder.join(SECRETS);
         durable::private_folder(&own)?;
-        let spec = self.release(release)?.spec.services.get(service);
+        let record = self.release(release)?;
+        let spec = record.spec.services.get(service);
         for name in spec.iter().flat_map(|spec| &spec.secrets) {
-            let value = secrets::read(&self.folder.secrets(), name.as_str())?;
+            let hash = record.secret_hashes.get(name);
+            let value = secrets::of_release(&self.folder.secrets(), name.as_str(), hash)?;
             durable::write(&own.join(name.as_str()), value.as_bytes(), Access::Owner)?;
         }
         Ok(())
@@ -105,6 +108,7 @@ impl Local {
                 uri: format!("spiffe://{}/{service}/{instance}", self.cluster),
                 authority: self.folder.authority(),
                 folder: folder.join("identity"),
+                life_ms: leaf_life_ms(),
             }),
             log: LogLimits::default(),
             restart: RestartLimits {

@@ -3,6 +3,7 @@
 //! ```json
 //! {
 //!   "default": {"ready_after_ms": 300},
+//!   "rules_refused": "no instance of `config` is ready",
 //!   "services": {
 //!     "game": {"matches": 2, "empty_after_ms": 60000},
 //!     "game@r2": {"never_ready": "no GPU"}
@@ -24,6 +25,8 @@ use crate::backend::BackendError;
 pub(super) struct Script {
     default: Behavior,
     services: BTreeMap<String, Behavior>,
+    /// Rules cannot be published, and this is why.
+    pub(super) rules_refused: Option<String>,
 }
 
 /// How instances of one service behave.

@@ -69,7 +69,8 @@ async fn list(context: &Context, place: &mut Place) -> Result<Status, CliError> 
     }
     let authority = place.folder.authority();
     context.printer.data(&json!({"authority": authority, "certificates": values}), || {
-        format!("authority: {}\n{}", authority.display(), print::table(&rows))
+        let state = if authority.exists() { "" } else { " (made by the first deploy)" };
+        format!("authority: {}{state}\n{}", authority.display(), print::table(&rows))
     });
     Ok(Status::Done)
 }

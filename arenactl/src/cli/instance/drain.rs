@@ -6,11 +6,14 @@ use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::Effect;
 use arenactl_planning::units::{Span, Timestamp};
 use clap::Args;
+use serde_json::json;
 
 use crate::backend::Unit;
 use crate::cli::rollout::session;
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
+use crate::interrupt::Interrupts;
+use crate::lock::Lock;
 
 /// Empty one instance: it takes no new work and its matches end there; it stays up.
 #[derive(Debug, Args)]
@@ -32,25 +35,51 @@ impl Drain {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
             let mut place = context.known_place().await?;
+            self.unit(&mut place).await?;
+            let interrupts =
+                Interrupts::listen().map_err(|error| CliError::new(Status::Bug, error))?;
             let lock = session::lock(&mut place, "drain").await?;
-            let outcome = self.act(context, &mut place).await;
+            let outcome = self.act(context, &mut place, &lock, &interrupts).await;
             place.ledger.release_lock(&lock).await?;
             outcome
         })
     }
 
-    async fn act(&self, context: &Context, place: &mut Place) -> Result<Status, CliError> {
+    async fn act(
+        &self,
+        context: &Context,
+        place: &mut Place,
+        lock: &Lock,
+        interrupts: &Interrupts,
+    ) -> Result<Status, CliError> {
         session::refuse_if_open(place)?;
         let unit = self.unit(place).await?;
-        place.backend.perform(&self.effect(&unit)).await?;
+        if self.cancel && unit.state == UnitState::Stopped {
+            let what = format!("{} has stopped: there is no drain to take back", unit.instance);
+            return Err(CliError::new(Status::InvalidInput, what)
+                .with_help("`arenactl deploy` starts what should run"));
+        }
+        let effect = self.effect(&unit);
+        place.backend.perform(&effect).await?;
+        session::tell(context, place, "drain", Some(&unit.instance), &effect.to_string());
         let until = Timestamp(place.backend.now().0 + self.deadline.as_ms());
+        let mut told = String::new();
         loop {
             let unit = self.unit(place).await?;
             let is_empty = matches!(unit.state, UnitState::Empty | UnitState::Stopped);
             let is_over = if self.cancel { unit.state == UnitState::Ready } else { is_empty };
             if is_over || place.backend.now() >= until {
-                return Ok(self.verdict(context, &unit, is_over));
+                return Ok(self.verdict(context, place, &unit, is_over));
             }
+            if interrupts.count() > 0 {
+                return Ok(self.interrupted(context, place, &unit));
+            }
+            if unit.note != told {
+                let text = format!("waiting: {}: {}", unit.instance, unit.note);
+                session::tell(context, place, "drain", Some(&unit.instance), &text);
+                told = unit.note;
+            }
+            place.ledger.beat(lock).await?;
             place.backend.rest(Some(until)).await;
         }
     }
@@ -67,25 +96,46 @@ impl Drain {
 
     async fn unit(&self, place: &mut Place) -> Result<Unit, CliError> {
         let units = place.backend.units().await?;
-        let known: Vec<_> = units.iter().map(|unit| unit.instance.to_string()).collect();
+        let known = units.clone();
         units.into_iter().find(|unit| unit.instance == self.instance).ok_or_else(|| {
             CliError::new(Status::InvalidInput, format!("there is no instance {}", self.instance))
-                .with_help(format!("instances: {}", known.join(", ")))
+                .with_help(session::instances(&known))
         })
     }
 
-    fn verdict(&self, context: &Context, unit: &Unit, is_over: bool) -> Status {
+    fn verdict(&self, context: &Context, place: &Place, unit: &Unit, is_over: bool) -> Status {
         let status = if is_over { Status::Done } else { Status::Paused };
+        let (instance, region) = (&unit.instance, &place.region);
         let text = match (is_over, self.cancel) {
-            (true, true) => format!("{} takes work again", unit.instance),
-            (true, false) => format!("{} is empty", unit.instance),
-            (false, true) => format!("{} is not ready yet: {}", unit.instance, unit.note),
+            (true, true) => format!("{instance} takes work again"),
+            (true, false) if unit.state == UnitState::Stopped => format!("{instance} has stopped"),
+            (true, false) => format!("{instance} is empty"),
+            (false, true) => format!("{instance} is not ready yet: {}", unit.note),
             (false, false) => format!(
-                "{} still holds {} sessions and {} matches",
-                unit.instance, unit.sessions, unit.matches
+                "{instance} still holds {} sessions and {} matches\n  \
+                 next     arenactl drain {instance} --region {region}                        # waits once more\n           \
+                 arenactl drain {instance} --region {region} --end --deadline 1s    # ends them\n           \
+                 arenactl drain {instance} --region {region} --cancel               # takes work again",
+                unit.sessions, unit.matches
             ),
         };
-        context.printer.verdict(status, &serde_json::json!({"instance": unit}), &text);
+        context.printer.verdict(status, &json!({"region": region, "instance": unit}), &text);
         status
+    }
+
+    /// The instance goes on draining by itself; only the waiting ends.
+    fn interrupted(&self, context: &Context, place: &Place, unit: &Unit) -> Status {
+        let (instance, region) = (&unit.instance, &place.region);
+        let next = format!("arenactl drain {instance} --region {region}");
+        let text = if self.cancel {
+            format!("interrupted: {instance} is not ready yet, see `arenactl status`")
+        } else {
+            format!(
+                "interrupted: {instance} goes on draining; `{next}` waits, with `--cancel` it takes work again"
+            )
+        };
+        let details = json!({"region": region, "instance": unit, "next": next});
+        context.printer.verdict(Status::Interrupted, &details, &text);
+        Status::Interrupted
     }
 }

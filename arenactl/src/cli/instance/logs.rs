@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::backend::Unit;
 use crate::cli::Context;
+use crate::cli::rollout::session;
 use crate::error::{CliError, Status};
 
 /// Print the last lines of an instance, a service, or everything.
@@ -30,11 +31,13 @@ impl Logs {
                 .map(|it| it.instance.clone())
                 .collect();
             if chosen.is_empty() {
-                let known: Vec<_> = units.iter().map(|unit| unit.instance.to_string()).collect();
-                let what =
-                    format!("nothing in {} is called {}", place.region, self.units.join(", "));
-                return Err(CliError::new(Status::InvalidInput, what)
-                    .with_help(format!("instances: {}", known.join(", "))));
+                let what = match self.units.as_slice() {
+                    [] => format!("nothing runs in {}", place.region),
+                    names => format!("nothing in {} is called {}", place.region, names.join(", ")),
+                };
+                return Err(
+                    CliError::new(Status::InvalidInput, what).with_help(session::instances(&units))
+                );
             }
             let mut values = Vec::new();
             let mut text = String::new();

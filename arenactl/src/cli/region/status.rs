@@ -5,8 +5,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::backend::{self, Unit};
+use crate::cli::rollout::session;
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
+use crate::history::RevisionKind;
 use crate::journal::word;
 use crate::lock::LockView;
 use crate::print;
@@ -21,7 +23,6 @@ pub(crate) struct StatusOf {
 
 /// An open rollout, as status shows it.
 struct Open {
-    id: String,
     value: serde_json::Value,
     line: String,
 }
@@ -36,6 +37,7 @@ impl StatusOf {
             }
             let lock = place.ledger.lock_view().await?;
             let open = open(&mut place).await?;
+            let are_rules_due = session::has_due_rules(&place)?;
             let current = place.history.current();
             let release = current.map(|release| release.id);
             let revision = place.history.revisions.last().map(|revision| revision.number);
@@ -47,9 +49,12 @@ impl StatusOf {
                 "url": backend::public_url(&units),
                 "instances": units,
                 "rollout": open.as_ref().map(|open| &open.value),
+                "rules_due": are_rules_due,
                 "lock": lock,
             });
-            context.printer.data(&value, || text(&place, &units, open.as_ref(), lock.as_ref()));
+            context
+                .printer
+                .data(&value, || text(&place, &units, open.as_ref(), lock.as_ref(), are_rules_due));
             Ok(Status::Done)
         })
     }
@@ -67,18 +72,31 @@ async fn open(place: &mut Place) -> Result<Option<Open>, CliError> {
         "phase": step.as_ref().map(|step| step.rollout.phase), "outcome": outcome,
         "waits": step.as_ref().map(|step| step.rollout.waits()),
     });
-    let line =
-        format!("rollout {} to {} at {service}: {stands}", revision.rollout, revision.release);
-    Ok(Some(Open { id: revision.rollout, value, line }))
+    let line = match revision.kind {
+        RevisionKind::Down => "a `down` is running or interrupted (`arenactl resume`)".to_owned(),
+        _ => format!(
+            "rollout {} to {} at {service}: {stands} (`arenactl resume`, `arenactl abort`; run {0})",
+            revision.rollout, revision.release
+        ),
+    };
+    Ok(Some(Open { value, line }))
 }
 
-fn text(place: &Place, units: &[Unit], open: Option<&Open>, lock: Option<&LockView>) -> String {
+fn text(
+    place: &Place,
+    units: &[Unit],
+    open: Option<&Open>,
+    lock: Option<&LockView>,
+    are_rules_due: bool,
+) -> String {
     let release = place.history.current().map_or("nothing".to_owned(), |it| it.id.to_string());
     let at = backend::public_url(units).map(|url| format!(", play at {url}")).unwrap_or_default();
     let mut lines = vec![format!("{} runs {release}{at}", place.region)];
-    lines.extend(open.map(|open| {
-        format!("{} (`arenactl resume`, `arenactl abort`; run {})", open.line, open.id)
-    }));
+    lines.extend(open.map(|open| open.line.clone()));
+    if are_rules_due {
+        let due = "its rules are not in force yet (`arenactl resume` publishes them)";
+        lines.push(due.to_owned());
+    }
     lines.extend(lock.map(|lock| {
         let holder = &lock.holder;
         format!("locked by {} (pid {}, `{}`)", holder.who, holder.process.pid, holder.command)

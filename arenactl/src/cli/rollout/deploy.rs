@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use crate::artifacts::Remember;
 use crate::cli::Context;
 use crate::cli::rollout::draft::{self, Draft};
 use crate::cli::rollout::session::{self, Agreed};
@@ -33,9 +34,15 @@ impl Deploy {
         Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
             session::refuse_if_busy(&mut place, "deploy").await?;
-            let draft = draft::draft(context, &mut place, &spec, &self.message).await?;
+            let draft =
+                draft::draft(context, &mut place, &spec, &self.message, Remember::Digests).await?;
             self.is_fresh(&draft)?;
             if draft.plan.is_empty() {
+                if let Some(status) =
+                    session::publish_due_rules(context, &mut place, "deploy").await?
+                {
+                    return Ok(status);
+                }
                 return nothing_to_do(context, &mut place, &draft).await;
             }
             let text = arenactl_planning::plan::text(&draft.plan);

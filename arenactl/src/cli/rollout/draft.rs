@@ -7,12 +7,12 @@ use std::process::Command;
 use arena_types::ServiceName;
 use arenactl_planning::Digest;
 use arenactl_planning::lint::{lint, lint_secrets};
-use arenactl_planning::plan::{Plan, PlanError, Seed, plan};
+use arenactl_planning::plan::{Plan, Seed, plan};
 use arenactl_planning::release::{Artifact, Inputs, Origin, Release};
 use arenactl_planning::spec::Spec;
 
-use crate::artifacts::Artifacts;
-use crate::backend;
+use crate::artifacts::{Artifacts, Remember};
+use crate::backend::{self, Lack};
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
 use crate::lock;
@@ -30,9 +30,10 @@ pub(crate) async fn draft(
     place: &mut Place,
     spec: &Spec,
     why: &str,
+    remember: Remember,
 ) -> Result<Draft, CliError> {
     let inputs = Inputs {
-        artifacts: artifacts(context, place, spec)?,
+        artifacts: artifacts(context, place, spec, remember)?,
         secret_hashes: secrets::hashes(&spec.secrets, &place.folder.secrets())?,
         schema: BTreeMap::new(),
         git: git_revision(&context.global.file),
@@ -45,11 +46,19 @@ pub(crate) async fn draft(
 
 /// Plans the way to a release that exists.
 pub(crate) async fn planned(place: &mut Place, release: Release) -> Result<Draft, CliError> {
+    let lacks = place.backend.lacks(&release)?;
+    if !lacks.is_empty() {
+        return Err(impossible(
+            lacks.iter().map(|Lack { what, help }| (what.clone(), help.clone())),
+        ));
+    }
     let region = place.region.clone();
     let mut observed = backend::observe(&mut *place.backend, &region, &place.history).await?;
     observed.releases.entry(release.id).or_insert_with(|| release.clone());
     let seed = Seed(Digest::of_json(&(&release.digest, place.history.next_revision())).as_u64());
-    let plan = plan(&release, &observed, seed).map_err(|errors| impossible(&errors))?;
+    let plan = plan(&release, &observed, seed).map_err(|errors| {
+        impossible(errors.iter().map(|error| (error.to_string(), error.help())))
+    })?;
     let mut findings = lint(&plan, &release, &observed);
     let known = secrets::values(&release.spec.secrets, &place.folder.secrets());
     findings.extend(lint_secrets(&plan, &known));
@@ -63,8 +72,8 @@ pub(crate) async fn planned(place: &mut Place, release: Release) -> Result<Draft
 }
 
 /// Everything that makes a plan impossible is told at once.
-fn impossible(errors: &[PlanError]) -> CliError {
-    let lines = errors.iter().map(|error| format!("  {error}\n    help: {}", error.help()));
+fn impossible(mistakes: impl Iterator<Item = (String, String)>) -> CliError {
+    let lines = mistakes.map(|(what, help)| format!("  {what}\n    help: {help}"));
     CliError::new(Status::PreflightFailed, "the region cannot run this release")
         .with_details(lines.collect::<Vec<_>>())
 }
@@ -74,6 +83,7 @@ fn artifacts(
     context: &Context,
     place: &Place,
     spec: &Spec,
+    remember: Remember,
 ) -> Result<BTreeMap<ServiceName, Artifact>, CliError> {
     let folder = context.programs();
     let store = Artifacts::new(&place.folder.artifacts());
@@ -84,7 +94,7 @@ fn artifacts(
         let digest = match known.get(name) {
             Some(digest) => *digest,
             None if context.global.backend.is_some() => Digest::of(name.as_bytes()),
-            None => store.known_digest(&folder.join(name))?,
+            None => store.known_digest(&folder.join(name), remember)?,
         };
         known.insert(name, digest);
         artifacts.insert(service.clone(), Artifact { name: name.to_owned(), digest });

@@ -4,11 +4,14 @@ use arenactl_planning::rollout::Event;
 use clap::Args;
 
 use crate::cli::Context;
+use crate::cli::region::down::Down;
 use crate::cli::rollout::session;
 use crate::error::{CliError, Status};
+use crate::history::RevisionKind;
 use crate::journal::Steering;
 
-/// Go on with a rollout that was paused, interrupted or killed, from its last journalled step.
+/// Go on with what was paused, interrupted or killed: a rollout from its last journalled step, a `down`, rules
+/// that could not be published.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {}
 
@@ -16,7 +19,16 @@ impl Resume {
     pub(crate) fn run(context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
             let mut place = context.known_place().await?;
+            if place.history.open().is_none()
+                && let Some(status) =
+                    session::publish_due_rules(context, &mut place, "resume").await?
+            {
+                return Ok(status);
+            }
             let open = session::open_revision(&place)?;
+            if open.kind == RevisionKind::Down {
+                return Down::resume(context, &mut place).await;
+            }
             let last = place.ledger.last_step(&open.rollout).await?;
             let is_paused =
                 last.is_some_and(|step| step.rollout.outcome().is_some_and(|it| !it.is_final()));

@@ -1,21 +1,24 @@
 //! What the commands share that start or steer a rollout: lock, then act.
 
-use arenactl_planning::release::Release;
+use arena_types::InstanceId;
 use arenactl_planning::rollout::Event;
 
+use crate::backend::{BackendError, Unit};
 use crate::cli::Context;
 use crate::cli::context::Place;
 use crate::cli::rollout::draft::Draft;
-use crate::cli::settings::rules;
 use crate::error::{CliError, Status};
 use crate::history::{Revision, RevisionKind};
 use crate::interrupt::Interrupts;
 use crate::journal::Steering;
 use crate::lock::{Holder, Lock};
 use crate::operation::{Intent, Operation};
+use crate::print::Style;
+use crate::rules;
 
 /// Takes the lock of a region and reads its history again, since it may have changed while waiting.
 pub(in crate::cli) async fn lock(place: &mut Place, command: &str) -> Result<Lock, CliError> {
+    place.ledger.keep().await?;
     let lock = place.ledger.lock(&Holder::own(command)).await?;
     place.history = place.ledger.history().await?;
     Ok(lock)
@@ -24,11 +27,21 @@ pub(in crate::cli) async fn lock(place: &mut Place, command: &str) -> Result<Loc
 /// Refuses to begin while an earlier rollout is neither done nor taken back.
 pub(in crate::cli) fn refuse_if_open(place: &Place) -> Result<(), CliError> {
     let Some(open) = place.history.open() else { return Ok(()) };
-    let what = format!("rollout {} to {} is not over", open.rollout, open.release);
     let region = &place.region;
+    if open.kind == RevisionKind::Down {
+        return Err(half_down(place));
+    }
+    let what = format!("rollout {} to {} is not over", open.rollout, open.release);
     Err(CliError::new(Status::Conflict, what)
         .with_help(format!("go on with `arenactl resume --region {region}`"))
         .with_help(format!("or take it back with `arenactl abort --region {region}`")))
+}
+
+fn half_down(place: &Place) -> CliError {
+    let region = &place.region;
+    CliError::new(Status::Conflict, format!("a `down` of {region} is not over"))
+        .with_help(format!("finish it with `arenactl resume --region {region}`"))
+        .with_help(format!("then bring it up again with `arenactl deploy --region {region}`"))
 }
 
 /// Refuses early, before a plan is made and shown: with the holder if somebody drives the rollout.
@@ -108,25 +121,46 @@ pub(in crate::cli) async fn carry_out(
         revision: place.history.next_revision(),
         kind,
     };
-    let before = place.history.current().cloned();
-    let begun =
-        operation(context, place, lock)?.begin(&draft.plan, &draft.release, &intent).await?;
-    settle_rules(context, place, before.as_ref(), &draft.release, begun).await
+    operation(context, place, lock)?.begin(&draft.plan, &draft.release, &intent).await
 }
 
-/// Publishes the rules of a release once it serves, if they are not those of the release before.
-async fn settle_rules(
+/// Publishes the rules of the release that serves, if an earlier command could not; `None` if nothing is due.
+pub(in crate::cli) async fn publish_due_rules(
     context: &Context,
     place: &mut Place,
-    before: Option<&Release>,
-    after: &Release,
-    status: Status,
-) -> Result<Status, CliError> {
-    let is_new = rules::differ(before, after);
-    if status == Status::Done && is_new && context.global.backend.is_none() {
-        rules::publish(context, place, &after.spec.rules).await?;
+    command: &str,
+) -> Result<Option<Status>, CliError> {
+    if !has_due_rules(place)? {
+        return Ok(None);
     }
-    Ok(status)
+    let lock = lock(place, command).await?;
+    let published = publish_rules(place).await;
+    place.ledger.release_lock(&lock).await?;
+    let region = &place.region;
+    let version = published.map_err(|error| {
+        CliError::new(Status::LeftAsIs, error)
+            .with_help(format!("see why: `arenactl logs config --region {region}`"))
+            .with_help(format!("then publish them: `arenactl resume --region {region}`"))
+    })?;
+    let details = serde_json::json!({"region": region, "rules": version});
+    let text = match version {
+        Some(version) => format!("rules {version} are in force for new matches"),
+        None => "nothing to do: somebody else published the rules".to_owned(),
+    };
+    context.printer.verdict(Status::Done, &details, &text);
+    Ok(Some(Status::Done))
+}
+
+/// Says whether the release that serves has rules that its players do not have yet.
+pub(in crate::cli) fn has_due_rules(place: &Place) -> Result<bool, CliError> {
+    let Some(release) = place.history.current() else { return Ok(false) };
+    Ok(rules::due(&*place.backend, release)?.is_some())
+}
+
+async fn publish_rules(place: &mut Place) -> Result<Option<u32>, BackendError> {
+    let Some(release) = place.history.current() else { return Ok(None) };
+    let Some(rules) = rules::due(&*place.backend, release)? else { return Ok(None) };
+    Ok(Some(place.backend.publish_rules(&rules).await?))
 }
 
 fn unchanged(place: &Place, next_revision: u32) -> Result<(), CliError> {
@@ -144,6 +178,9 @@ pub(in crate::cli) async fn steer(
 ) -> Result<Status, CliError> {
     let mut place = context.known_place().await?;
     let open = open_revision(&place)?;
+    if open.kind == RevisionKind::Down {
+        return Err(half_down(&place));
+    }
     let command = crate::journal::word(&request);
     match lock(&mut place, &command).await {
         Ok(lock) => go_on(context, &mut place, lock, Some(request.into_event())).await,
@@ -170,10 +207,31 @@ pub(in crate::cli) async fn go_on(
         return Err(nothing_open(place));
     };
     let history = place.history.clone();
-    let ended = operation(context, place, lock)?.go_on(&open, &history, wish).await?;
-    match history.releases.get(&open.release) {
-        Some(release) => settle_rules(context, place, history.current(), release, ended).await,
-        None => Ok(ended),
+    operation(context, place, lock)?.go_on(&open, &history, wish).await
+}
+
+/// Tells one thing that happened in a region outside a rollout: a line, or an event with `--output jsonl`.
+pub(in crate::cli) fn tell(
+    context: &Context,
+    place: &Place,
+    phase: &str,
+    unit: Option<&InstanceId>,
+    text: &str,
+) {
+    let (region, at) = (&place.region, place.backend.now().to_string());
+    let event = serde_json::json!({
+        "ts": at, "region": region, "phase": phase, "unit": unit, "msg": text,
+    });
+    let line = format!("{} {text}", context.printer.paint(Style::Dim, region.as_str()));
+    context.printer.event(&event, &line);
+}
+
+/// Returns the help for a name that no instance has.
+pub(in crate::cli) fn instances(units: &[Unit]) -> String {
+    let names: Vec<_> = units.iter().map(|unit| unit.instance.to_string()).collect();
+    match names.as_slice() {
+        [] => "there is no instance yet: `arenactl deploy` starts some".to_owned(),
+        names => format!("instances, also stopped ones: {}", names.join(", ")),
     }
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::cli::Context;
 use crate::error::{CliError, Status};
+use crate::lock::Holder;
 
 /// Remove the lock of a region.
 ///
@@ -20,13 +21,21 @@ impl Unlock {
             let view = place.ledger.lock_view().await?;
             place.ledger.break_lock().await?;
             let text = match &view {
-                Some(view) => {
-                    format!("removed the lock of {} (`{}`)", view.holder.who, view.holder.command)
-                }
+                Some(view) => removed(&view.holder),
                 None => "there was no lock".to_owned(),
             };
             context.printer.verdict(Status::Done, &serde_json::json!({"removed": view}), &text);
             Ok(Status::Done)
         })
     }
+}
+
+fn removed(holder: &Holder) -> String {
+    let still = if holder.is_known_alive() {
+        ", which still runs: its next step ends with exit 6"
+    } else {
+        ""
+    };
+    let Holder { who, command, process, .. } = holder;
+    format!("removed the lock of {who} (pid {}, `{command}`){still}", process.pid)
 }

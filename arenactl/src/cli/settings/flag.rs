@@ -4,8 +4,8 @@ use arena_wire::config::v1::{DeleteFlagRequest, Flag as FlagMessage, ListFlagsRe
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::config_client::{connect, refused};
 use crate::cli::Context;
+use crate::config_client::ConfigError;
 use crate::error::{CliError, Status};
 use crate::{lock, print};
 
@@ -44,23 +44,30 @@ impl Flag {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
             let mut place = context.known_place().await?;
-            let mut client = connect(&mut place).await?;
+            let mut client = place.config().await?;
             let by = lock::user();
             match self.action {
                 Action::List => {}
                 Action::On { name, rollout } => {
                     let flag = FlagMessage { name, enabled: true, rollout, by, updated_ms: 0 };
-                    client.write_flag(flag).await.map_err(refused)?;
+                    client.write_flag(flag).await.map_err(ConfigError::refused)?;
                 }
                 Action::Off { name } => {
                     let flag = FlagMessage { name, enabled: false, rollout: 0, by, updated_ms: 0 };
-                    client.write_flag(flag).await.map_err(refused)?;
+                    client.write_flag(flag).await.map_err(ConfigError::refused)?;
                 }
                 Action::Remove { name } => {
-                    client.delete_flag(DeleteFlagRequest { name, by }).await.map_err(refused)?;
+                    client
+                        .delete_flag(DeleteFlagRequest { name, by })
+                        .await
+                        .map_err(ConfigError::refused)?;
                 }
             }
-            let list = client.list_flags(ListFlagsRequest {}).await.map_err(refused)?.into_inner();
+            let list = client
+                .list_flags(ListFlagsRequest {})
+                .await
+                .map_err(ConfigError::refused)?
+                .into_inner();
             show(context, &list.flags);
             Ok(Status::Done)
         })

@@ -1,20 +1,18 @@
 //! `arenactl rules`: versions of the game's rules in a running arena.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arena_wire::config::v1::{
-    ActivateRulesRequest, ListRulesRequest, PublishRulesRequest, ReadRulesRequest, RulesVersion,
+    ActivateRulesRequest, ListRulesRequest, ReadRulesRequest, RulesVersion,
 };
-use arenactl_planning::release::Release;
 use clap::{Args, Subcommand};
-use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::config_client::{connect, refused};
-use crate::cli::{Context, context::Place};
+use crate::cli::Context;
+use crate::config_client::{self, Active, ConfigError};
 use crate::durable::FileError;
 use crate::error::{CliError, Status};
-use crate::{clock, lock, print};
+use crate::{clock, lock, print, rules};
 
 /// List, show, publish or activate game rules; running matches keep the rules they began with.
 #[derive(Debug, Args)]
@@ -53,71 +51,59 @@ enum Action {
 impl Rules {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         Context::block_on(async {
+            if let Action::Publish { path, .. } = &self.action {
+                read(path)?; // What is wrong with a file needs no arena to be told.
+            }
             let mut place = context.known_place().await?;
-            let mut client = connect(&mut place).await?;
-            let by = lock::user();
+            let mut client = place.config().await?;
             match self.action {
                 Action::List => {
-                    let list = client.list_rules(ListRulesRequest {}).await.map_err(refused)?;
-                    show(context, &list.into_inner().versions);
+                    let list = client.list_rules(ListRulesRequest {}).await;
+                    show(context, &list.map_err(ConfigError::refused)?.into_inner().versions);
                     return Ok(Status::Done);
                 }
                 Action::Show { version } => {
                     let request = ReadRulesRequest { version: version.unwrap_or(0) };
-                    let rules = client.read_rules(request).await.map_err(refused)?.into_inner();
-                    context.printer.verbatim(&format!("{}\n", rules.rules_json.trim_end()));
+                    let rules = client.read_rules(request).await.map_err(ConfigError::refused)?;
+                    let rules_json = rules.into_inner().rules_json;
+                    context.printer.verbatim(&format!("{}\n", rules_json.trim_end()));
                     return Ok(Status::Done);
                 }
                 Action::Publish { path, inactive, message } => {
-                    let rules_json = std::fs::read_to_string(&path)
-                        .map_err(|source| FileError::Read { path, source })?;
-                    let request = PublishRulesRequest { rules_json, by: by.clone(), why: message };
-                    let version = client.publish_rules(request).await.map_err(refused)?;
-                    let version = version.into_inner().version;
-                    if !inactive {
-                        let request = ActivateRulesRequest { version, by };
-                        client.activate_rules(request).await.map_err(refused)?;
-                    }
+                    let active = if inactive { Active::Later } else { Active::FromNowOn };
+                    config_client::publish(&mut client, &read(&path)?, &message, active).await?;
                 }
                 Action::Activate { version } => {
-                    let request = ActivateRulesRequest { version, by };
-                    client.activate_rules(request).await.map_err(refused)?;
+                    let request = ActivateRulesRequest { version, by: lock::user() };
+                    client.activate_rules(request).await.map_err(ConfigError::refused)?;
                 }
             }
-            let list = client.list_rules(ListRulesRequest {}).await.map_err(refused)?;
-            show(context, &list.into_inner().versions);
+            let list = client.list_rules(ListRulesRequest {}).await;
+            show(context, &list.map_err(ConfigError::refused)?.into_inner().versions);
             Ok(Status::Done)
         })
     }
 }
 
-/// Says whether a release brings other rules than the one before it; the first one may bring none.
-pub(in crate::cli) fn differ(before: Option<&Release>, after: &Release) -> bool {
-    let written = crate::journal::json(&after.spec.rules);
-    match before {
-        Some(before) => written != crate::journal::json(&before.spec.rules),
-        None => !matches!(written.as_str(), "{}" | "null"),
-    }
-}
-
-/// Publishes and activates the rules of a spec, after its release serves.
-pub(in crate::cli) async fn publish<T: Serialize>(
-    context: &Context,
-    place: &mut Place,
-    rules: &T,
-) -> Result<(), CliError> {
-    let unpublished = |error: CliError| {
-        error.with_help("the release serves, with the old rules: `arenactl rules publish FILE`")
+/// Reads a file of rules; every mistake in it is told at once.
+fn read(path: &Path) -> Result<Value, CliError> {
+    let invalid = |what: String| {
+        CliError::new(Status::InvalidInput, what)
+            .with_help("`arenactl rules show` prints a whole document to begin with")
     };
-    let rules_json = crate::journal::json(rules);
-    let mut client = connect(place).await.map_err(unpublished)?;
-    let by = lock::user();
-    let why = "arena.yaml".to_owned();
-    let request = PublishRulesRequest { rules_json, by: by.clone(), why };
-    let version = client.publish_rules(request).await.map_err(refused)?.into_inner().version;
-    client.activate_rules(ActivateRulesRequest { version, by }).await.map_err(refused)?;
-    context.printer.say(&format!("rules {version} are active for new matches"));
-    Ok(())
+    let text = std::fs::read_to_string(path).map_err(|source| {
+        let path = path.to_path_buf();
+        CliError::new(Status::InvalidInput, FileError::Read { path, source })
+            .with_help("name a JSON file with what differs from the standard rules")
+    })?;
+    let document: Value = serde_json::from_str(&text)
+        .map_err(|error| invalid(format!("`{}` is not JSON: {error}", path.display())))?;
+    let mistakes = rules::mistakes(&document);
+    if mistakes.is_empty() {
+        return Ok(document);
+    }
+    let lines = mistakes.into_iter().map(|mistake| format!("  {mistake}"));
+    Err(invalid(format!("`{}` cannot be published", path.display())).with_details(lines))
 }
 
 fn show(context: &Context, versions: &[RulesVersion]) {

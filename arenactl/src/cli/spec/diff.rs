@@ -4,6 +4,7 @@ use arenactl_planning::plan::{FieldChange, Impact};
 use clap::Args;
 use serde_json::json;
 
+use crate::artifacts::Remember;
 use crate::cli::Context;
 use crate::cli::rollout::draft;
 use crate::error::{CliError, Status};
@@ -18,7 +19,7 @@ impl Diff {
         let region = context.region(&spec)?;
         let plan = Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
-            Ok(draft::draft(context, &mut place, &spec, "").await?.plan)
+            Ok(draft::draft(context, &mut place, &spec, "", Remember::Nothing).await?.plan)
         })?;
         let changed: Vec<_> = plan.services.iter().filter(|it| !it.changes.is_empty()).collect();
         let value = json!({

@@ -2,8 +2,9 @@
 
 use clap::Args;
 
+use crate::artifacts::Remember;
 use crate::cli::Context;
-use crate::cli::rollout::draft;
+use crate::cli::rollout::{draft, session};
 use crate::error::{CliError, Status};
 
 /// Show what a deploy would change, and how; exit 2 if there is something.
@@ -18,12 +19,19 @@ impl Plan {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         let spec = context.spec()?;
         let region = context.region(&spec)?;
-        let draft = Context::block_on(async {
+        let (draft, are_rules_due) = Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
-            draft::draft(context, &mut place, &spec, "").await
+            let draft = draft::draft(context, &mut place, &spec, "", Remember::Nothing).await?;
+            Ok((draft, session::has_due_rules(&place)?))
         })?;
         context.printer.data(&draft.plan, || arenactl_planning::plan::text(&draft.plan));
-        if draft.plan.is_empty() || self.exit_zero {
+        if are_rules_due {
+            let text =
+                "the rules of the running release are not in force yet: a deploy publishes them";
+            context.printer.say(text);
+        }
+        let is_empty = draft.plan.is_empty() && !are_rules_due;
+        if is_empty || self.exit_zero {
             return Ok(Status::Done);
         }
         Ok(Status::ChangesPending)

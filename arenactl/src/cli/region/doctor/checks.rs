@@ -62,6 +62,8 @@ pub(super) async fn all(
 }
 
 fn disk(folder: &Path) -> Result<String, Failure> {
+    // Before the first deploy there is no folder yet: its disk is that of the first one there is.
+    let folder = folder.ancestors().find(|it| it.exists()).unwrap_or(folder);
     let stat = rustix::fs::statvfs(folder).map_err(|error| {
         failure(format!("{}: {error}", folder.display()), "name another with `--state-dir`")
     })?;

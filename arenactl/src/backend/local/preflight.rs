@@ -1,0 +1,57 @@
+//! What a release lacks on this machine, found before anything is started.
+
+use arenactl_planning::release::Release;
+use arenactl_planning::spec::{SecretName, SecretSource};
+
+use super::perform::DRAIN_TOKEN;
+use super::start::SECRETS;
+use super::unit;
+use crate::backend::{BackendError, Lack};
+use crate::state_folder::StateFolder;
+use crate::supervisor::Report;
+
+pub(super) fn lacks(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, BackendError> {
+    let mut lacks: Vec<Lack> = no_drain_token(release).into_iter().collect();
+    for (name, secret) in &release.spec.secrets {
+        if secret.source == SecretSource::Generate {
+            lacks.extend(gone(folder, name)?);
+        }
+    }
+    Ok(lacks)
+}
+
+/// An instance that cannot be drained can neither be replaced nor stopped without dropping its players.
+fn no_drain_token(release: &Release) -> Option<Lack> {
+    let knows = |secret: &SecretName| secret.as_str() == DRAIN_TOKEN;
+    let without = release.spec.services.iter().filter(|(_, it)| !it.secrets.iter().any(knows));
+    let without: Vec<_> = without.map(|(service, _)| service.to_string()).collect();
+    (!without.is_empty()).then(|| Lack {
+        what: format!(
+            "services that nobody could drain, for want of the secret `{DRAIN_TOKEN}`: {}",
+            without.join(", ")
+        ),
+        help: format!(
+            "set `secrets.{DRAIN_TOKEN}: {{ source: generate }}`, and name `{DRAIN_TOKEN}` in each \
+             `services.<service>.secrets`"
+        ),
+    })
+}
+
+/// A value drawn anew would not be the one that running instances share.
+fn gone(folder: &StateFolder, name: &SecretName) -> Result<Option<Lack>, BackendError> {
+    let path = folder.secrets().join(name.as_str());
+    if path.exists() {
+        return Ok(None);
+    }
+    for instance in unit::folders(&folder.instances())? {
+        let copy = instance.join(SECRETS).join(name.as_str());
+        let is_running = Report::read(&instance)?.is_some_and(|report| report.is_supervised());
+        if is_running && copy.is_file() {
+            return Ok(Some(Lack {
+                what: format!("`{}` is gone, and running instances use its value", path.display()),
+                help: format!("bring it back: `cp {} {}`", copy.display(), path.display()),
+            }));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,60 @@
+//! A full disk, end to end: the state folder is a small disk of its own.
+
+use std::process::Command;
+
+use super::Region;
+
+/// The disk exists in a mount namespace of this shell, and is gone with the last process in it. Prints the exit
+/// code of each command; what they say goes to `out`.
+const SCRIPT: &str = r#"
+mkdir -p state && mount -t tmpfs -o size="$1" tmpfs state || exit 99
+shift
+run() { "$ARENACTL" "$@" >>out 2>&1; echo "$1 $?"; }
+run deploy
+if [ "$1" = fill ]; then
+  head -c 1G /dev/zero >state/fill 2>/dev/null
+  run deploy --set services.play.env.MODE=new
+  run status --output json
+  rm state/fill
+  run deploy --set services.play.env.MODE=new
+fi
+run down --yes --now
+"#;
+
+/// Returns the exit codes, and what was said.
+fn on_disk_of(size: &str, then: &str) -> (String, String) {
+    let region = Region::new().unwrap();
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let output = command
+        .args(["--mount", "sh", "-c", SCRIPT, "sh", size, then])
+        .current_dir(region.folder.path())
+        .env("ARENACTL", arena_tests::binary("arenactl").unwrap())
+        .env("XDG_STATE_HOME", region.folder.path().join("state"))
+        .output()
+        .unwrap();
+    assert_ne!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = std::fs::read_to_string(region.folder.path().join("out")).unwrap();
+    (String::from_utf8(output.stdout).unwrap(), said)
+}
+
+#[test]
+fn programs_that_do_not_fit_change_nothing_and_the_error_names_path_and_way_out() {
+    let (codes, said) = on_disk_of("1m", "end");
+    assert_eq!(codes, "deploy 4\ndown 0\n", "{said}");
+    assert!(said.contains("no space left to write `"), "{said}");
+    assert!(said.contains("state/arena/demo/artifacts/sha256/"), "{said}");
+    assert!(said.contains("help: free space on the disk of `"), "{said}");
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_the_old_release_serving_and_looked_at() {
+    let (codes, said) = on_disk_of("512m", "fill");
+    assert_eq!(codes, "deploy 0\ndeploy 4\nstatus 0\ndeploy 0\ndown 0\n", "{said}");
+    assert!(said.contains("ledger.sqlite`, nothing was changed there"), "{said}");
+    assert!(said.contains("help: free space on the disk of `"), "{said}");
+    assert!(said.contains("\"release\": \"r1\""), "{said}");
+    assert!(said.contains("\"state\": \"ready\""), "{said}");
+}

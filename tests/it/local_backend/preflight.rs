@@ -1,0 +1,57 @@
+//! What would stop a rollout halfway is found before anything is started.
+
+use super::{CHANGE, Region, assert_serving};
+
+#[test]
+fn a_service_that_could_not_be_drained_is_refused() {
+    let region = Region::new().unwrap();
+    for verb in ["plan", "deploy"] {
+        let answer = region.run(&[verb, "--set", "services.play.secrets=[]"]).unwrap();
+        assert_eq!(answer.code, Some(4), "{}", answer.stderr);
+        assert!(answer.stderr.contains("`drain_token`: play"), "{}", answer.stderr);
+        assert!(answer.stderr.contains("services.<service>.secrets"), "{}", answer.stderr);
+        assert!(!region.folder.path().join("state/arena/demo/local").exists());
+    }
+}
+
+#[test]
+fn a_lost_secret_of_running_instances_is_not_drawn_anew() {
+    let region = Region::deployed().unwrap();
+    let path = region.state("local/secrets/drain_token");
+    std::fs::remove_file(&path).unwrap();
+    let change: Vec<&str> = ["deploy"].into_iter().chain(CHANGE).collect();
+    let answer = region.run(&change).unwrap();
+    assert_eq!(answer.code, Some(4), "{}", answer.stderr);
+    let help = answer.stderr.lines().find_map(|line| line.split("`cp ").nth(1)).unwrap();
+    let (from, to) = help.trim_end_matches('`').split_once(' ').unwrap();
+    std::fs::copy(from, to).unwrap();
+    let answer = region.run(&change).unwrap();
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    assert_serving(&region.status().unwrap(), "r2");
+}
+
+#[test]
+fn a_given_secret_is_rolled_back_with_its_release() {
+    let region = Region::new().unwrap();
+    let source = region.folder.path().join("token");
+    let given = ["--set", "secrets.drain_token.source=file"];
+    let from = format!("secrets.drain_token.from={}", source.display());
+    let deploy = |value: &str| {
+        std::fs::write(&source, value).unwrap();
+        let args: Vec<&str> = ["deploy"].into_iter().chain(given).chain(["--set", &from]).collect();
+        let answer = region.run(&args).unwrap();
+        assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    };
+    deploy("the first value, long enough");
+    deploy("the second value, long enough");
+    let own = |instance: &str| {
+        let path = region.state(&format!("local/instances/{instance}/secrets/drain_token"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    assert_eq!(own("play-r2-0"), "the second value, long enough");
+    std::fs::remove_file(&source).unwrap();
+    let back = region.run(&["rollback", "--yes"]).unwrap();
+    assert_eq!(back.code, Some(0), "{}", back.stderr);
+    assert_serving(&region.status().unwrap(), "r1");
+    assert_eq!(own("play-r1-0"), "the first value, long enough");
+}
