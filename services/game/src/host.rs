@@ -156,13 +156,20 @@ impl Host {
     }
 
     /// Takes new matches.
-    pub fn accept(&self) {
-        self.accepting.store(true, Ordering::Relaxed);
+    pub async fn accept(&self) {
+        self.set_accepting(true).await;
     }
 
-    /// Takes no new matches.
-    pub fn refuse(&self) {
-        self.accepting.store(false, Ordering::Relaxed);
+    /// Takes no new matches; those that nobody plays end soon.
+    pub async fn refuse(&self) {
+        self.set_accepting(false).await;
+    }
+
+    async fn set_accepting(&self, accepting: bool) {
+        self.accepting.store(accepting, Ordering::Relaxed);
+        for shard in self.shards.iter() {
+            let _ = shard.send(Command::Drain(!accepting)).await; // a thread that ended has no match
+        }
     }
 
     /// Returns the matches hosted, those that are not over, and the sessions.

@@ -108,13 +108,13 @@ async fn obey(instance: Instance, host: Host) {
     loop {
         let order = *orders.borrow_and_update();
         match order {
-            Order::Serve => host.accept(),
+            Order::Serve => host.accept().await,
             Order::Drain { mode, .. } => {
-                host.refuse();
+                host.refuse().await;
                 tracing::info!(?mode, "no new matches; running ones go on to their end");
             }
             Order::End => {
-                host.refuse();
+                host.refuse().await;
                 let ended = host.end_all().await;
                 tracing::warn!(ended, "matches ended at the drain's deadline");
             }

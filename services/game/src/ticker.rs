@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Recorded(MatchId),
     /// Describe all matches.
     Describe(oneshot::Sender<Vec<Match>>),
+    /// The instance drains, or no longer.
+    Drain(bool),
     /// End all matches as they stand; answers how many.
     EndAll(oneshot::Sender<u32>),
 }
@@ -172,6 +174,7 @@ impl Ticker {
             Command::Detach(key, why) => shard.detach(key, why),
             Command::LinkLost(link) => shard.link_lost(link),
             Command::Recorded(id) => shard.recorded(id),
+            Command::Drain(is_draining) => shard.drain(is_draining),
             Command::Describe(reply) => {
                 let _ = reply.send(shard.describe());
             }

@@ -23,6 +23,8 @@ use super::*;
 use crate::outbox::OutboxError;
 use crate::{GameService, ticker::unix_ms};
 
+mod hostile;
+
 /// Far longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 const PLAYER: PlayerId = PlayerId::from_u64(100);
@@ -194,6 +196,22 @@ fn create(id: u64, rules: &str) -> CreateRequest {
 const LONG: &str = r#"{"version": 1}"#;
 const SHORT: &str = r#"{"version": 1, "match": {"time_limit_ticks": 60}}"#;
 
+fn attach(id: u64, flow: u32, ack_tick: u32) -> ToGame {
+    let match_id = MatchId::from_u64(id);
+    let claims = RouteClaims { match_id, player: PLAYER, seat: 0, expires_ms: unix_ms() + 60_000 };
+    ToGame::Attach(Attach {
+        flow: Flow(flow),
+        session: SessionId::from_u64(1),
+        match_id,
+        epoch: Epoch(1),
+        player: PLAYER,
+        seat: 0,
+        route_token: claims.sign(&route_key()),
+        ack_tick: Tick(ack_tick),
+        ack_event: 0,
+    })
+}
+
 /// A gateway with one session, and what its browser would hold.
 struct Gateway {
     link: Link,
@@ -206,21 +224,7 @@ impl Gateway {
     }
 
     async fn attach(&self, id: u64, flow: u32, ack_tick: u32) {
-        let match_id = MatchId::from_u64(id);
-        let claims =
-            RouteClaims { match_id, player: PLAYER, seat: 0, expires_ms: unix_ms() + 60_000 };
-        self.say(ToGame::Attach(Attach {
-            flow: Flow(flow),
-            session: SessionId::from_u64(1),
-            match_id,
-            epoch: Epoch(1),
-            player: PLAYER,
-            seat: 0,
-            route_token: claims.sign(&route_key()),
-            ack_tick: Tick(ack_tick),
-            ack_event: 0,
-        }))
-        .await;
+        self.say(attach(id, flow, ack_tick)).await;
     }
 
     async fn hear(&mut self) -> Heard {
@@ -324,13 +328,13 @@ async fn a_draining_host_takes_no_match_and_finishes_what_it_has() {
     let game = world.game(folder.path());
     let mut client = world.client(&game);
     client.create(create(1, LONG)).await.unwrap();
-    game.host.refuse();
+    game.host.refuse().await;
     let refused = client.create(create(2, LONG)).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::Unavailable);
     let mut gateway = world.link(&game).await;
     gateway.attach(1, 1, 0).await;
     gateway.frame().await;
-    game.host.accept();
+    game.host.accept().await;
     client.create(create(2, LONG)).await.unwrap();
     assert_eq!(
         client.list(arena_wire::game::v1::ListRequest {}).await.unwrap().into_inner().matches.len(),

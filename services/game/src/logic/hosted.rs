@@ -22,7 +22,10 @@ const EXPECTED_TICKS: u32 = 300;
 /// Ticks nobody plays for a lost connection: half a second, as long as a change of gateway takes.
 const HELD_TICKS: u32 = 30;
 /// Ticks a match goes on with bots alone while a player could still come back: half a minute.
-const ABANDONED_TICKS: u32 = 1_800;
+pub const ABANDONED_TICKS: u32 = 1_800;
+/// The same while the instance drains: ten seconds, in which a page that lost its connection has
+/// tried to come back several times. Nobody else waits for such a match, but the drain does.
+pub const ABANDONED_DRAINING_TICKS: u32 = 600;
 /// Ticks a finished match stays for sessions that have not heard its end: ten seconds.
 pub const LINGER_TICKS: u32 = 600;
 /// A bot thinks every this many ticks; each seat at its own.
@@ -239,10 +242,13 @@ impl<F: Copy + PartialEq> Hosted<F> {
             return Err(SeatRefused::Left);
         };
         let before = place.viewer.take().map(|it| it.flow);
-        let told = match (ack_event, over) {
-            (0, false) => last, // a newcomer: seats and frames say how things stand
-            (0, true) => self.end_seq - 1,
-            (seen, _) => self.events.after(seen),
+        let holds_nothing = ack_tick.0 == 0 && ack_event == 0;
+        let told = match (holds_nothing, over) {
+            (true, false) => last, // a newcomer: seats and frames say how things stand
+            (true, true) => self.end_seq - 1,
+            (false, false) => self.events.after(ack_event),
+            // Whoever comes back after the end is told of it, even if it was told before.
+            (false, true) => self.events.after(ack_event).min(self.end_seq - 1),
         };
         (place.state, place.since) = (state, now);
         place.inputs.reset();
@@ -337,8 +343,15 @@ impl<F: Copy + PartialEq> Hosted<F> {
         })
     }
 
-    /// Takes the outcome of a tick; returns whether the match has just ended.
-    pub fn stepped(&mut self, output: &TickOutput, world: &WorldView<'_>, now: u32) -> bool {
+    /// Takes the outcome of a tick; returns whether the match has just ended: by its rules, or
+    /// because nobody played for `patience_ticks`. Where nobody can come back it is not waited for.
+    /// The result of such a match is recorded as it stands, with everyone marked as having left.
+    pub fn stepped(
+        &mut self,
+        output: &TickOutput,
+        world: &WorldView<'_>,
+        (now, patience_ticks): (u32, u32),
+    ) -> bool {
         self.tick = output.tick;
         for event in output.events() {
             if let TickEvent::Killed { killer, victim } = event {
@@ -348,7 +361,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
         let alone = self.seated().all(|(_, it)| !it.state.is_present());
         self.alone_ticks = if alone { self.alone_ticks + 1 } else { 0 };
         let may_return = self.seated().any(|(_, it)| it.state == Seat::Away);
-        let abandoned = alone && (!may_return || self.alone_ticks > ABANDONED_TICKS);
+        let abandoned = alone && (!may_return || self.alone_ticks > patience_ticks);
         if output.finished || abandoned {
             self.finish(world, now);
         }

@@ -10,7 +10,10 @@ use arena_wire::play::Input;
 use arena_wire::stats::v1::MatchResult;
 use arena_wire::token::{RouteClaims, TokenKey};
 
-use super::hosted::{FRAME_PERIOD, Hosted, NewMatch, Owner, Phase, SeatRefused};
+use super::hosted::{
+    ABANDONED_DRAINING_TICKS, ABANDONED_TICKS, FRAME_PERIOD, Hosted, NewMatch, Owner, Phase,
+    SeatRefused,
+};
 use super::inputs::Verdict;
 use super::seats::SeatEvent;
 
@@ -82,6 +85,7 @@ pub struct Shard {
     route_key: TokenKey,
     capacity: usize,
     now: u32,
+    is_draining: bool,
     matches: BTreeMap<MatchId, Hosted<FlowKey>>,
     flows: HashMap<FlowKey, (MatchId, u8)>,
     over: VecDeque<MatchId>,
@@ -111,6 +115,7 @@ impl Shard {
             route_key,
             capacity,
             now: 0,
+            is_draining: false,
             matches: BTreeMap::new(),
             flows: HashMap::new(),
             over: VecDeque::new(),
@@ -241,6 +246,11 @@ impl Shard {
         }
     }
 
+    /// Says whether the instance drains: matches that nobody plays then end sooner.
+    pub fn drain(&mut self, is_draining: bool) {
+        self.is_draining = is_draining;
+    }
+
     /// Ends every match as it stands, and returns how many; one that has not begun has no result.
     pub fn end_all(&mut self, now_ms: u64, effects: &mut Effects) -> u32 {
         let mut ended = 0;
@@ -312,11 +322,12 @@ impl Shard {
     }
 
     fn tell(&mut self, now_ms: u64, effects: &mut Effects) {
-        let Self { matches, batch, backend, now, flows, .. } = self;
+        let Self { matches, batch, backend, now, flows, is_draining, .. } = self;
+        let patience_ticks = if *is_draining { ABANDONED_DRAINING_TICKS } else { ABANDONED_TICKS };
         for (id, output) in batch.ids.iter().zip(&batch.outputs) {
             let Some(hosted) = matches.get_mut(id) else { continue };
             let Ok(world) = backend.view(hosted.handle()) else { continue };
-            if hosted.stepped(output, &world, *now) {
+            if hosted.stepped(output, &world, (*now, patience_ticks)) {
                 effects.results.push(hosted.result(&world, now_ms));
             }
         }

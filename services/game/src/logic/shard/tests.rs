@@ -360,6 +360,74 @@ fn a_match_nobody_can_come_back_to_ends_at_once_and_one_somebody_can_later() {
 }
 
 #[test]
+fn a_match_of_bots_alone_does_not_hold_up_a_drain() {
+    /// Ticks until the seat of a lost player is a bot's.
+    const HELD_TICKS: u32 = 30;
+    let mut game = Game::new(LONG, 1);
+    let key = game.attach(LINK, 0, (0, 0));
+    game.steps(5);
+    game.shard.detach(key, Leave::Lost);
+    game.steps(HELD_TICKS + ABANDONED_DRAINING_TICKS);
+    assert_eq!(game.said.results.len(), 0, "without a drain the player has longer to come back");
+    game.shard.drain(true);
+    game.steps(2);
+    let [result] = game.said.results.as_slice() else { panic!("one result") };
+    let player = result.standings.iter().find(|it| !it.player.is_empty()).unwrap();
+    assert!(player.left && result.ticks < ABANDONED_TICKS, "{result:?}");
+}
+
+#[test]
+fn a_draining_match_goes_on_for_whoever_comes_back() {
+    let mut game = Game::new(LONG, 1);
+    let key = game.attach(LINK, 0, (0, 0));
+    game.shard.drain(true);
+    game.steps(5);
+    game.shard.detach(key, Leave::Lost);
+    game.steps(ABANDONED_DRAINING_TICKS);
+    game.attach(2, 0, (4, 0));
+    game.steps(2 * ABANDONED_DRAINING_TICKS);
+    assert_eq!((game.said.results.len(), game.shard.load()), (0, (1, 1, 1)));
+}
+
+#[test]
+fn who_resumes_with_frames_but_without_events_hears_all_of_them() {
+    let mut game = Game::new(LONG, 2);
+    let (first, second) = (game.attach(LINK, 0, (0, 0)), game.attach(LINK, 1, (0, 0)));
+    game.steps(4);
+    let held = game.views(first).last().unwrap().1.tick;
+    assert_eq!(events(&game.heard(first)), [], "nothing happened before");
+    game.shard.detach(first, Leave::Lost); // the next event is on its way
+    game.shard.detach(second, Leave::Left);
+    game.steps(2);
+    let again = game.attach(2, 0, (held, 0));
+    game.steps(2);
+    let heard = game.heard(again);
+    assert_eq!(started(&heard).event_seq, 0);
+    assert!(matches!(events(&heard).first(), Some((1, EventKind::Seat(it))) if it.seat == 1));
+    game.shard.detach(again, Leave::Lost);
+    let reloaded = game.attach(3, 0, (0, 0));
+    game.steps(2);
+    let heard = game.heard(reloaded);
+    assert_eq!(started(&heard).event_seq, 1, "a page that holds nothing starts with how it stands");
+    assert_eq!(events(&heard), []);
+}
+
+#[test]
+fn who_resumes_after_the_end_is_told_of_it_whatever_was_seen() {
+    for seen in [0, 1, 99] {
+        let mut game = Game::new(SHORT, 1);
+        let key = game.attach(LINK, 0, (0, 0));
+        game.steps(10);
+        game.shard.detach(key, Leave::Lost);
+        game.steps(120);
+        let again = game.attach(2, 0, (10, seen));
+        game.steps(1);
+        let told = events(&game.heard(again));
+        assert!(matches!(told.last(), Some((_, EventKind::End { .. }))), "{seen}: {told:?}");
+    }
+}
+
+#[test]
 fn creating_again_changes_nothing_and_a_full_shard_says_so() {
     let mut game = Game::new(LONG, 1);
     assert_eq!(game.shard.create(new_match(MATCH, LONG, 1), 0), Ok(()));
