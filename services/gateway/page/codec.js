@@ -8,7 +8,7 @@ export { FRAME_TYPE, decodeFrame, emptyView, peekFrame } from "./frame.js";
 
 export const PROTOCOL_VERSION = 1;
 /** FNV-1a of the schema text in docs/protocol.md: a gateway of another schema says "reload". */
-export const SCHEMA_HASH = 0x3b2bdafc;
+export const SCHEMA_HASH = 0xc41a5b0f;
 export const FIRE = 1;
 export const SEATS = 16;
 
@@ -76,7 +76,7 @@ const standing = (input) => ({
 
 const QUEUE_STATES = [
   (input) => ({ idle: { reason: input.text(MAX.text, "reason") } }),
-  (input) => ({ waiting: { waited_ms: input.u32("waited_ms"), tickets: input.u32("tickets"), window: input.u32("window") } }),
+  (input) => ({ waiting: { waited_ms: input.u32("waited_ms"), tickets: input.u32("tickets"), window: input.u32("window"), reason: input.text(MAX.text, "reason") } }),
   (input) => ({ assigned: { match_id: input.text(MAX.id, "match_id") } }),
 ];
 const EVENT_KINDS = [

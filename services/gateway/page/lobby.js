@@ -13,6 +13,7 @@ export class Lobby {
   party = null;
   #since = 0;
   #tickets = 0;
+  #reason = "";
 
   constructor(link, account) {
     this.link = link;
@@ -46,6 +47,7 @@ export class Lobby {
       if (!this.queued) this.#since = performance.now() - state.waiting.waited_ms;
       this.queued = true;
       this.#tickets = state.waiting.tickets;
+      this.#reason = state.waiting.reason;
     } else {
       this.queued = false;
     }
@@ -123,7 +125,7 @@ export class Lobby {
     if (!this.queued) return;
     const seconds = Math.floor((performance.now() - this.#since) / 1000);
     const others = this.#tickets > 1 ? ` · ${this.#tickets} in the queue` : "";
-    this.#say(`Looking for a match… ${seconds} s${others}`, false);
+    this.#say(this.#reason ? `Waiting ${seconds} s: ${this.#reason}` : `Looking for a match… ${seconds} s${others}`, false);
   }
 
   #say(text, bad) {

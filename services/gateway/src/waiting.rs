@@ -87,7 +87,8 @@ fn message(ticket: Ticket) -> v1::Ticket {
 fn ticket_event(update: Update, player: PlayerId) -> TicketEvent {
     match update {
         Update::Waiting(it) => {
-            TicketEvent::Wait { tickets: it.tickets_in_queue, window: it.window }
+            let v1::Waiting { tickets_in_queue: tickets, window, reason, .. } = it;
+            TicketEvent::Wait { tickets, window, reason }
         }
         Update::Assigned(it) => seat(it, player).map_or_else(
             || TicketEvent::End("the match has no seat for this player: queue again".to_owned()),

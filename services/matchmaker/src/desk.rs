@@ -13,11 +13,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::clock::Clock;
 use crate::figures::Figures;
-use crate::logic::{Effect, Ending, Event, Policy, Queue, Ticket, half_width};
+use crate::logic::{Effect, Ending, Event, Obstacle, Policy, Queue, Ticket, half_width};
 use crate::matches::{Fate, Matches};
 use crate::parties::Parties;
 use crate::records::TicketRecord;
-use crate::updates::{Seats, Sink, reason};
+use crate::updates::{Seats, Sink, obstacle, reason};
 
 /// Commands that wait for the desk; whoever sends more waits.
 pub(crate) const COMMANDS_MAX: usize = 1_024;
@@ -101,6 +101,7 @@ impl Desk {
         mut inbox: mpsc::Receiver<Command>,
         mut orders: watch::Receiver<Order>,
     ) {
+        self.matches.warm().await;
         let mut passes = interval(PASS_PERIOD);
         passes.set_missed_tick_behavior(MissedTickBehavior::Delay);
         orders.mark_changed(); // a drain may have been asked for before
@@ -208,7 +209,7 @@ impl Desk {
             Err(error) => {
                 tracing::error!(%error, "making a match failed, its tickets wait on");
                 let ids = self.made_of.remove(&error.id()).unwrap_or_default();
-                ids.into_iter().map(|id| (id, Fate::Return)).collect()
+                ids.into_iter().map(|id| (id, Fate::Return(Some(Obstacle::Failure)))).collect()
             }
         };
         for (id, fate) in fates {
@@ -226,9 +227,9 @@ impl Desk {
                         }
                     }
                 }
-                Fate::Return => self.apply(Event::Return(id)),
+                Fate::Return(obstacle) => self.apply(Event::Return(id, obstacle)),
                 Fate::Cancel => {
-                    self.apply(Event::Return(id));
+                    self.apply(Event::Return(id, None));
                     self.apply(Event::Cancel(id));
                 }
             }
@@ -288,9 +289,10 @@ impl Desk {
             waited_ms,
             tickets_in_queue: self.queue.len() as u32,
             window: half_width(waited_ms),
+            reason: self.queue.obstacle(id).map_or("", obstacle).to_owned(),
         };
         for sink in &waiters.sinks {
-            sink.wait(waiting);
+            sink.wait(waiting.clone());
         }
     }
 }

@@ -9,6 +9,6 @@ mod window;
 
 pub use party::{MEMBERS_MAX, PartyError, PartyRecord, code};
 pub use placement::{Node, choose, mix, nodes};
-pub use queue::{Effect, Ending, Event, Group, Policy, Queue};
+pub use queue::{Effect, Ending, Event, Group, Obstacle, Policy, Queue};
 pub use ticket::{MODES, Member, RATING_START, Ticket, TicketError, quantise};
 pub use window::half_width;

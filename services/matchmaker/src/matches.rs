@@ -17,7 +17,7 @@ use tonic::{Request, Status};
 
 use crate::figures::Figures;
 use crate::leases::Shelf;
-use crate::logic::{Group, Member, Node, choose, nodes};
+use crate::logic::{Group, Member, Node, Obstacle, choose, nodes};
 use crate::records::{MatchRecord, Seated, TicketRecord, json, match_key, parse, ticket_key};
 
 /// Owners asked for one match: the third refusal in a row is a fleet that is full.
@@ -36,8 +36,8 @@ pub(crate) enum Fate {
     Assign(MatchId, Arc<MatchRecord>),
     /// It was cancelled elsewhere.
     Cancel,
-    /// It waits on.
-    Return,
+    /// It waits on; the obstacle, if there is one, is told to whoever waits.
+    Return(Option<Obstacle>),
 }
 
 /// What the registry knows of a ticket.
@@ -61,6 +61,15 @@ enum PlaceError {
     Overtaken(MatchId),
     #[error("no instance takes the match, {asked} refused")]
     NoOwner { asked: usize },
+}
+
+impl PlaceError {
+    fn obstacle(&self) -> Obstacle {
+        match self {
+            Self::NoOwner { .. } => Obstacle::NoRoom,
+            Self::Store(_) | Self::Overtaken(_) => Obstacle::Failure,
+        }
+    }
 }
 
 /// Makes matches. Shared by everything that waits for one.
@@ -94,6 +103,13 @@ impl Matches {
         }
     }
 
+    /// Waits until it is known who hosts matches and which releases take traffic: before that a
+    /// match could begin on a release that takes none.
+    pub(crate) async fn warm(&self) {
+        self.games.clone().first().await;
+        self.traffic.clone().first().await;
+    }
+
     /// Makes a match of `group`, and says what became of each ticket. A ticket that another
     /// instance was faster with gets that one's match.
     pub(crate) async fn make(&self, group: Group, now_ms: u64) -> Vec<(TicketId, Fate)> {
@@ -101,12 +117,12 @@ impl Matches {
         let all = |fate: &Fate| ids.iter().map(|id| (*id, fate.clone())).collect();
         let Some(rules) = self.live.rules() else {
             self.figures.refused("no_rules");
-            return all(&Fate::Return);
+            return all(&Fate::Return(Some(Obstacle::NoRules)));
         };
         let Some(node) = self.choose(group.match_id, &BTreeSet::new()) else {
             self.figures.refused("no_instance");
             tracing::debug!("no game instance is ready, has room and takes traffic");
-            return all(&Fate::Return);
+            return all(&Fate::Return(Some(Obstacle::NoRoom)));
         };
         let id = group.match_id;
         let record = record(&group, &rules, &node, now_ms);
@@ -119,7 +135,7 @@ impl Matches {
             Ok(record) => all(&Fate::Assign(id, Arc::new(record))),
             Err(error) => {
                 tracing::warn!(%id, %error, "a match was not made, its tickets wait on");
-                all(&Fate::Return)
+                all(&Fate::Return(Some(error.obstacle())))
             }
         }
     }
@@ -129,12 +145,7 @@ impl Matches {
     /// # Errors
     /// The registry's.
     pub(crate) async fn known(&self, ticket: TicketId) -> Result<Known, StoreError> {
-        let key = ticket_key(ticket);
-        let read = async || {
-            let found = self.registry.get(&key).await?;
-            found.map(|it| parse::<TicketRecord>(&key, &it.value)).transpose()
-        };
-        let id = match read().await? {
+        let id = match self.outcome(ticket).await? {
             None => return Ok(Known::Fresh),
             Some(TicketRecord { match_id: None }) => return Ok(Known::Cancelled),
             Some(TicketRecord { match_id: Some(id) }) => id,
@@ -142,7 +153,7 @@ impl Matches {
         match self.settled(id).await {
             Ok(Some(record)) => Ok(Known::Assigned(id, Arc::new(record))),
             // Either it could not be made, and the ticket is free again, or it is long over.
-            Ok(None) if read().await?.is_none() => Ok(Known::Fresh),
+            Ok(None) if self.outcome(ticket).await?.is_none() => Ok(Known::Fresh),
             Ok(None) => Ok(Known::Over),
             Err(PlaceError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::unavailable(error.to_string())),
@@ -164,12 +175,17 @@ impl Matches {
         Ok(self.transact(write).await?.revision().is_some())
     }
 
-    /// Tells whether something became of a ticket.
+    /// Returns what became of a ticket, if something did.
     ///
     /// # Errors
     /// The registry's.
-    pub(crate) async fn is_settled(&self, ticket: TicketId) -> Result<bool, StoreError> {
-        Ok(self.registry.get(&ticket_key(ticket)).await?.is_some())
+    pub(crate) async fn outcome(
+        &self,
+        ticket: TicketId,
+    ) -> Result<Option<TicketRecord>, StoreError> {
+        let key = ticket_key(ticket);
+        let found = self.registry.get(&key).await?;
+        found.map(|it| parse(&key, &it.value)).transpose()
     }
 
     /// Returns the fate of a ticket that the registry gave to another match.
@@ -177,10 +193,10 @@ impl Matches {
         let Some(id) = record.match_id else { return Fate::Cancel };
         match self.settled(id).await {
             Ok(Some(record)) => Fate::Assign(id, Arc::new(record)),
-            Ok(None) => Fate::Return,
+            Ok(None) => Fate::Return(None),
             Err(error) => {
                 tracing::warn!(%id, %error, "another instance's match was not made");
-                Fate::Return
+                Fate::Return(Some(error.obstacle()))
             }
         }
     }
@@ -192,7 +208,7 @@ impl Matches {
     ) -> Vec<(TicketId, Fate)> {
         let fates = ids.iter().zip(found).map(async |(id, found)| match found {
             Some(record) => (*id, self.fate(record).await),
-            None => (*id, Fate::Return),
+            None => (*id, Fate::Return(None)),
         });
         futures::future::join_all(fates).await
     }
@@ -297,6 +313,13 @@ impl Matches {
     /// Returns the match once its owner has it, or `None` if there is none any more. A match whose
     /// maker is gone is finished here.
     async fn settled(&self, id: MatchId) -> Result<Option<MatchRecord>, PlaceError> {
+        match self.settle(id).await {
+            Err(PlaceError::Overtaken(_)) => self.settle(id).await, // somebody else finishes it
+            settled => settled,
+        }
+    }
+
+    async fn settle(&self, id: MatchId) -> Result<Option<MatchRecord>, PlaceError> {
         for _ in 0..SETTLE_LOOKS {
             match self.read(id).await? {
                 None => return Ok(None),

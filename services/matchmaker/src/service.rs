@@ -66,10 +66,15 @@ impl MatchmakerService {
     }
 
     async fn wait(&self, ticket: Ticket, sink: Sink) {
+        let id = ticket.id;
         if let Err(mpsc::error::SendError(Command::Queue(_, sink))) =
             self.desk.send(Command::Queue(ticket, sink)).await
         {
-            sink.end(Reason::Moved, "this instance stops");
+            return sink.end(Reason::Moved, "this instance stops");
+        }
+        // What became of it since it was looked up may have been heard before it waited here.
+        if let Ok(Some(record)) = self.shared.matches.outcome(id).await {
+            let _ = self.desk.send(Command::Hear(id, record)).await; // a desk that stopped needs none
         }
     }
 
@@ -191,7 +196,7 @@ impl MatchmakerService {
     async fn forget_settled(&self, code: &PartyCode) -> Result<(), PartiesError> {
         let (party, _) = self.shared.parties.read(code).await?;
         if let Some(ticket) = party.ticket
-            && self.shared.matches.is_settled(ticket).await?
+            && self.shared.matches.outcome(ticket).await?.is_some()
         {
             self.shared.parties.unqueue(code, ticket).await?;
         }

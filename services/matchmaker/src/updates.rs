@@ -7,7 +7,7 @@ use arena_wire::matchmaker::v1::{Assigned, Ended, SeatToken, TicketUpdate, Waiti
 use arena_wire::token::{RouteClaims, TokenKey};
 use tokio::sync::mpsc;
 
-use crate::logic::{Ending, Member};
+use crate::logic::{Ending, Member, Obstacle};
 use crate::records::{MatchRecord, Seated};
 
 /// Updates that wait for a slow gateway; all but the last are only news.
@@ -60,6 +60,15 @@ pub(crate) fn reason(ending: Ending) -> (Reason, &'static str) {
         Ending::TimedOut => (Reason::TimedOut, "no match was found in time"),
         Ending::Moved => (Reason::Moved, "this instance drains"),
         Ending::Full => (Reason::Moved, "this instance has no room for more tickets"),
+    }
+}
+
+/// Returns what a player is told who waits because of `obstacle`.
+pub(crate) fn obstacle(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::NoRoom => "every game server is full or restarting: you keep your place",
+        Obstacle::NoRules => "the rules of the game are not published yet: you keep your place",
+        Obstacle::Failure => "a match could not be made and is tried again: you keep your place",
     }
 }
 

@@ -28,6 +28,8 @@ const OVER_MS: u64 = 5_000;
 const REQUEUE_MS: u64 = 250;
 /// A ticket that cannot be queued anywhere for so long is handed back to the player.
 const QUEUE_PATIENCE_MS: u64 = 60_000;
+/// What a player is told while no matchmaker answers.
+const AWAY: &str = "the matchmaker does not answer and is tried again: you keep your place";
 /// Effects of one event are few; the queue is a formality with a bound.
 const EFFECTS_MAX: usize = 64;
 
@@ -77,6 +79,8 @@ pub enum TicketEvent {
         tickets: u32,
         /// Half width of the rating window.
         window: u32,
+        /// What keeps a match from being made; empty while players are looked for.
+        reason: String,
     },
     /// It has a match.
     Assign(Seat),
@@ -463,7 +467,7 @@ impl Session {
         self.act(Effect::Enqueue(ticket.clone()));
         self.followed = Some(ticket.id);
         let waited_ms = u32::try_from(ticket.waited_ms).unwrap_or(u32::MAX);
-        self.tell(QueueUpdate::Waiting { waited_ms, tickets: 0, window: 0 });
+        self.tell(QueueUpdate::Waiting { waited_ms, tickets: 0, window: 0, reason: String::new() });
         self.phase = Phase::Queued { ticket, since_ms: now_ms, broken_since_ms: None };
         self.save(now_ms);
     }
@@ -474,11 +478,11 @@ impl Session {
             return;
         }
         match event {
-            TicketEvent::Wait { tickets, window } => {
+            TicketEvent::Wait { tickets, window, reason } => {
                 *broken_since_ms = None;
                 let waited_ms = age_ms(ticket, *since_ms, now_ms);
                 let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
-                self.tell(QueueUpdate::Waiting { waited_ms, tickets, window });
+                self.tell(QueueUpdate::Waiting { waited_ms, tickets, window, reason });
             }
             TicketEvent::Assign(seat) => {
                 self.tell(QueueUpdate::Assigned { match_id: seat.match_id });
@@ -491,6 +495,10 @@ impl Session {
                 if now_ms.saturating_sub(since) >= QUEUE_PATIENCE_MS {
                     self.idle("no matchmaker answers: try again in a minute".to_owned(), now_ms);
                 } else {
+                    let waited_ms = age_ms(ticket, *since_ms, now_ms);
+                    let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
+                    let reason = AWAY.to_owned();
+                    self.tell(QueueUpdate::Waiting { waited_ms, tickets: 0, window: 0, reason });
                     self.wake_at_ms = Some(now_ms + REQUEUE_MS + self.jitter(REQUEUE_MS));
                 }
             }

@@ -35,8 +35,9 @@ pub enum Event {
     Cancel(TicketId),
     /// Another instance took the ticket: its match is looked up, it is in no group meanwhile.
     Hold(TicketId),
-    /// The ticket's match was not made: it waits on, with its age.
-    Return(TicketId),
+    /// The ticket's match was not made: it waits on, with its age. Without an obstacle only this
+    /// group came to nothing.
+    Return(TicketId, Option<Obstacle>),
     /// The ticket has a match.
     Settle(TicketId),
     /// Time passed: form at most `groups_max` groups, with ids drawn from `seed`.
@@ -72,6 +73,17 @@ pub enum Ending {
     Full,
 }
 
+/// What keeps a ticket's match from being made, though its players are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// No game instance is ready, has room and takes traffic.
+    NoRoom,
+    /// There are no rules to play by yet.
+    NoRules,
+    /// An instance or the registry fails.
+    Failure,
+}
+
 /// A match to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -97,6 +109,7 @@ enum Stage {
 struct Slot {
     ticket: Ticket,
     stage: Stage,
+    obstacle: Option<Obstacle>,
 }
 
 /// The queue of one instance; one writer.
@@ -131,6 +144,12 @@ impl Queue {
         self.slots.get(&id).map(|it| &it.ticket)
     }
 
+    /// Returns what kept the last match of a ticket from being made.
+    #[must_use]
+    pub fn obstacle(&self, id: TicketId) -> Option<Obstacle> {
+        self.slots.get(&id).and_then(|it| it.obstacle)
+    }
+
     /// Tells whether a ticket is here and in no match that is being made.
     #[must_use]
     pub fn is_waiting(&self, id: TicketId) -> bool {
@@ -144,7 +163,10 @@ impl Queue {
             Event::Cancel(id) if self.is_waiting(id) => self.end(vec![id], Ending::Cancelled),
             Event::Cancel(_) => Vec::new(), // too late: its match is being made
             Event::Hold(id) => self.stage(id, Stage::Placing),
-            Event::Return(id) => {
+            Event::Return(id, obstacle) => {
+                if let Some(slot) = self.slots.get_mut(&id) {
+                    slot.obstacle = obstacle;
+                }
                 self.stage(id, Stage::Waiting { from_ms: now_ms + RETRY_PAUSE_MS })
             }
             Event::Settle(id) => {
@@ -163,7 +185,7 @@ impl Queue {
         if self.slots.len() >= TICKETS_MAX && !self.slots.contains_key(&ticket.id) {
             return vec![Effect::End(ticket.id, Ending::Full)];
         }
-        let slot = Slot { ticket, stage: Stage::Waiting { from_ms: 0 } };
+        let slot = Slot { ticket, stage: Stage::Waiting { from_ms: 0 }, obstacle: None };
         self.slots.entry(slot.ticket.id).or_insert(slot);
         Vec::new()
     }
@@ -275,20 +297,23 @@ mod tests {
             (100, "full", pass(9)),
             (110, "too late to cancel", Event::Cancel(id(1))),
             (120, "1 has a match", Event::Settle(id(1))),
-            (130, "2 was not placed", Event::Return(id(2))),
+            (130, "2 was not placed", Event::Return(id(2), None)),
             (180, "2 pauses", pass(9)),
             (2_100, "2 plays with bots", pass(9)),
-            (2_200, "2 was not placed", Event::Return(id(2))),
+            (2_200, "nobody has room for 2", Event::Return(id(2), Some(Obstacle::NoRoom))),
             (2_300, "another instance has 2", Event::Hold(id(2))),
             (9_000, "2 is looked up", pass(9)),
-            (9_100, "it was nothing", Event::Return(id(2))),
+            (9_100, "it was nothing", Event::Return(id(2), None)),
             (60_000, "2 waited long enough", pass(9)),
             (60_100, "3 comes", Event::Add(ticket(3, 60_000))),
             (60_200, "3 goes", Event::Cancel(id(3))),
             (60_300, "4 comes", Event::Add(ticket(4, 60_000))),
             (60_400, "the instance drains", Event::Drain),
         ] {
-            let effects = told(queue.on(event, now_ms));
+            let mut effects = told(queue.on(event, now_ms));
+            if let Some(obstacle) = queue.obstacle(id(2)) {
+                write!(effects, ", {obstacle:?}").unwrap();
+            }
             writeln!(story, "{now_ms:>5} {name}: {effects} ({})", queue.len()).unwrap();
         }
         expect![[r"
@@ -302,9 +327,9 @@ mod tests {
               130 2 was not placed:  (1)
               180 2 pauses:  (1)
              2100 2 plays with bots: propose [2] (1)
-             2200 2 was not placed:  (1)
-             2300 another instance has 2:  (1)
-             9000 2 is looked up:  (1)
+             2200 nobody has room for 2: , NoRoom (1)
+             2300 another instance has 2: , NoRoom (1)
+             9000 2 is looked up: , NoRoom (1)
              9100 it was nothing:  (1)
             60000 2 waited long enough: end 2 TimedOut (0)
             60100 3 comes:  (1)
@@ -364,7 +389,7 @@ mod tests {
                             let tickets = placing.pop().map(|it| it.tickets).unwrap_or_default();
                             let ids = tickets.into_iter().map(|it| it.id);
                             let settle = matches!(step, Step::Settle);
-                            ids.map(|it| if settle { Event::Settle(it) } else { Event::Return(it) }).collect()
+                            ids.map(|it| if settle { Event::Settle(it) } else { Event::Return(it, None) }).collect()
                         }
                     };
                     for event in events {

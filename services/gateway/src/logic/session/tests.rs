@@ -61,6 +61,11 @@ fn queue() -> Event {
     Event::Client(ClientMessage::Queue { mode: "arena".to_owned(), rtts: Vec::new() })
 }
 
+fn wait(ticket: TicketId, reason: &str) -> Event {
+    let reason = reason.to_owned();
+    Event::Ticket(ticket, TicketEvent::Wait { tickets: 2, window: 50, reason })
+}
+
 fn session() -> Session {
     Session::new(SessionId::from_u64(5), (PLAYER, "Ada".to_owned()), 0, 42)
 }
@@ -90,8 +95,9 @@ fn brief(effect: &Effect) -> String {
                 "say idle".to_owned()
             }
             ServerMessage::Queue(QueueUpdate::Idle { reason }) => format!("say idle: {reason}"),
-            ServerMessage::Queue(QueueUpdate::Waiting { waited_ms, .. }) => {
-                format!("say waiting {waited_ms}")
+            ServerMessage::Queue(QueueUpdate::Waiting { waited_ms, reason, .. }) => {
+                let why = if reason.is_empty() { "" } else { ": " };
+                format!("say waiting {waited_ms}{why}{reason}")
             }
             ServerMessage::Queue(QueueUpdate::Assigned { .. }) => "say assigned".to_owned(),
             ServerMessage::Start(it) => format!("say start at {} e{}", it.owner, it.epoch),
@@ -140,7 +146,8 @@ fn a_match_from_the_queue_to_the_lobby() {
     check(
         session,
         vec![
-            (500, Event::Ticket(ticket, TicketEvent::Wait { tickets: 2, window: 50 })),
+            (500, wait(ticket, "")),
+            (700, wait(ticket, "every game server is full")),
             (900, Event::Ticket(ticket, TicketEvent::Assign(seat(1)))),
             (950, start(1, "game-r1-1", 0)),
             (9_000, end()),
@@ -148,6 +155,7 @@ fn a_match_from_the_queue_to_the_lobby() {
         ],
         &expect![[r"
             500: say waiting 500
+            700: say waiting 700: every game server is full
             900: say assigned · attach to game-r1-1 e1 from tick 0, event 0 · save match at game-r1-1 e1
             950: say start at game-r1-1 e1
             9000: say event · follow the rating
@@ -219,7 +227,9 @@ fn a_match_that_nobody_knows_is_given_up() {
 fn a_broken_queue_is_entered_again_with_its_age() {
     let mut session = session();
     let ticket = queued(&mut session, 1_000);
-    assert!(session.on(Event::Ticket(ticket, TicketEvent::Break), 4_000).is_empty());
+    let told = session.on(Event::Ticket(ticket, TicketEvent::Break), 4_000);
+    let told: Vec<_> = told.iter().map(brief).collect();
+    assert_eq!(told, [format!("say waiting 3000: {AWAY}")]);
     let wake_at_ms = session.wake_at_ms().unwrap();
     assert!((4_000..5_000).contains(&wake_at_ms), "{wake_at_ms}");
     let effects = session.on(Event::Timer, wake_at_ms);

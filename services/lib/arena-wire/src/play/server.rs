@@ -92,6 +92,8 @@ pub enum QueueUpdate {
         tickets: u32,
         /// Half width of the rating window now.
         window: u32,
+        /// What keeps a match from being made, for a person; empty while players are looked for.
+        reason: String,
     },
     /// A match was found; its start follows.
     Assigned {
@@ -398,11 +400,12 @@ impl Body for QueueUpdate {
                 out.bits(0, 8);
                 out.text(reason, limits::TEXT);
             }
-            Self::Waiting { waited_ms, tickets, window } => {
+            Self::Waiting { waited_ms, tickets, window, reason } => {
                 out.bits(1, 8);
                 out.bits(*waited_ms, 32);
                 out.bits(*tickets, 32);
                 out.bits(*window, 32);
+                out.text(reason, limits::TEXT);
             }
             Self::Assigned { match_id } => {
                 out.bits(2, 8);
@@ -418,6 +421,7 @@ impl Body for QueueUpdate {
                 waited_ms: input.u32("waited_ms")?,
                 tickets: input.u32("tickets")?,
                 window: input.u32("window")?,
+                reason: input.text(limits::TEXT, "reason")?,
             }),
             2 => Ok(Self::Assigned { match_id: parsed(input, limits::ID, "match_id")? }),
             other => Err(DecodeError::BadValue { field: "state", found: other.to_string() }),

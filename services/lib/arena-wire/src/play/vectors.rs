@@ -75,7 +75,12 @@ fn server_messages() -> Vec<ServerMessage> {
             resumed: true,
         }),
         ServerMessage::Queue(QueueUpdate::Idle { reason: String::new() }),
-        ServerMessage::Queue(QueueUpdate::Waiting { waited_ms: 1500, tickets: 3, window: 200 }),
+        ServerMessage::Queue(QueueUpdate::Waiting {
+            waited_ms: 1500,
+            tickets: 3,
+            window: 200,
+            reason: "every game server is full".to_owned(),
+        }),
         ServerMessage::Queue(QueueUpdate::Assigned { match_id }),
         ServerMessage::Party(None),
         ServerMessage::Party(Some(Party {
