@@ -25,7 +25,7 @@ impl Revocations {
         self.epochs.borrow().get(&player).is_some_and(|least| epoch < *least)
     }
 
-    /// Waits until something was taken back.
+    /// Waits until something was taken back since the last call; the first table counts, too.
     pub async fn changed(&mut self) {
         if self.epochs.changed().await.is_err() {
             std::future::pending::<()>().await; // nobody will take anything back

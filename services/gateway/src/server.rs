@@ -56,7 +56,7 @@ pub async fn serve(boot: Boot, settings: Settings) -> Result<(), GatewayError> {
     tokio::spawn(edge::serve(listener, tls, shared.clone(), stopped));
     tokio::spawn(shared.keys.clone().keep(shared.upstream.clone()));
     tokio::spawn(report(instance.clone(), shared.sessions.clone()));
-    tokio::spawn(warm(instance.clone(), shared.keys.clone()));
+    tokio::spawn(warm(instance.clone(), shared.keys.clone(), shared.revocations.clone()));
     tokio::spawn(obey(instance.clone(), shared.sessions.clone(), stop, scheme));
     instance.run(serving).await;
     Ok(())
@@ -130,8 +130,10 @@ async fn report(instance: Instance, sessions: Sessions) {
     }
 }
 
-/// Says ready once logins can be verified.
-async fn warm(instance: Instance, keys: Keys) {
+/// Says ready once logins can be verified: the keys are known, and which tokens were taken back.
+async fn warm(instance: Instance, keys: Keys, mut revocations: Revocations) {
+    instance.waits_for("the registry has not told which tokens were taken back").await;
+    revocations.changed().await;
     instance.waits_for("auth has not told its public keys yet").await;
     while !keys.is_warm() {
         tokio::time::sleep(WARM_PAUSE).await;
@@ -211,5 +213,32 @@ async fn close_all(sessions: &Sessions) {
     for (session, events) in sessions.all() {
         tracing::info!(%session, "a session did not go by itself; its socket is closed");
         let _ = events.send(Event::Expel).await; // it may have gone just now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arena_instance::{Need, Program, Threads};
+    use arena_testkit::Cluster;
+    use arena_types::PlayerId;
+    use arena_types::registry::epoch_key;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_epochs_of_the_registry_take_tokens_back() {
+        let cluster = Cluster::start().await.unwrap();
+        let (needs, threads) = (&[Need::Store, Need::PublicPort], Threads::One);
+        let program = Program { name: "arena-gateway", needs, schema: &[], threads };
+        let instance = cluster.instance(program, "gateway", 0).unwrap();
+        let mut revocations = revocations(&instance);
+        revocations.changed().await; // the first table, which is empty
+        let player = PlayerId::from_u64(7);
+        assert!(!revocations.covers(player, 0));
+        let registry = cluster.stores().registry;
+        registry.put(&epoch_key(player), "3".into(), None).await.unwrap();
+        revocations.changed().await;
+        assert!(revocations.covers(player, 2) && !revocations.covers(player, 3));
+        assert!(!revocations.covers(PlayerId::from_u64(8), 0));
     }
 }

@@ -1,5 +1,6 @@
 //! The public side as a client meets it: real sockets, a real store, a game at the end of a real link.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,9 @@ use crate::sessions::Sessions;
 use crate::socket::Shared;
 use crate::upstream::Upstream;
 
+mod hostile;
+mod revoked;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 const FOREVER_S: i64 = 4_000_000_000;
 const WIDE: Rate = Rate { per_s: 1_000, burst: 1_000 };
@@ -50,6 +54,7 @@ struct Gateway {
     shared: Shared,
     stop: watch::Sender<bool>,
     access: String,
+    epochs: watch::Sender<Arc<HashMap<PlayerId, u64>>>,
     /// What gateways say to the game.
     heard: mpsc::UnboundedReceiver<(ToGame, arena_mesh::LinkSender)>,
     _game: Serving,
@@ -73,6 +78,7 @@ impl Gateway {
             hellos_all: WIDE,
         };
         let (signing_key, public_key) = signer(1);
+        let (epochs, revoked) = watch::channel(Arc::default());
         let keys = Keys::new("test");
         keys.set(vec![Key { kid: "a".to_owned(), public_key }]);
         let games = mesh.channel("gateway", "game").pinned(Endpoint::at(game_addr));
@@ -87,7 +93,7 @@ impl Gateway {
             placements: Placements::new(stores.stores().registry.clone()),
             hot: stores.stores().hot.clone(),
             keys,
-            revocations: Revocations::new(watch::channel(Arc::default()).1),
+            revocations: Revocations::new(revoked),
             resume_key: TokenKey::new(&[9; 32]),
             gate: Gate::new(bounds),
             sessions: Sessions::default(),
@@ -98,7 +104,8 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(super::serve(listener, None, shared.clone(), stopped));
         let access = token(&signing_key, "a", "test", FOREVER_S);
-        Self { addr, shared, stop, access, heard, _game: game, _stores: stores, _folder: folder }
+        let (_game, _stores, _folder) = (game, stores, folder);
+        Self { addr, shared, stop, access, epochs, heard, _game, _stores, _folder }
     }
 
     async fn connect(&self) -> Socket {
@@ -359,9 +366,15 @@ async fn play(gateway: &mut Gateway, id: u64) -> (Socket, arena_mesh::LinkSender
     let mut socket = gateway.connect().await;
     socket.say(&gateway.resume(session)).await;
     socket.welcomed().await;
-    let (told, link) = gateway.told().await;
-    let ToGame::Attach(attach) = told else { panic!("{told:?}") };
-    assert_eq!((attach.session, attach.match_id, attach.seat), (session, MATCH, 3));
+    let (attach, link) = loop {
+        // Sessions of before may still say goodbye.
+        if let (ToGame::Attach(attach), link) = gateway.told().await
+            && attach.session == session
+        {
+            break (attach, link);
+        }
+    };
+    assert_eq!((attach.match_id, attach.seat), (MATCH, 3));
     let attached =
         ToGateway::Attached { flow: attach.flow, epoch: Epoch(1), start: start_message(40) };
     link.send_ordered(attached.encode().into()).await.unwrap();
