@@ -18,13 +18,15 @@ use crate::login::Gateway;
 use crate::policy::mix;
 use crate::report::Tally;
 use crate::socket::{OpenError, Socket, open};
-use crate::watch::{Violation, Watch};
+use crate::watch::{Step, Violation, Watch};
 
 /// Between two tries to connect: doubles from the first to the second, with jitter.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
 const BACKOFF_MAX: Duration = Duration::from_secs(4);
 /// A session that cannot be resumed in this time is dropped.
 const RESUME_MAX: Duration = Duration::from_mins(1);
+/// A session that is away when the run ends has this long to show that it can be resumed.
+const LAST_RESUME_MAX: Duration = Duration::from_secs(6);
 /// Between two pings, as the page.
 const PING_PERIOD: Duration = Duration::from_secs(1);
 /// Between the end of a match and the next queue: a glance at the standings.
@@ -49,6 +51,9 @@ pub(crate) struct Bot {
     watch: Option<Watch>,
     playing_since: Option<Instant>,
     queue_at: Option<Instant>,
+    /// Since when it wants a match.
+    wants_since: Option<Instant>,
+    ticks_per_frame: u32,
     drawn: u64,
 }
 
@@ -79,6 +84,8 @@ impl Bot {
             watch: None,
             playing_since: None,
             queue_at: None,
+            wants_since: None,
+            ticks_per_frame: 1,
             drawn: 0,
         }
     }
@@ -93,20 +100,32 @@ impl Bot {
         while let Some(socket) = self.connect().await {
             match self.play(socket).await {
                 Left::Stopped => break,
-                Left::Lost => self.pause(),
+                Left::Lost => {
+                    self.tally.connections_lost += u64::from(!*self.stopped.borrow());
+                    self.pause();
+                }
             }
         }
-        self.pause();
+        self.leave_match();
+        self.waited();
         self.tally
     }
 
-    /// Opens a connection, with the session if there is one; `None` once stopped.
+    /// Opens a connection, with the session if there is one; `None` once stopped, but a session that
+    /// is away then comes back once more, or was dropped.
     async fn connect(&mut self) -> Option<Socket> {
         let since = Instant::now();
         let mut backoff = BACKOFF_MIN;
+        let mut ending = None;
         loop {
             if *self.stopped.borrow() {
-                return None;
+                if self.resume_token.is_none() {
+                    return None;
+                }
+                if ending.get_or_insert_with(Instant::now).elapsed() > LAST_RESUME_MAX {
+                    self.drop_session();
+                    return None;
+                }
             }
             match self.try_connect().await {
                 Ok(socket) => return Some(socket),
@@ -121,7 +140,7 @@ impl Bot {
             let mut stopped = self.stopped.clone();
             tokio::select! {
                 () = sleep(jittered) => {}
-                () = told_to_stop(&mut stopped) => return None,
+                () = told_to_stop(&mut stopped), if ending.is_none() => {}
             }
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
@@ -157,12 +176,12 @@ impl Bot {
     }
 
     fn welcomed(&mut self, welcome: Welcome) {
+        self.ticks_per_frame = u32::from(welcome.tick_rate / welcome.frame_rate.max(1));
         match (self.resume_token.replace(welcome.resume_token), welcome.resumed) {
             (Some(_), true) => self.tally.resumed += 1,
             (Some(_), false) => {
-                self.tally.dropped_sessions += 1;
                 self.tally.sessions += 1;
-                self.leave_match();
+                self.count_dropped();
             }
             (None, _) => self.tally.sessions += 1,
         }
@@ -172,9 +191,13 @@ impl Bot {
     }
 
     fn drop_session(&mut self) {
-        self.tally.dropped_sessions += 1;
         self.resume_token = None;
-        self.leave_match();
+        self.count_dropped();
+    }
+
+    fn count_dropped(&mut self) {
+        self.tally.dropped_sessions += 1;
+        self.lose_match();
     }
 
     /// Plays on one connection, and on those it is moved to.
@@ -188,11 +211,14 @@ impl Bot {
                 message = socket.next() => message,
                 moved = opened(&mut moving) => {
                     moving = None;
-                    if let Ok((new, welcome)) = moved {
-                        self.tally.moves += 1;
-                        self.welcomed(welcome);
-                        let mut old = std::mem::replace(&mut socket, new);
-                        let _ = old.close(None).await; // it may be gone already
+                    match moved {
+                        Ok((new, welcome)) => {
+                            self.tally.moves += 1;
+                            self.welcomed(welcome);
+                            let mut old = std::mem::replace(&mut socket, new);
+                            let _ = old.close(None).await; // it may be gone already
+                        }
+                        Err(_) => self.tally.connects_failed += 1, // the old one goes on for a while
                     }
                     continue;
                 }
@@ -246,6 +272,7 @@ impl Bot {
         }
         if self.queue_at.is_some_and(|it| now >= it) {
             self.queue_at = Some(now + QUEUE_PATIENCE);
+            self.wants_since.get_or_insert(now);
             let mode = self.mode.clone();
             send(socket, &ClientMessage::Queue { mode, rtts: vec![] }).await?;
         }
@@ -286,7 +313,8 @@ impl Bot {
         // Frames that follow the end of a match show how it stands; nobody plays them.
         let Some(watch) = self.watch.as_mut() else { return Ok(()) };
         match watch.frame(bytes, now_ms) {
-            Ok(gap_ms) => {
+            Ok(Step { gap_ms, missed }) => {
+                self.tally.frames_lost += u64::from(missed);
                 if let Some(gap_ms) = gap_ms {
                     self.tally.gap(gap_ms);
                 }
@@ -307,7 +335,7 @@ impl Bot {
         match message {
             ServerMessage::Welcome(welcome) => self.resume_token = Some(welcome.resume_token),
             ServerMessage::Queue(QueueUpdate::Idle { .. }) => {
-                self.leave_match(); // it ended while this player was away
+                self.lose_match(); // it ended while this player was away, or cannot be reached
                 self.queue_at = Some(Instant::now() + NEXT_MATCH);
             }
             ServerMessage::Queue(QueueUpdate::Waiting { .. }) => {
@@ -347,13 +375,18 @@ impl Bot {
 
     fn started(&mut self, start: &MatchStart) -> Result<(), Violation> {
         self.queue_at = None;
-        self.playing_since.get_or_insert_with(Instant::now);
+        self.waited();
         if let Some(watch) = self.watch.as_mut()
-            && watch.restart(start)?
+            && let Some(lost) = watch.restart(start)?
         {
+            self.tally.inputs_lost += u64::from(lost);
+            self.playing_since.get_or_insert_with(Instant::now);
             return Ok(());
         }
-        self.watch = Some(Watch::new(start, self.seed));
+        self.lose_match();
+        self.playing_since = Some(Instant::now());
+        let now_ms = self.start.elapsed().as_millis() as u64;
+        self.watch = Some(Watch::new(start, self.seed, (self.ticks_per_frame, now_ms)));
         self.tally.matches_started += 1;
         Tally::count(&mut self.tally.releases, start.release.to_string());
         Ok(())
@@ -361,7 +394,24 @@ impl Bot {
 
     fn leave_match(&mut self) {
         self.pause();
-        self.watch = None;
+        if let Some(watch) = self.watch.take() {
+            let silent_ms = watch.silent_ms(self.start.elapsed().as_millis() as u64);
+            self.tally.longest_gap_ms = self.tally.longest_gap_ms.max(silent_ms);
+        }
+    }
+
+    /// Leaves a match, if there is one, whose end was not seen.
+    fn lose_match(&mut self) {
+        self.tally.matches_lost += u64::from(self.watch.is_some());
+        self.leave_match();
+    }
+
+    /// Ends a wait for a match.
+    fn waited(&mut self) {
+        if let Some(since) = self.wants_since.take() {
+            let waited_ms = since.elapsed().as_millis() as u64;
+            self.tally.longest_wait_ms = self.tally.longest_wait_ms.max(waited_ms);
+        }
     }
 
     /// Ends the time that counts as playing.

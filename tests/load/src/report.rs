@@ -15,17 +15,22 @@ pub(crate) struct Tally {
     pub(crate) sessions: u64,
     pub(crate) dropped_sessions: u64,
     pub(crate) resumed: u64,
+    pub(crate) connections_lost: u64,
     pub(crate) moves: u64,
     pub(crate) logins_failed: u64,
     pub(crate) connects_failed: u64,
     pub(crate) matches_started: u64,
     pub(crate) matches_finished: u64,
+    pub(crate) matches_lost: u64,
     pub(crate) frames: u64,
+    pub(crate) frames_lost: u64,
     pub(crate) full_frames: u64,
     pub(crate) inputs: u64,
+    pub(crate) inputs_lost: u64,
     pub(crate) bytes: u64,
     pub(crate) playing_ms: u64,
     pub(crate) longest_gap_ms: u64,
+    pub(crate) longest_wait_ms: u64,
     pub(crate) protocol_errors: BTreeMap<String, u64>,
     pub(crate) examples: BTreeMap<String, String>,
     pub(crate) close_codes: BTreeMap<String, u64>,
@@ -40,17 +45,22 @@ impl Default for Tally {
             sessions: 0,
             dropped_sessions: 0,
             resumed: 0,
+            connections_lost: 0,
             moves: 0,
             logins_failed: 0,
             connects_failed: 0,
             matches_started: 0,
             matches_finished: 0,
+            matches_lost: 0,
             frames: 0,
+            frames_lost: 0,
             full_frames: 0,
             inputs: 0,
+            inputs_lost: 0,
             bytes: 0,
             playing_ms: 0,
             longest_gap_ms: 0,
+            longest_wait_ms: 0,
             protocol_errors: BTreeMap::new(),
             examples: BTreeMap::new(),
             close_codes: BTreeMap::new(),
@@ -79,20 +89,25 @@ impl Tally {
             (&mut self.sessions, other.sessions),
             (&mut self.dropped_sessions, other.dropped_sessions),
             (&mut self.resumed, other.resumed),
+            (&mut self.connections_lost, other.connections_lost),
             (&mut self.moves, other.moves),
             (&mut self.logins_failed, other.logins_failed),
             (&mut self.connects_failed, other.connects_failed),
             (&mut self.matches_started, other.matches_started),
             (&mut self.matches_finished, other.matches_finished),
+            (&mut self.matches_lost, other.matches_lost),
             (&mut self.frames, other.frames),
+            (&mut self.frames_lost, other.frames_lost),
             (&mut self.full_frames, other.full_frames),
             (&mut self.inputs, other.inputs),
+            (&mut self.inputs_lost, other.inputs_lost),
             (&mut self.bytes, other.bytes),
             (&mut self.playing_ms, other.playing_ms),
         ] {
             *mine += theirs;
         }
         self.longest_gap_ms = self.longest_gap_ms.max(other.longest_gap_ms);
+        self.longest_wait_ms = self.longest_wait_ms.max(other.longest_wait_ms);
         for (mine, theirs) in [
             (&mut self.protocol_errors, &other.protocol_errors),
             (&mut self.close_codes, &other.close_codes),
@@ -131,10 +146,13 @@ pub struct Report {
     pub seconds: f64,
     /// Sessions opened, each counted once however often it was resumed.
     pub sessions: u64,
-    /// Sessions that could not be resumed.
+    /// Sessions that could not be resumed, those that were away at the end and did not come back
+    /// included.
     pub dropped_sessions: u64,
     /// Times a session went on on another connection.
     pub resumed: u64,
+    /// Connections that broke without the gateway saying move: the player reads "reconnecting".
+    pub connections_lost: u64,
     /// Of these, because the gateway said move.
     pub moves: u64,
     /// Logins that failed and were tried again.
@@ -145,16 +163,25 @@ pub struct Report {
     pub matches_started: u64,
     /// Ends of matches, by player.
     pub matches_finished: u64,
+    /// Matches a player was taken out of, or missed the end of: the session lived on, the match not.
+    pub matches_lost: u64,
     /// Frames received.
     pub frames: u64,
+    /// Frames of a player's match that never came, those of an absence included.
+    pub frames_lost: u64,
     /// The same under the name that the benchmarks use.
     pub snapshots: u64,
     /// Of these, encoded against nothing.
     pub full_frames: u64,
     /// Inputs sent.
     pub inputs: u64,
-    /// Longest time between two frames of a match, in milliseconds, reconnections included.
+    /// Of these, sent before a resume and never counted.
+    pub inputs_lost: u64,
+    /// Longest time between two frames of a match, in milliseconds: reconnections included, and
+    /// silences that lasted until the match, the session or the run ended.
     pub longest_gap_ms: u64,
+    /// Longest wait from the queue to a match, in milliseconds, those at the end included.
+    pub longest_wait_ms: u64,
     /// The median of these times.
     pub gap_ms_p50: u64,
     /// 99 of 100 are not longer.
@@ -184,16 +211,21 @@ impl Report {
             sessions: tally.sessions,
             dropped_sessions: tally.dropped_sessions,
             resumed: tally.resumed,
+            connections_lost: tally.connections_lost,
             moves: tally.moves,
             logins_failed: tally.logins_failed,
             connects_failed: tally.connects_failed,
             matches_started: tally.matches_started,
             matches_finished: tally.matches_finished,
+            matches_lost: tally.matches_lost,
             frames: tally.frames,
+            frames_lost: tally.frames_lost,
             snapshots: tally.frames,
             full_frames: tally.full_frames,
             inputs: tally.inputs,
+            inputs_lost: tally.inputs_lost,
             longest_gap_ms: tally.longest_gap_ms,
+            longest_wait_ms: tally.longest_wait_ms,
             gap_ms_p50: tally.gap_percentile(50),
             gap_ms_p99: tally.gap_percentile(99),
             bytes_per_player_s: if playing_s > 0.0 { tally.bytes as f64 / playing_s } else { 0.0 },

@@ -44,8 +44,9 @@ pub async fn run(args: &Args) -> Result<Report, RunError> {
     let mut tally = Tally::default();
     let collect = async {
         while let Some(bot) = bots.join_next().await {
-            if let Ok(it) = bot {
-                tally.add(&it);
+            match bot {
+                Ok(it) => tally.add(&it),
+                Err(_) => Tally::count(&mut tally.protocol_errors, "bots that failed"),
             }
         }
     };

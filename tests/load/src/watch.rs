@@ -15,6 +15,8 @@ const VIEWS_MAX: usize = 64;
 const ACKNOWLEDGED_MS_MAX: u64 = 2_000;
 /// Ticks ahead that inputs aim at.
 const LEAD_TICKS: u32 = 3;
+/// Milliseconds between a start and its first frame, at most: a match waits so long for its players.
+const FIRST_FRAME_MS_MAX: u64 = 3_000;
 
 /// A promise of the protocol that was broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,12 +83,27 @@ pub(crate) struct Watch {
     waiting_since_ms: Option<u64>,
     last_event: u32,
     last_frame_ms: Option<u64>,
+    started_ms: u64,
+    ticks_per_frame: u32,
     over: bool,
 }
 
+/// What a frame says about those before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// Milliseconds since the frame before, if there was one.
+    pub(crate) gap_ms: Option<u64>,
+    /// Frames between it and this one that never came.
+    pub(crate) missed: u32,
+}
+
 impl Watch {
-    /// Starts with a match.
-    pub(crate) fn new(start: &MatchStart, seed: u64) -> Self {
+    /// Starts with a match whose frames come every `ticks_per_frame` ticks.
+    pub(crate) fn new(
+        start: &MatchStart,
+        seed: u64,
+        (ticks_per_frame, now_ms): (u32, u64),
+    ) -> Self {
         Self {
             id: start.match_id,
             seat: start.seat,
@@ -98,26 +115,37 @@ impl Watch {
             waiting_since_ms: None,
             last_event: start.event_seq,
             last_frame_ms: None,
+            started_ms: now_ms,
+            ticks_per_frame: ticks_per_frame.max(1),
             over: false,
         }
     }
 
-    /// Goes on after a resume; returns false if it is another match.
-    pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<bool, Violation> {
+    /// Goes on after a resume; returns how many inputs were sent that never counted, `None` if it is
+    /// another match.
+    pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<Option<u32>, Violation> {
         if start.match_id != self.id {
-            return Ok(false);
+            return Ok(None);
         }
         self.raise(start.epoch)?;
+        let lost = self.sent_seq.saturating_sub(start.input_seq);
         // Who had seen no event yet is a newcomer to the game: it counts from what the start says.
         self.last_event = self.last_event.max(start.event_seq);
         self.sent_seq = start.input_seq;
         self.counted_seq = start.input_seq;
         self.waiting_since_ms = None;
-        Ok(true)
+        Ok(Some(lost))
     }
 
-    /// Checks a frame; returns the milliseconds since the one before, if there was one.
-    pub(crate) fn frame(&mut self, bytes: &[u8], now_ms: u64) -> Result<Option<u64>, Violation> {
+    /// Returns how long no frame has come, in milliseconds; a match that has just started may still
+    /// wait for its players.
+    pub(crate) fn silent_ms(&self, now_ms: u64) -> u64 {
+        let since_ms = self.last_frame_ms.unwrap_or(self.started_ms + FIRST_FRAME_MS_MAX);
+        now_ms.saturating_sub(since_ms)
+    }
+
+    /// Checks a frame; returns what it says about those before it.
+    pub(crate) fn frame(&mut self, bytes: &[u8], now_ms: u64) -> Result<Step, Violation> {
         let head = FrameHead::peek(bytes)?;
         self.raise(head.epoch)?;
         let last = self.newest().0;
@@ -137,7 +165,8 @@ impl Watch {
         }
         let gap_ms = self.last_frame_ms.replace(now_ms).map(|it| now_ms.saturating_sub(it));
         self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
-        Ok(gap_ms)
+        let missed = if last == 0 { 0 } else { (head.tick.0 - last) / self.ticks_per_frame };
+        Ok(Step { gap_ms, missed: missed.saturating_sub(1) })
     }
 
     fn counted(&mut self, counted: u32, gap_ms: u64, now_ms: u64) -> Result<(), Violation> {

@@ -20,7 +20,7 @@ fn start(id: u64, input_seq: u32) -> MatchStart {
 }
 
 fn watch() -> Watch {
-    Watch::new(&start(1, 0), 1)
+    Watch::new(&start(1, 0), 1, (2, 0))
 }
 
 fn frame(tick: u32, epoch: u32, input_seq: u32) -> Vec<u8> {
@@ -39,16 +39,24 @@ fn event(seq: u32, kind: EventKind) -> Event {
     Event { seq, tick: Tick(1), kind }
 }
 
+fn step(gap_ms: u64, missed: u32) -> Step {
+    Step { gap_ms: Some(gap_ms), missed }
+}
+
+fn after(gap_ms: u64, missed: u32) -> Result<Step, Violation> {
+    Ok(step(gap_ms, missed))
+}
+
 const KILL: EventKind = EventKind::Kill { killer: 1, victim: 2 };
 
 #[test]
 fn ticks_and_epochs_never_fall() {
     let mut it = watch();
-    assert_eq!(it.frame(&frame(10, 2, 0), 30), Ok(None));
+    assert_eq!(it.frame(&frame(10, 2, 0), 30), Ok(Step::default()));
     assert_eq!(it.frame(&frame(10, 2, 0), 60), Err(Violation::TickFell { tick: 10, last: 10 }));
     assert_eq!(it.frame(&frame(8, 2, 0), 60), Err(Violation::TickFell { tick: 8, last: 10 }));
     assert_eq!(it.frame(&frame(12, 1, 0), 60), Err(Violation::EpochFell { epoch: 1, last: 2 }));
-    assert_eq!(it.frame(&frame(12, 3, 0), 64), Ok(Some(34)));
+    assert_eq!(it.frame(&frame(12, 3, 0), 64), after(34, 0));
     assert_eq!(it.frame(&frame(14, 2, 0), 90), Err(Violation::EpochFell { epoch: 2, last: 3 }));
 }
 
@@ -76,8 +84,8 @@ fn a_pause_of_the_frames_is_no_delay_of_inputs() {
     let mut it = watch();
     it.frame(&frame(10, 2, 0), 0).unwrap();
     it.inputs(0);
-    assert_eq!(it.frame(&frame(12, 2, 0), 5_000), Ok(Some(5_000)));
-    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), Ok(Some(30)));
+    assert_eq!(it.frame(&frame(12, 2, 0), 5_000), after(5_000, 0));
+    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), after(30, 0));
 }
 
 #[test]
@@ -95,10 +103,29 @@ fn a_resumed_match_counts_inputs_anew() {
     let mut it = watch();
     it.frame(&frame(10, 2, 0), 0).unwrap();
     it.inputs(0);
-    assert_eq!(it.restart(&start(1, 1)), Ok(true));
+    assert_eq!(it.restart(&start(1, 1)), Ok(Some(1)), "two were sent, one counted");
     assert_eq!(it.inputs(10).first().unwrap().seq, 2);
     assert_eq!(it.newest(), Tick(10));
-    assert_eq!(it.restart(&start(9, 0)), Ok(false));
+    assert_eq!(it.restart(&start(9, 0)), Ok(None));
+}
+
+#[test]
+fn frames_that_never_came_are_counted_those_of_an_absence_too() {
+    let mut it = watch();
+    for (tick, now_ms, step) in [(100, 0, Step { gap_ms: None, missed: 0 }), (102, 30, step(30, 0))]
+        .into_iter()
+        .chain([(108, 130, step(100, 2)), (709, 10_130, step(10_000, 299))])
+    {
+        assert_eq!(it.frame(&frame(tick, 2, 0), now_ms), Ok(step), "{tick}");
+    }
+}
+
+#[test]
+fn silence_counts_while_it_lasts() {
+    let mut it = watch();
+    assert_eq!((it.silent_ms(2_999), it.silent_ms(9_000)), (0, 6_000), "not one frame came");
+    it.frame(&frame(10, 2, 0), 9_500).unwrap();
+    assert_eq!(it.silent_ms(9_800), 300);
 }
 
 #[test]
