@@ -210,3 +210,11 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Exec(command) => Err(command.run()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound_down_to_the_last_subcommand() {
+        super::definition().debug_assert();
+    }
+}

@@ -20,6 +20,9 @@ pub const CONFIG: &str = "config";
 /// A setting is a small write; longer means that the service or its store is in trouble.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Codes of gRPC that blame the caller: `INVALID_ARGUMENT`, `NOT_FOUND`, `FAILED_PRECONDITION`, `OUT_OF_RANGE`.
+const CODES_OF_CALLER: [i32; 4] = [3, 5, 9, 11];
+
 /// Why the config service could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -35,18 +38,25 @@ pub enum ConfigError {
         /// What failed.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// It did not answer, or refused.
-    #[error("`{CONFIG}` does not do it")]
+    /// It did not answer in a way that helps.
+    #[error("`{CONFIG}` could not do it: {why}")]
+    Failed {
+        /// What it said.
+        why: String,
+    },
+    /// What it was asked makes no sense to it.
+    #[error("`{CONFIG}` refuses: {why}")]
     Refused {
         /// What it said.
-        source: Box<dyn Error + Send + Sync>,
+        why: String,
     },
 }
 
 impl ConfigError {
-    /// Makes one of a service's answer.
-    pub(crate) fn refused(source: impl Error + Send + Sync + 'static) -> Self {
-        Self::Refused { source: source.into() }
+    /// Makes one of a service's answer: a code of gRPC and what it said.
+    pub(crate) fn refused(code: i32, why: &str) -> Self {
+        let why = why.to_owned();
+        if CODES_OF_CALLER.contains(&code) { Self::Refused { why } } else { Self::Failed { why } }
     }
 
     /// One thing the operator can do next.
@@ -55,8 +65,9 @@ impl ConfigError {
         match self {
             Self::NoInstance { region } => format!("see `arenactl status --region {region}`"),
             Self::Identity { .. } => "see `arenactl doctor`".to_owned(),
+            Self::Failed { .. } => format!("see `arenactl logs {CONFIG}`, then try again"),
             Self::Refused { .. } => {
-                format!("see `arenactl logs {CONFIG}` if the message does not say what to change")
+                "see what there is: `arenactl rules list`, `arenactl flag list`".to_owned()
             }
         }
     }
@@ -94,7 +105,7 @@ pub fn connect(
 /// rules again changes nothing.
 ///
 /// # Errors
-/// [`ConfigError::Refused`].
+/// [`ConfigError::Refused`] and [`ConfigError::Failed`].
 pub async fn publish(
     client: &mut ConfigClient<Channel>,
     rules: &Value,
@@ -103,11 +114,17 @@ pub async fn publish(
 ) -> Result<u32, ConfigError> {
     let (rules_json, by, why) = (rules.to_string(), lock::user(), why.to_owned());
     let request = PublishRulesRequest { rules_json, by: by.clone(), why };
-    let published = client.publish_rules(request).await.map_err(ConfigError::refused)?;
+    let published = client
+        .publish_rules(request)
+        .await
+        .map_err(|status| ConfigError::refused(status.code() as i32, status.message()))?;
     let version = published.into_inner().version;
     if is_active == Active::FromNowOn {
         let request = ActivateRulesRequest { version, by };
-        client.activate_rules(request).await.map_err(ConfigError::refused)?;
+        client
+            .activate_rules(request)
+            .await
+            .map_err(|status| ConfigError::refused(status.code() as i32, status.message()))?;
     }
     Ok(version)
 }

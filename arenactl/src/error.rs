@@ -170,8 +170,12 @@ impl From<BackendError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
+        let status = match error {
+            ConfigError::Refused { .. } => Status::InvalidInput,
+            _ => Status::PreflightFailed,
+        };
         let help = error.help();
-        Self::new(Status::PreflightFailed, error).with_help(help)
+        Self::new(status, error).with_help(help)
     }
 }
 

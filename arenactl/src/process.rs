@@ -80,6 +80,15 @@ pub fn tcp_listener(port: u16) -> Option<(u32, String)> {
     })
 }
 
+/// Returns who listens on TCP `port`, in words.
+#[must_use]
+pub fn holder(port: u16) -> String {
+    tcp_listener(port).map_or_else(
+        || "another program".to_owned(),
+        |(pid, program)| format!("`{program}` (pid {pid})"),
+    )
+}
+
 /// proc(5): the columns are `sl local rem st … inode`, the port in hex, state `0A` = LISTEN.
 fn listening_inodes(table: &str, port: u16) -> Vec<String> {
     let suffix = format!(":{port:04X}");

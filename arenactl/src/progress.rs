@@ -54,9 +54,8 @@ impl<'a> Progress<'a> {
     /// Removes the live view; its rows stay as lines.
     pub fn finish(&mut self) {
         let Some(live) = self.live.take() else { return };
-        live.status.finish_and_clear();
         let lines: Vec<String> = live.units.iter().map(|(unit, row)| row.line(unit)).collect();
-        live.units.values().for_each(|row| row.bar.finish_and_clear());
+        let _ = live.rows.clear(); // A terminal that went away has nothing to clear.
         lines.iter().for_each(|line| self.printer.say(line));
     }
 

@@ -248,6 +248,23 @@ fn a_corrupt_state_file_is_named_and_says_the_way_back() {
 }
 
 #[test]
+fn an_instance_whose_launch_file_is_lost_is_seen_and_stopped() {
+    let region = Region::deployed().unwrap();
+    let path = region.state("local/instances/play-r1-0/launch.json");
+    std::fs::write(&path, "{").unwrap();
+    let answer = region.run(&["status"]).unwrap();
+    assert_eq!(answer.code, Some(4), "{}", answer.stderr);
+    assert!(answer.stderr.contains("play-r1-0/launch.json` is corrupt"), "{}", answer.stderr);
+    // What the help says: move it away.
+    std::fs::rename(&path, path.with_extension("corrupt")).unwrap();
+    assert_serving(&region.status().unwrap(), "r1");
+    let pid = region.status().unwrap()["instances"][2]["pid"].as_u64().unwrap();
+    let down = region.run(&["down", "--yes"]).unwrap();
+    assert_eq!(down.code, Some(0), "{}", down.stderr);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "it is left running");
+}
+
+#[test]
 fn a_missing_program_fails_before_anything_moves() {
     let region = Region::new().unwrap();
     let answer = region.run(&["deploy", "--artifacts", "nowhere"]).unwrap();

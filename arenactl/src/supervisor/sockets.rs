@@ -94,13 +94,9 @@ fn refused(plan: &SocketPlan, source: io::Error) -> SocketError {
         return SocketError::Bind { name, address, source };
     }
     let holder = match kind {
-        SocketKind::Tcp => process::tcp_listener(address.port()),
-        SocketKind::Udp => None,
+        SocketKind::Tcp => process::holder(address.port()),
+        SocketKind::Udp => "another program".to_owned(),
     };
-    let holder = holder.map_or_else(
-        || "another program".to_owned(),
-        |(pid, program)| format!("`{program}` (pid {pid})"),
-    );
     SocketError::Taken { name, address, holder }
 }
 

@@ -55,3 +55,21 @@ fn a_given_secret_is_rolled_back_with_its_release() {
     assert_serving(&region.status().unwrap(), "r1");
     assert_eq!(own("play-r1-0"), "the first value, long enough");
 }
+
+#[test]
+fn a_taken_port_is_found_before_anything_is_started_and_a_changed_one_is_used() {
+    let region = Region::deployed().unwrap();
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let setting = format!("services.gateway.ports.public={port}");
+    let answer = region.run(&["deploy", "--set", &setting]).unwrap();
+    assert_eq!(answer.code, Some(4), "{}", answer.stderr);
+    let holder = format!("port {port} of `gateway` is taken by `");
+    assert!(answer.stderr.contains(&holder), "{}", answer.stderr);
+    assert!(answer.stderr.contains(&format!("(pid {})", std::process::id())), "{}", answer.stderr);
+    assert_serving(&region.status().unwrap(), "r1");
+    drop(held);
+    let answer = region.run(&["deploy", "--set", &setting]).unwrap();
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    assert_eq!(region.status().unwrap()["url"], format!("http://127.0.0.1:{port}/"));
+}

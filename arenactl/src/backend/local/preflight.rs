@@ -1,5 +1,9 @@
 //! What a release lacks on this machine, found before anything is started.
 
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use arena_types::ServiceName;
 use arenactl_planning::release::Release;
 use arenactl_planning::spec::{SecretName, SecretSource};
 
@@ -7,6 +11,7 @@ use super::perform::DRAIN_TOKEN;
 use super::start::SECRETS;
 use super::unit;
 use crate::backend::{BackendError, Lack};
+use crate::process;
 use crate::state_folder::StateFolder;
 use crate::supervisor::Report;
 
@@ -17,7 +22,27 @@ pub(super) fn lacks(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>
             lacks.extend(gone(folder, name)?);
         }
     }
+    lacks.extend(taken_ports(folder, release)?);
     Ok(lacks)
+}
+
+/// A fixed public port must be free, or be held by an instance of ours, which hands it over.
+fn taken_ports(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, BackendError> {
+    let mut own = BTreeSet::new();
+    for instance in unit::folders(&folder.instances())? {
+        let report = Report::read(&instance)?.filter(Report::is_supervised);
+        own.extend(report.and_then(|it| it.addresses.get("public").map(SocketAddr::port)));
+    }
+    let fixed = release.spec.services.iter().filter_map(|(service, it)| {
+        let port = it.ports.public?.number();
+        (port != 0 && it.instances > 0 && !own.contains(&port)).then_some((service, port))
+    });
+    let taken = fixed.filter(|(_, port)| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_err());
+    let lack = |(service, port): (&ServiceName, u16)| Lack {
+        what: format!("port {port} of `{service}` is taken by {}", process::holder(port)),
+        help: format!("stop it, or set `services.{service}.ports.public: auto`"),
+    };
+    Ok(taken.map(lack).collect())
 }
 
 /// An instance that cannot be drained can neither be replaced nor stopped without dropping its players.

@@ -52,8 +52,9 @@ impl Local {
         let report = Report::read(&folder)?.filter(Report::is_supervised);
         match report.map(|report| report.phase) {
             Some(Phase::Stopping) => wait_for_end(&folder).await?,
-            Some(_) => return Ok(()),
-            None => end_unreported(&folder).await?,
+            Some(_) if folder.join(LAUNCH_FILE).is_file() => return Ok(()),
+            // Nobody knows what it runs, or whether it runs.
+            Some(_) | None => end_unreported(&folder).await?,
         }
         let launch = self.launch(service, instance, release, replaces)?;
         durable::private_folder(&folder)?;
@@ -204,7 +205,10 @@ impl Local {
             let chosen = SocketAddr::new(HOST, port.number());
             let address = if chosen.port() == 0 { kept.unwrap_or(chosen) } else { chosen };
             let holder = || holders.iter().find(|(_, held)| *held == address);
-            let from = predecessor.clone().or_else(|| Some(holder()?.0.clone()));
+            // A socket is handed over only where it stays: another port is bound anew.
+            let old = before.as_ref().and_then(|report| report.addresses.get(name));
+            let stays = predecessor.as_ref().filter(|_| old == Some(&address));
+            let from = stays.cloned().or_else(|| Some(holder()?.0.clone()));
             let from = from.filter(|_| is_known);
             SocketPlan { name: name.to_owned(), kind, address, from }
         };

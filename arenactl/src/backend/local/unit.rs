@@ -12,6 +12,7 @@ use crate::backend::{BackendError, Unit};
 use crate::clock;
 use crate::durable::{self, Access, FileError};
 use crate::state_folder::StateFolder;
+use crate::supervisor::report::REPORT_FILE;
 use crate::supervisor::{LAUNCH_FILE, Launch, Phase, Report};
 
 /// Written when an instance is told to stop: since when, and that it was meant to.
@@ -25,7 +26,9 @@ pub(super) fn folders(instances: &Path) -> Result<Vec<PathBuf>, FileError> {
         Err(source) => return Err(FileError::Read { path: instances.to_path_buf(), source }),
     };
     let paths = entries.flatten().map(|entry| entry.path());
-    let mut folders: Vec<_> = paths.filter(|path| path.join(LAUNCH_FILE).is_file()).collect();
+    let is_one =
+        |path: &PathBuf| [LAUNCH_FILE, REPORT_FILE].iter().any(|name| path.join(name).is_file());
+    let mut folders: Vec<_> = paths.filter(is_one).collect();
     folders.sort();
     Ok(folders)
 }
@@ -61,10 +64,13 @@ pub(super) fn clear_stopped(folder: &Path) -> Result<(), FileError> {
 
 /// Looks at one instance; `None` if the folder holds none.
 pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
-    let Some(launch) = launch(folder)? else { return Ok(None) };
+    let known = match launch(folder)? {
+        Some(launch) => blank(&launch.instance, &launch.service, &launch.release).ok(),
+        None => named(folder),
+    };
+    let Some(mut unit) = known else { return Ok(None) };
     let report = Report::read(folder)?;
     let is_meant_to_stop = stopped_at(folder)?.is_some();
-    let Ok(mut unit) = blank(&launch) else { return Ok(None) };
     let Some(report) = report else {
         "its supervisor never reported".clone_into(&mut unit.note);
         unit.state = UnitState::Failed;
@@ -84,11 +90,20 @@ pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
     Ok(Some(unit))
 }
 
-fn blank(launch: &Launch) -> Result<Unit, arena_types::NameError> {
+/// What is known of an instance whose `launch.json` was lost: its name, `<service>-<release>-<number>`. It must
+/// stay in sight, or nobody would ever stop it.
+fn named(folder: &Path) -> Option<Unit> {
+    let instance = folder.file_name()?.to_str()?;
+    let (rest, _) = instance.rsplit_once('-')?;
+    let (service, release) = rest.rsplit_once('-')?;
+    blank(instance, service, release).ok()
+}
+
+fn blank(instance: &str, service: &str, release: &str) -> Result<Unit, arena_types::NameError> {
     Ok(Unit {
-        instance: launch.instance.parse()?,
-        service: launch.service.parse()?,
-        release: launch.release.parse()?,
+        instance: instance.parse()?,
+        service: service.parse()?,
+        release: release.parse()?,
         state: UnitState::Starting,
         sessions: 0,
         matches: 0,

@@ -27,7 +27,7 @@ impl Logs {
             let units = place.backend.units().await?;
             let chosen: Vec<InstanceId> = units
                 .iter()
-                .filter(|unit| self.wants(unit))
+                .filter(|unit| self.wants(unit, &units))
                 .map(|it| it.instance.clone())
                 .collect();
             if chosen.is_empty() {
@@ -53,10 +53,14 @@ impl Logs {
         })
     }
 
-    fn wants(&self, unit: &Unit) -> bool {
-        let is_running = unit.state != UnitState::Stopped;
+    /// Of a service of which nothing runs, what ran last is what a person looks for.
+    fn wants(&self, unit: &Unit, all: &[Unit]) -> bool {
+        let is_up = |unit: &Unit| unit.state != UnitState::Stopped;
+        let is_running = is_up(unit);
+        let is_all_down = !all.iter().any(|it| it.service == unit.service && is_up(it));
         let is_named = |name: &String| {
-            name == unit.instance.as_str() || (is_running && name == unit.service.as_str())
+            let is_service = name == unit.service.as_str();
+            name == unit.instance.as_str() || (is_service && (is_running || is_all_down))
         };
         (is_running && self.units.is_empty()) || self.units.iter().any(is_named)
     }

@@ -50,23 +50,26 @@ impl Flag {
                 Action::List => {}
                 Action::On { name, rollout } => {
                     let flag = FlagMessage { name, enabled: true, rollout, by, updated_ms: 0 };
-                    client.write_flag(flag).await.map_err(ConfigError::refused)?;
+                    client.write_flag(flag).await.map_err(|status| {
+                        ConfigError::refused(status.code() as i32, status.message())
+                    })?;
                 }
                 Action::Off { name } => {
                     let flag = FlagMessage { name, enabled: false, rollout: 0, by, updated_ms: 0 };
-                    client.write_flag(flag).await.map_err(ConfigError::refused)?;
+                    client.write_flag(flag).await.map_err(|status| {
+                        ConfigError::refused(status.code() as i32, status.message())
+                    })?;
                 }
                 Action::Remove { name } => {
-                    client
-                        .delete_flag(DeleteFlagRequest { name, by })
-                        .await
-                        .map_err(ConfigError::refused)?;
+                    client.delete_flag(DeleteFlagRequest { name, by }).await.map_err(|status| {
+                        ConfigError::refused(status.code() as i32, status.message())
+                    })?;
                 }
             }
             let list = client
                 .list_flags(ListFlagsRequest {})
                 .await
-                .map_err(ConfigError::refused)?
+                .map_err(|status| ConfigError::refused(status.code() as i32, status.message()))?
                 .into_inner();
             show(context, &list.flags);
             Ok(Status::Done)

@@ -28,7 +28,8 @@ enum Action {
     /// Prints the rules of a version.
     Show {
         /// The version; the active one if left out.
-        version: Option<u32>,
+        #[arg(value_name = "VERSION")]
+        number: Option<u32>,
     },
     /// Stores a new version and makes it active.
     Publish {
@@ -44,7 +45,8 @@ enum Action {
     /// Makes a stored version the one that new matches use.
     Activate {
         /// The version.
-        version: u32,
+        #[arg(value_name = "VERSION")]
+        number: u32,
     },
 }
 
@@ -59,12 +61,22 @@ impl Rules {
             match self.action {
                 Action::List => {
                     let list = client.list_rules(ListRulesRequest {}).await;
-                    show(context, &list.map_err(ConfigError::refused)?.into_inner().versions);
+                    show(
+                        context,
+                        &list
+                            .map_err(|status| {
+                                ConfigError::refused(status.code() as i32, status.message())
+                            })?
+                            .into_inner()
+                            .versions,
+                    );
                     return Ok(Status::Done);
                 }
-                Action::Show { version } => {
-                    let request = ReadRulesRequest { version: version.unwrap_or(0) };
-                    let rules = client.read_rules(request).await.map_err(ConfigError::refused)?;
+                Action::Show { number } => {
+                    let request = ReadRulesRequest { version: number.unwrap_or(0) };
+                    let rules = client.read_rules(request).await.map_err(|status| {
+                        ConfigError::refused(status.code() as i32, status.message())
+                    })?;
                     let rules_json = rules.into_inner().rules_json;
                     context.printer.verbatim(&format!("{}\n", rules_json.trim_end()));
                     return Ok(Status::Done);
@@ -73,13 +85,22 @@ impl Rules {
                     let active = if inactive { Active::Later } else { Active::FromNowOn };
                     config_client::publish(&mut client, &read(&path)?, &message, active).await?;
                 }
-                Action::Activate { version } => {
-                    let request = ActivateRulesRequest { version, by: lock::user() };
-                    client.activate_rules(request).await.map_err(ConfigError::refused)?;
+                Action::Activate { number } => {
+                    let by = lock::user();
+                    let request = ActivateRulesRequest { version: number, by };
+                    client.activate_rules(request).await.map_err(|status| {
+                        ConfigError::refused(status.code() as i32, status.message())
+                    })?;
                 }
             }
             let list = client.list_rules(ListRulesRequest {}).await;
-            show(context, &list.map_err(ConfigError::refused)?.into_inner().versions);
+            show(
+                context,
+                &list
+                    .map_err(|status| ConfigError::refused(status.code() as i32, status.message()))?
+                    .into_inner()
+                    .versions,
+            );
             Ok(Status::Done)
         })
     }

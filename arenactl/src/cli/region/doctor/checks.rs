@@ -120,12 +120,9 @@ async fn ports(place: &mut Place, spec: &Spec) -> Result<String, Failure> {
     for (service, port) in fixed {
         let is_free = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
         if !is_free && !own.contains(&port) {
-            let holder = process::tcp_listener(port).map_or_else(
-                || "another program".to_owned(),
-                |(pid, name)| format!("`{name}` (pid {pid})"),
-            );
             let help = format!("stop it, or set `services.{service}.ports.public: auto`");
-            return Err(failure(format!("port {port} is taken by {holder}"), help));
+            let what = format!("port {port} is taken by {}", process::holder(port));
+            return Err(failure(what, help));
         }
         found.push(port.to_string());
     }
