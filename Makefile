@@ -7,7 +7,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ARENACTL := $(TARGET)/release/arenactl
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run down check fmt lint doc deny test test-full bench deps-build deps-test render
+.PHONY: help run down check fmt lint doc deny test test-full bench deps-build deps-test picture render
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,11 @@ BENCHES := --bench sim --bench mesh --bench cli --bench gateway
 bench: deps-build ## figures to target/bench/*.json
 	cargo build --locked --release --workspace --bins $(BENCHES)
 	cargo bench --locked --workspace $(BENCHES)
+
+picture: deps-test ## refresh docs/deploy.png: a real deploy on a real terminal
+	cargo build --locked --workspace --bins --tests
+	cargo test --locked --workspace --tests -- cluster::picture
+	cp $(TARGET)/tmp/screenshots/deploy.png docs/deploy.png
 
 render: ## refresh stacks/ and nomad/ from arena.yaml
 	cargo run --locked -q --bin arenactl -- render --out .

@@ -27,6 +27,8 @@ pub struct Progress<'a> {
     rollout: RolloutId,
     live: Option<Live>,
     last_wait: Option<(String, Instant)>,
+    /// The service that is watched for a while, with nothing else to wait for.
+    watched: Option<String>,
 }
 
 /// The live view: one row a unit, and one for what is waited for.
@@ -48,7 +50,14 @@ impl<'a> Progress<'a> {
     pub fn new(printer: &'a Printer, region: &Region, rollout: &RolloutId) -> Self {
         let is_live = printer.is_terminal() && printer.output() != Output::Jsonl;
         let live = is_live.then(Live::new);
-        Self { printer, region: region.clone(), rollout: rollout.clone(), live, last_wait: None }
+        Self {
+            printer,
+            region: region.clone(),
+            rollout: rollout.clone(),
+            live,
+            last_wait: None,
+            watched: None,
+        }
     }
 
     /// Removes the live view; its rows stay as lines.
@@ -120,12 +129,16 @@ impl Row {
 impl Watcher for Progress<'_> {
     fn step(&mut self, step: &Step) {
         let phase = phase(&step.rollout);
+        let watched = self.watched.take();
         if let Some(event) = &step.event {
             let (word, style) = reached(event);
             self.mark(event.unit(), word, style);
-            match event {
-                Event::Failed { .. } => {
+            match (event, watched) {
+                (Event::Failed { .. }, _) => {
                     self.tell(step.at, &phase, event.unit(), &event.to_string());
+                }
+                (Event::Deadline, Some(service)) => {
+                    self.tell(step.at, &phase, None, &format!("{service} was watched and works"));
                 }
                 _ => self.tell_beside(step.at, &phase, event.unit(), &event.to_string()),
             }
@@ -147,6 +160,8 @@ impl Watcher for Progress<'_> {
 
     fn wait(&mut self, backend: &dyn Backend, rollout: &Rollout, until: Option<Timestamp>) {
         let text = wait_text(backend, rollout);
+        let is_watching = rollout.waits().is_empty();
+        self.watched = rollout.stage().filter(|_| is_watching).map(|it| it.service.to_string());
         let left = until.map(|until| until.since(backend.now()));
         if let Some(live) = &self.live {
             let left = left.map(|left| format!(" ({} s left)", left.as_s())).unwrap_or_default();

@@ -4,8 +4,12 @@ mod binary;
 mod bots;
 mod browser;
 mod region;
+mod screen;
+mod terminal;
 
 pub use binary::binary;
 pub use bots::{Bots, BotsReport};
 pub use browser::{Browser, KeyDirection, Page};
 pub use region::{Ran, TestRegion, wait_for};
+pub use screen::page;
+pub use terminal::Terminal;

@@ -3,6 +3,7 @@
 mod browser;
 mod failing;
 mod killed;
+mod picture;
 mod releases;
 
 /// What every region of these tests differs in from `arena.yaml`: a port of its own, short matches.

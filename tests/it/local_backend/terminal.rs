@@ -1,72 +1,16 @@
 //! arenactl on a real pseudo-terminal, as `script` makes it, and without one.
 
-use std::process::Stdio;
+use arena_tests::Terminal;
 
-use anyhow::{Context as _, bail};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use super::{CHANGE, Region, units};
 
-use super::{CHANGE, LIMIT, Region, units};
-
-/// What a terminal sends for Ctrl-C.
-const CTRL_C: &[u8] = b"\x03";
+const COLUMNS: usize = 100;
 const HIDE_CURSOR: &str = "\x1b[?25l";
 const SHOW_CURSOR: &str = "\x1b[?25h";
 
-/// A command on a terminal of 100 × 40, and a person in front of it.
-struct Terminal {
-    child: Child,
-    keys: ChildStdin,
-    screen: ChildStdout,
-    shown: String,
-}
-
-impl Terminal {
-    fn open(region: &Region, args: &[&str]) -> anyhow::Result<Self> {
-        let arenactl = arena_tests::binary("arenactl")?;
-        let line = format!("stty cols 100 rows 40; exec {} {}", arenactl.display(), args.join(" "));
-        let mut child = Command::new("script")
-            .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
-            .current_dir(region.folder.path())
-            .env("XDG_STATE_HOME", region.folder.path().join("state"))
-            .env("TERM", "xterm-256color")
-            .env_remove("NO_COLOR")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .context("script: it is in Debian's bsdutils")?;
-        let keys = child.stdin.take().context("stdin")?;
-        let screen = child.stdout.take().context("stdout")?;
-        Ok(Self { child, keys, screen, shown: String::new() })
-    }
-
-    /// Reads until the screen has shown `text`.
-    async fn until(&mut self, text: &str) -> anyhow::Result<()> {
-        while !self.shown.contains(text) {
-            if self.read().await? == 0 {
-                bail!("it ended without `{text}`:\n{}", self.shown);
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads to the end; returns the exit code.
-    async fn end(&mut self) -> anyhow::Result<i32> {
-        while self.read().await? > 0 {}
-        let status = timeout(LIMIT, self.child.wait()).await??;
-        status.code().context("`script` was killed")
-    }
-
-    async fn read(&mut self) -> anyhow::Result<usize> {
-        let mut bytes = [0; 4096];
-        let count = timeout(LIMIT, self.screen.read(&mut bytes))
-            .await
-            .with_context(|| format!("nothing for {LIMIT:?} after:\n{}", self.shown))??;
-        self.shown += &String::from_utf8_lossy(&bytes[..count]);
-        Ok(count)
-    }
+fn open(region: &Region, args: &[&str]) -> anyhow::Result<Terminal> {
+    let folder = region.folder.path();
+    Terminal::open(folder, &folder.join("state"), COLUMNS, args)
 }
 
 #[tokio::test]
@@ -74,13 +18,13 @@ async fn ctrl_c_leaves_a_deploy_where_it_stands_and_resume_finishes_it() {
     let region = Region::deployed().unwrap();
     let go = region.folder.path().join("go");
     let setting = format!("services.play.env.STUB_READY_ONCE={}", go.display());
-    let mut terminal = Terminal::open(&region, &["deploy", "--set", &setting]).unwrap();
+    let mut terminal = open(&region, &["deploy", "--set", &setting]).unwrap();
     terminal.until("play-r2-0 to be ready").await.unwrap();
-    terminal.keys.write_all(CTRL_C).await.unwrap();
+    terminal.press_ctrl_c().await.unwrap();
     let code = terminal.end().await.unwrap();
-    assert_eq!(code, 130, "{}", terminal.shown);
-    assert!(terminal.shown.contains("press again to take it back"), "{}", terminal.shown);
-    assert!(terminal.shown.contains("`arenactl resume --region local`"), "{}", terminal.shown);
+    assert_eq!(code, 130, "{}", terminal.shown());
+    assert!(terminal.shown().contains("press again to take it back"), "{}", terminal.shown());
+    assert!(terminal.shown().contains("`arenactl resume --region local`"), "{}", terminal.shown());
 
     let status = region.status().unwrap();
     assert!(status["lock"].is_null() && !status["rollout"].is_null(), "{status:#}");
@@ -96,23 +40,23 @@ async fn ctrl_c_leaves_a_deploy_where_it_stands_and_resume_finishes_it() {
 async fn ctrl_c_twice_takes_a_deploy_back() {
     let region = Region::deployed().unwrap();
     let never = "services.play.env.STUB_NEVER_READY=1";
-    let mut terminal = Terminal::open(&region, &["deploy", "--set", never]).unwrap();
+    let mut terminal = open(&region, &["deploy", "--set", never]).unwrap();
     terminal.until("play-r2-0 to be ready").await.unwrap();
-    terminal.keys.write_all(CTRL_C).await.unwrap();
+    terminal.press_ctrl_c().await.unwrap();
     terminal.until("press again to take it back").await.unwrap();
-    terminal.keys.write_all(CTRL_C).await.unwrap();
-    assert_eq!(terminal.end().await.unwrap(), 10, "{}", terminal.shown);
+    terminal.press_ctrl_c().await.unwrap();
+    assert_eq!(terminal.end().await.unwrap(), 10, "{}", terminal.shown());
     super::assert_serving(&region.status().unwrap(), "r1");
 }
 
 #[tokio::test]
 async fn a_person_sees_plan_progress_and_address_and_gets_the_cursor_back() {
     let region = Region::new().unwrap();
-    let mut terminal = Terminal::open(&region, &["deploy"]).unwrap();
-    assert_eq!(terminal.end().await.unwrap(), 0, "{}", terminal.shown);
-    let shown = &terminal.shown;
+    let mut terminal = open(&region, &["deploy"]).unwrap();
+    assert_eq!(terminal.end().await.unwrap(), 0, "{}", terminal.shown());
+    let shown = terminal.shown();
     for part in [
-        "local (dev): nothing -> r1",
+        "\x1b[1mlocal (dev): nothing -> r1",
         "keeper: recreate (one process alone may open its data)",
         "play-r1-0                    \x1b[32mready\x1b[0m in ",
         "\x1b[32m✓ local runs r1",

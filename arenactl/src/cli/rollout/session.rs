@@ -66,7 +66,7 @@ pub(in crate::cli) fn confirm(
     if is_agreed == Agreed::Beforehand {
         return Ok(());
     }
-    context.printer.say(text.trim_end());
+    context.printer.say(&colored(context, text.trim_end()));
     // On this machine nobody else is affected, and `make run` must not wait for an answer.
     if place.region.as_str() == "local" {
         return Ok(());
@@ -82,6 +82,22 @@ pub(in crate::cli) fn confirm(
         return Ok(());
     }
     Err(CliError::new(Status::InvalidInput, "not confirmed; nothing was changed"))
+}
+
+/// Colours the lines of a plan by what they do; without colour they read the same.
+fn colored(context: &Context, plan: &str) -> String {
+    let paint = |(index, line): (usize, &str)| {
+        let style = match line.trim_start().get(..2) {
+            _ if index == 0 => Style::Strong,
+            Some("+ ") => Style::Good,
+            Some("- " | "! ") => Style::Bad,
+            Some("~ ") => Style::Warn,
+            _ if line.starts_with("       ") => Style::Dim,
+            _ => return line.to_owned(),
+        };
+        context.printer.paint(style, line)
+    };
+    plan.lines().enumerate().map(paint).collect::<Vec<_>>().join("\n")
 }
 
 /// Whether the operator agreed on the command line.

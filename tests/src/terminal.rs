@@ -1,0 +1,102 @@
+//! arenactl on a real pseudo-terminal, as `script` makes it, with a person in front of it.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+use crate::binary::binary;
+
+/// A terminal that shows nothing new for this long is stuck, on a machine that also compiles.
+const SILENCE_MAX: Duration = Duration::from_secs(120);
+/// What a terminal sends for Ctrl-C.
+const CTRL_C: &[u8] = b"\x03";
+
+/// A command on a terminal.
+pub struct Terminal {
+    child: Child,
+    keys: ChildStdin,
+    screen: ChildStdout,
+    shown: String,
+}
+
+impl Terminal {
+    /// Runs `arenactl <args>` in `folder` on a terminal so many columns wide, its state below `state_home`.
+    ///
+    /// # Errors
+    /// If `script` or arenactl is missing.
+    pub fn open(
+        folder: &Path,
+        state_home: &Path,
+        columns: usize,
+        args: &[&str],
+    ) -> anyhow::Result<Self> {
+        let arenactl = binary("arenactl")?;
+        let line =
+            format!("stty cols {columns} rows 60; exec {} {}", arenactl.display(), args.join(" "));
+        let mut child = Command::new("script")
+            .args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"])
+            .current_dir(folder)
+            .env("XDG_STATE_HOME", state_home)
+            .env("TERM", "xterm-256color")
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("script: it is in Debian's bsdutils")?;
+        let keys = child.stdin.take().context("stdin")?;
+        let screen = child.stdout.take().context("stdout")?;
+        Ok(Self { child, keys, screen, shown: String::new() })
+    }
+
+    /// Returns all that was shown so far, control sequences included.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Presses Ctrl-C.
+    ///
+    /// # Errors
+    /// If the terminal is closed.
+    pub async fn press_ctrl_c(&mut self) -> anyhow::Result<()> {
+        Ok(self.keys.write_all(CTRL_C).await?)
+    }
+
+    /// Reads until the terminal has shown `text`.
+    ///
+    /// # Errors
+    /// If the command ends before, or shows nothing for two minutes.
+    pub async fn until(&mut self, text: &str) -> anyhow::Result<()> {
+        while !self.shown.contains(text) {
+            if self.read().await? == 0 {
+                bail!("it ended without `{text}`:\n{}", self.shown);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads to the end; returns the exit code.
+    ///
+    /// # Errors
+    /// If the command shows nothing for two minutes.
+    pub async fn end(&mut self) -> anyhow::Result<i32> {
+        while self.read().await? > 0 {}
+        let status = timeout(SILENCE_MAX, self.child.wait()).await??;
+        status.code().context("`script` was killed")
+    }
+
+    async fn read(&mut self) -> anyhow::Result<usize> {
+        let mut bytes = [0; 4096];
+        let count = timeout(SILENCE_MAX, self.screen.read(&mut bytes))
+            .await
+            .with_context(|| format!("nothing for {SILENCE_MAX:?} after:\n{}", self.shown))??;
+        self.shown += &String::from_utf8_lossy(&bytes[..count]);
+        Ok(count)
+    }
+}
