@@ -45,7 +45,7 @@ pub enum ConfigError {
         why: String,
     },
     /// What it was asked makes no sense to it.
-    #[error("`{CONFIG}` refuses: {why}")]
+    #[error("`{CONFIG}` failed to {why}")]
     Refused {
         /// What it said.
         why: String,

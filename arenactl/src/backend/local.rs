@@ -194,7 +194,7 @@ fn this_machine() -> Node {
     Node {
         name: process::host_name(),
         cpus: Cpus::from_milli(cores as u32 * 1_000),
-        memory: Bytes::new(kib * 1024),
+        memory: Bytes::new(kib / 1024 * 1024 * 1024), // Whole MiB read better.
         gpus: 0,
         gpus_free: 0,
     }

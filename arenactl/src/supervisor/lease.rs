@@ -18,7 +18,8 @@ const STORE: &str = "store";
 /// Half of a lease: what takes longer ends hardly earlier than the lease does by itself.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Ends the lease of an instance in the background; `None` if it cannot have one. Gives a line for its log.
+/// Ends the lease of an instance in the background; `None` if it cannot have one. Gives a line for its log, or
+/// nothing if it held none.
 pub(super) fn end(launch: &Launch) -> Option<JoinHandle<String>> {
     let store: SocketAddr = launch.env.get(names::STORE_ADDR.name)?.parse().ok()?;
     let folder = launch.identity.as_ref()?.folder.clone();
@@ -35,7 +36,7 @@ pub(super) fn end(launch: &Launch) -> Option<JoinHandle<String>> {
         };
         match timeout(TIMEOUT, attempt).await {
             Ok(Ok(true)) => format!("its lease was ended in {} ms", began.elapsed().as_millis()),
-            Ok(Ok(false)) => "it held no lease".to_owned(),
+            Ok(Ok(false)) => String::new(),
             Ok(Err(error)) => format!("its lease runs out by itself: {error}"),
             Err(_) => "its lease runs out by itself: the registry does not answer".to_owned(),
         }

@@ -247,7 +247,9 @@ impl Supervisor {
 
     /// Writes a line of the supervisor's own between those of its child.
     fn note(&mut self, line: &str) {
-        self.log.append(format!("arenactl: {line}\n").as_bytes());
+        if !line.is_empty() {
+            self.log.append(format!("arenactl: {line}\n").as_bytes());
+        }
     }
 
     fn back_off(&mut self, exit: Exit, report: &mut Report) -> Result<(), SuperviseError> {

@@ -1,11 +1,17 @@
-//! arenactl is killed after a journalled step, and resumed.
+//! arenactl is killed after a journalled step, and resumed; an instance is killed, and its lease ended.
 
-use arena_tests::TestRegion;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arena_tests::{TestRegion, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::SETTINGS;
 
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
+/// A killed instance is back within this time, on a machine that also compiles.
+const LIMIT: Duration = Duration::from_secs(60);
 /// More steps than any rollout of this arena has.
 const STEPS_MAX: u64 = 200;
 
@@ -46,5 +52,23 @@ async fn a_deploy_killed_after_a_journalled_step_is_resumed() -> anyhow::Result<
             }
         }
     }
+    region.close().await
+}
+
+#[tokio::test]
+async fn the_lease_of_a_killed_instance_is_ended_at_once() -> anyhow::Result<()> {
+    let region = TestRegion::new(SETTINGS).await?;
+    region.deploy(&[]).await?.expect_code(0)?;
+    let pid = region.instances("game").await?[0]["pid"].as_i64().context("the game's pid")?;
+    let pid = Pid::from_raw(i32::try_from(pid)?).context("a pid is not 0")?;
+    kill_process(pid, Signal::KILL)?;
+    wait_for("the game again", LIMIT, || async {
+        let game = &region.instances("game").await?[0];
+        Ok((game["restarts"] == 1 && game["state"] == "ready").then_some(()))
+    })
+    .await?;
+    let log = region.run(&["logs", "game", "-n", "50"]).await?.expect_code(0)?.stdout;
+    assert!(log.contains("arenactl: it ended: killed by signal 9 after "), "{log}");
+    assert!(log.contains("arenactl: its lease was ended in "), "{log}");
     region.close().await
 }

@@ -5,6 +5,7 @@ mod failing;
 mod killed;
 mod picture;
 mod releases;
+mod verbs;
 
 /// What every region of these tests differs in from `arena.yaml`: a port of its own, short matches.
 const SETTINGS: &[&str] = &["services.gateway.ports.public=0", "rules.match.time_limit_ticks=1200"];
