@@ -27,7 +27,7 @@ fn main() -> Result<()> {
     let mut bench = Bench::new("sim");
     let standard = rules(512)?;
     let brute = Load::new(Path::BruteForce, &standard, MATCHES)?.measure(1)?;
-    let mut load = Load::new(Path::Avx512, &standard, MATCHES)?;
+    let mut load = Load::new(Path::Avx2, &standard, MATCHES)?;
     let fast = load.measure(8)?;
     let matches = |cost_s: &Samples| cost_s.map(|it| 1.0 / (it * TICKS_PER_SECOND));
     let baseline = "scalar-brute-force";
@@ -43,14 +43,12 @@ fn main() -> Result<()> {
     bench.record("us_per_match_tick_brute", "us", brute.map(|it| it * 1e6));
     let portable = Load::new(Path::Portable, &standard, MATCHES)?.measure(4)?;
     bench.record("us_per_match_tick_portable", "us", portable.map(|it| it * 1e6));
-    let avx2 = Load::new(Path::Avx2, &standard, MATCHES)?.measure(8)?;
-    bench.record("us_per_match_tick_avx2", "us", avx2.map(|it| it * 1e6));
-    let cached = Load::new(Path::Avx512, &standard, MATCHES_CACHED)?.measure(1_000)?;
+    let cached = Load::new(Path::Avx2, &standard, MATCHES_CACHED)?.measure(1_000)?;
     bench.record("us_per_match_tick_cached", "us", cached.map(|it| it * 1e6));
     let realtime = cached.map(|it| 1.0 / (it * TICKS_PER_SECOND));
     bench.record("replay_times_realtime", "x", realtime);
     for (metric, n) in [("us_per_match_tick_n256", 256), ("us_per_match_tick_n2048", 2_048)] {
-        let cost = Load::new(Path::Avx512, &rules(n)?, MATCHES)?.measure(4)?;
+        let cost = Load::new(Path::Avx2, &rules(n)?, MATCHES)?.measure(4)?;
         bench.record(metric, "us", cost.map(|it| it * 1e6));
     }
     bench.record("us_per_state_hash", "us", load.measure_hash()?);
@@ -169,7 +167,7 @@ fn inputs(matches: usize, tick: u32) -> Vec<SeatInputs> {
 fn all_cores(rules: &Rules) -> Result<Samples> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let shares: Vec<Samples> = thread::scope(|scope| {
-        let work = || Load::new(Path::Avx512, rules, MATCHES)?.measure(8);
+        let work = || Load::new(Path::Avx2, rules, MATCHES)?.measure(8);
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
@@ -185,7 +183,7 @@ fn all_cores(rules: &Rules) -> Result<Samples> {
 
 /// Counts match-ticks where the fast path and the specification differ in state or output.
 fn mismatches(rules: &Rules) -> Result<u32> {
-    let mut fast = Load::new(Path::Avx512, rules, 64)?;
+    let mut fast = Load::new(Path::Avx2, rules, 64)?;
     let mut specification = Load::new(Path::BruteForce, rules, 64)?;
     let mut found = 0;
     for _ in 0..600 {

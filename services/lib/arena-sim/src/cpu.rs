@@ -5,7 +5,7 @@ use crate::input::SeatInputs;
 use crate::output::TickOutput;
 use crate::pool::{Pool, SLOTS_MAX};
 use crate::ruleset::{Capacity, Compiled, Rules};
-use crate::simd::{Avx2, Avx512};
+use crate::simd::Avx2;
 use crate::slab;
 use crate::snapshot;
 use crate::systems::{scalar, vector};
@@ -20,8 +20,6 @@ pub enum Path {
     Portable,
     /// The same for AVX2; falls back to [`Path::Portable`] on a machine without.
     Avx2,
-    /// The same for AVX-512; falls back to [`Path::Avx2`] on a machine without.
-    Avx512,
 }
 
 /// Steps matches on the calling thread.
@@ -29,7 +27,6 @@ pub enum Path {
 pub struct CpuBackend {
     path: Path,
     avx2: Option<Avx2>,
-    avx512: Option<Avx512>,
     pools: [Pool; 3],
     batch: u64,
 }
@@ -38,21 +35,15 @@ impl CpuBackend {
     /// Returns a backend that uses the best instructions this machine has.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_path(Path::Avx512)
+        Self::with_path(Path::Avx2)
     }
 
     /// Returns a backend that computes along `path`.
     #[must_use]
     pub fn with_path(path: Path) -> Self {
-        let avx512 = (path == Path::Avx512).then(Avx512::detect).flatten();
-        let avx2 = matches!(path, Path::Avx2 | Path::Avx512).then(Avx2::detect).flatten();
-        let path = match path {
-            Path::Avx512 if avx512.is_some() => Path::Avx512,
-            Path::Avx2 | Path::Avx512 if avx2.is_some() => Path::Avx2,
-            Path::Avx2 | Path::Avx512 | Path::Portable => Path::Portable,
-            Path::BruteForce => Path::BruteForce,
-        };
-        Self { path, avx2, avx512, pools: std::array::from_fn(|_| Pool::default()), batch: 0 }
+        let avx2 = (path == Path::Avx2).then(Avx2::detect).flatten();
+        let path = if path == Path::Avx2 && avx2.is_none() { Path::Portable } else { path };
+        Self { path, avx2, pools: std::array::from_fn(|_| Pool::default()), batch: 0 }
     }
 
     /// Returns the path in use.
@@ -121,16 +112,15 @@ impl CpuBackend {
         next: MatchHandle,
         inputs: &SeatInputs,
     ) -> TickOutput {
-        let (path, avx2, avx512) = (self.path, self.avx2, self.avx512);
+        let (path, avx2) = (self.path, self.avx2);
         let pool = &mut self.pools[usize::from(handle.capacity)];
         let rules = pool.slots[handle.slot as usize].rules.as_ref();
         let rules: &Compiled = rules.expect("the batch was checked").compiled();
         let other = if next.capacity == handle.capacity { next.slot } else { handle.slot };
         let (slab, next) = pool.pages.pair(handle.slot, other, N);
-        match (path, avx2, avx512) {
-            (Path::BruteForce, ..) => scalar::step::<N>(slab, inputs, rules),
-            (_, _, Some(avx512)) => avx512.step::<N>(slab, inputs, rules, next),
-            (_, Some(avx2), _) => avx2.step::<N>(slab, inputs, rules, next),
+        match (path, avx2) {
+            (Path::BruteForce, _) => scalar::step::<N>(slab, inputs, rules),
+            (_, Some(avx2)) => avx2.step::<N>(slab, inputs, rules, next),
             _ => vector::step::<N>(slab, inputs, rules, next, vector::Portable),
         }
     }
@@ -148,7 +138,6 @@ impl Backend for CpuBackend {
             Path::BruteForce => "cpu-brute-force",
             Path::Portable => "cpu-portable",
             Path::Avx2 => "cpu-avx2",
-            Path::Avx512 => "cpu-avx512",
         }
     }
 

@@ -7,16 +7,11 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256i, __m512i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_and_si256,
-    _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpgt_epi32,
-    _mm256_loadu_si256, _mm256_max_epi32, _mm256_min_epi32, _mm256_movemask_ps, _mm256_mullo_epi32,
-    _mm256_or_si256, _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setzero_si256,
-    _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srli_epi32, _mm256_sub_epi32,
-    _mm512_add_epi32, _mm512_and_si512, _mm512_andnot_si512, _mm512_cmpgt_epi32_mask,
-    _mm512_cmpgt_epu32_mask, _mm512_loadu_si512, _mm512_min_epi32, _mm512_movepi32_mask,
-    _mm512_mullo_epi32, _mm512_permutexvar_epi32, _mm512_set1_epi32, _mm512_slli_epi32,
-    _mm512_sllv_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_sub_epi32,
-    _mm512_test_epi32_mask,
+    __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
+    _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256,
+    _mm256_max_epi32, _mm256_min_epi32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
+    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32,
+    _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srli_epi32, _mm256_sub_epi32,
 };
 
 use crate::hash::{StateHash, hash_body};
@@ -86,55 +81,6 @@ impl Scan for Avx2 {
     }
 }
 
-/// Proof that the machine has AVX-512 too: only [`Avx512::detect`] makes one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Avx512(());
-
-impl Avx512 {
-    /// Asks the processor.
-    #[cfg(target_arch = "x86_64")]
-    pub(crate) fn detect() -> Option<Self> {
-        let found = Avx2::detect().is_some()
-            && is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq");
-        found.then_some(Self(()))
-    }
-
-    /// No other architecture has it.
-    #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn detect() -> Option<Self> {
-        None
-    }
-
-    /// Advances one slab by a tick.
-    pub(crate) fn step<const N: usize>(
-        self,
-        slab: &mut [u32],
-        inputs: &SeatInputs,
-        rules: &Compiled,
-        next: &[u32],
-    ) -> TickOutput {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `self` exists only where `detect` found these features.
-        return unsafe { step_avx512::<N>(slab, inputs, rules, next, self) };
-        #[cfg(not(target_arch = "x86_64"))]
-        vector::step::<N>(slab, inputs, rules, next, self)
-    }
-}
-
-impl Scan for Avx512 {
-    #[inline(always)]
-    fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
-        #[cfg(target_arch = "x86_64")]
-        // SAFETY: `self` exists only where `detect` found these features.
-        unsafe {
-            scan_avx512::<N>(world, sight, marks);
-        };
-        #[cfg(not(target_arch = "x86_64"))]
-        vector::Portable.scan(world, sight, marks);
-    }
-}
-
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 fn step_avx2<const N: usize>(
@@ -143,18 +89,6 @@ fn step_avx2<const N: usize>(
     rules: &Compiled,
     next: &[u32],
     proof: Avx2,
-) -> TickOutput {
-    vector::step::<N>(slab, inputs, rules, next, proof)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx2,bmi1,bmi2")]
-fn step_avx512<const N: usize>(
-    slab: &mut [u32],
-    inputs: &SeatInputs,
-    rules: &Compiled,
-    next: &[u32],
-    proof: Avx512,
 ) -> TickOutput {
     vector::step::<N>(slab, inputs, rules, next, proof)
 }
@@ -227,65 +161,6 @@ fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &m
         marks.turning[i] = signs_of(_mm256_and_si256(turning, life));
         marks.near[i] = signs_of(_mm256_and_si256(near, life));
     }
-}
-
-/// Sixteen slots at a time: a table of lanes is one register, and a mask of marks is one comparison.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512dq,avx2,bmi1,bmi2")]
-#[inline]
-fn scan_avx512<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
-    let (rows, columns) = (load16(&sight.lanes.rows), load16(&sight.lanes.columns));
-    let constant = |x: i32| _mm512_set1_epi32(x);
-    let tick = constant(sight.tick as i32);
-    let oldest = constant(sight.lifetime_ticks as i32 - 1);
-    let (low_half, fifteen, arena) = (constant(0xffff), constant(15), constant(ARENA));
-    let (one, first_wall) = (constant(1), constant(1 << 16));
-    let x = world.x.as_chunks::<16>().0;
-    let y = world.y.as_chunks::<16>().0;
-    let v = world.v.as_chunks::<16>().0;
-    let life = world.life.as_chunks::<16>().0;
-    let turning = marks.turning.as_chunks_mut::<2>().0;
-    let near = marks.near.as_chunks_mut::<2>().0;
-    let lines = sight.next.as_chunks::<LINE>().0;
-    let (first, rest) = lines.split_at_checked(PLAYER_LINES).unwrap_or_default();
-    for line in first {
-        fetch(line);
-    }
-    let mut lines = rest.as_chunks::<4>().0.iter();
-    for i in 0..N / 16 {
-        for line in lines.next().into_iter().flatten() {
-            fetch(line);
-        }
-        let (v, life) = (load16(&v[i]), load16(&life[i]));
-        let age = _mm512_and_si512(_mm512_sub_epi32(tick, life), low_half);
-        let vx = _mm512_srai_epi32::<12>(_mm512_slli_epi32::<16>(v));
-        let vy = _mm512_slli_epi32::<4>(_mm512_srai_epi32::<16>(v));
-        let x = _mm512_add_epi32(load16(&x[i]), _mm512_mullo_epi32(vx, age));
-        let y = _mm512_add_epi32(load16(&y[i]), _mm512_mullo_epi32(vy, age));
-        // A place below 0 finds some lane: it is outside, and turns whatever stands there.
-        let column = _mm512_min_epi32(_mm512_srai_epi32::<18>(x), fifteen);
-        let row = _mm512_min_epi32(_mm512_srai_epi32::<18>(y), fifteen);
-        let at_row = _mm512_permutexvar_epi32(row, rows);
-        let at_column = _mm512_permutexvar_epi32(column, columns);
-        let at_both = _mm512_and_si512(_mm512_and_si512(at_row, at_column), low_half);
-        let owner = _mm512_and_si512(_mm512_srli_epi32::<16>(life), fifteen);
-        let players = _mm512_andnot_si512(_mm512_sllv_epi32(one, owner), at_both);
-        let wall = _mm512_test_epi32_mask(at_row, _mm512_sllv_epi32(first_wall, column));
-        // Compared without a sign, a place below 0 is beyond the arena as well.
-        let outside = _mm512_cmpgt_epu32_mask(x, arena) | _mm512_cmpgt_epu32_mask(y, arena);
-        let old = _mm512_cmpgt_epi32_mask(age, oldest);
-        let live = _mm512_movepi32_mask(life);
-        turning[i] = ((wall | outside | old) & live).to_le_bytes();
-        near[i] = (_mm512_test_epi32_mask(players, players) & live).to_le_bytes();
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f")]
-#[inline]
-fn load16(words: &[u32; 16]) -> __m512i {
-    // SAFETY: sixteen words are readable at this address, and the load needs no alignment.
-    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
 /// Sixteen words in two registers.

@@ -26,7 +26,7 @@ impl Arena {
 
     /// Returns a match whose seats are all taken by bots.
     pub(crate) fn with_bots(rules: &Rules, seed: u32) -> Self {
-        let mut arena = Self::new(Path::Avx512, rules, seed);
+        let mut arena = Self::new(Path::Avx2, rules, seed);
         let join = Input { buttons: buttons::JOIN | buttons::BOT, ..Input::default() };
         arena.step(&[join; PLAYERS]);
         arena

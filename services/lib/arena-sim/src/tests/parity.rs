@@ -36,7 +36,7 @@ proptest! {
     #[test]
     fn every_path_equals_brute_force_at_every_tick(rules in any_rules(), seed: u32) {
         let mut specification = Arena::new(Path::BruteForce, &rules, seed);
-        let mut others = [Path::Portable, Path::Avx2, Path::Avx512].map(|path| Arena::new(path, &rules, seed));
+        let mut others = [Path::Portable, Path::Avx2].map(|path| Arena::new(path, &rules, seed));
         for tick in 0..160 {
             let inputs = wild_inputs(seed, tick);
             let expected = specification.step(&inputs);
@@ -77,10 +77,7 @@ proptest! {
 fn the_fast_path_is_really_taken_where_it_exists() {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {
-        assert_eq!(CpuBackend::with_path(Path::Avx2).path(), Path::Avx2);
-        let wider = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
-        let best = if wider { Path::Avx512 } else { Path::Avx2 };
-        assert_eq!(CpuBackend::new().path(), best);
+        assert_eq!(CpuBackend::new().path(), Path::Avx2);
     }
     assert_eq!(CpuBackend::with_path(Path::Portable).path(), Path::Portable);
 }
