@@ -1,4 +1,4 @@
-//! The lane of frames: it holds one, the latest wins.
+//! The lane of frames: it holds one, the latest wins, and none leaves before its match's start.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,7 @@ pub struct Slot {
 #[derive(Debug, Default)]
 struct State {
     frame: Option<Bytes>,
+    is_open: bool,
     epoch: u32,
     tick: u32,
 }
@@ -45,18 +46,27 @@ impl Slot {
         if replaced { Kept::Replacing } else { Kept::Fresh }
     }
 
-    /// Starts over, with another match: ticks and epochs begin anew.
+    /// Lets frames out: the client has the start they belong to.
+    pub fn open(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).is_open = true;
+        self.filled.notify_one();
+    }
+
+    /// Starts over, with another match or owner: ticks and epochs begin anew, closed until its start.
     pub fn clear(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+    }
+
+    fn next(&self) -> Option<Bytes> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.is_open { state.frame.take() } else { None }
     }
 
     /// Waits for a frame and takes it. Cancel safe.
     pub async fn take(&self) -> Bytes {
         loop {
             let filled = self.filled.notified();
-            if let Some(frame) =
-                self.state.lock().unwrap_or_else(PoisonError::into_inner).frame.take()
-            {
+            if let Some(frame) = self.next() {
                 return frame;
             }
             filled.await;
@@ -84,10 +94,14 @@ mod tests {
         ] {
             assert_eq!(slot.put(frame(byte), Epoch(epoch), tick), kept, "frame {byte}");
         }
+        assert_eq!(slot.next(), None, "the start comes first");
+        slot.open();
         assert_eq!(slot.take().await, frame(4));
         assert_eq!(slot.put(frame(6), Epoch(2), 14), Kept::Fresh);
         slot.clear();
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
+        assert_eq!(slot.next(), None, "another match, another start");
+        slot.open();
         assert_eq!(slot.take().await, frame(7));
     }
 }

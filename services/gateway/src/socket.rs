@@ -445,7 +445,11 @@ impl Client {
                 .lanes
                 .send(&ServerMessage::Move(arena_wire::play::Move { resume_token, ..it }));
         }
-        self.lanes.send(&message)
+        self.lanes.send(&message)?;
+        if let ServerMessage::Start(_) = message {
+            self.slot.open(); // what is in the lanes by now leaves before any frame
+        }
+        Ok(())
     }
 
     /// Reads the profile once a match, so that its end can say what it changed.

@@ -175,7 +175,7 @@ pub struct Report {
     pub full_frames: u64,
     /// Inputs sent.
     pub inputs: u64,
-    /// Of these, sent before a resume and never counted.
+    /// Of these, sent before a resume and not counted by any frame until then: lost, at most.
     pub inputs_lost: u64,
     /// Longest time between two frames of a match, in milliseconds: reconnections included, and
     /// silences that lasted until the match, the session or the run ended.

@@ -121,14 +121,14 @@ impl Watch {
         }
     }
 
-    /// Goes on after a resume; returns how many inputs were sent that never counted, `None` if it is
-    /// another match.
+    /// Goes on after a resume; returns how many inputs no frame had counted, `None` if it is another
+    /// match.
     pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<Option<u32>, Violation> {
         if start.match_id != self.id {
             return Ok(None);
         }
         self.raise(start.epoch)?;
-        let lost = self.sent_seq.saturating_sub(start.input_seq);
+        let lost = self.sent_seq.saturating_sub(self.counted_seq);
         // Who had seen no event yet is a newcomer to the game: it counts from what the start says.
         self.last_event = self.last_event.max(start.event_seq);
         self.sent_seq = start.input_seq;

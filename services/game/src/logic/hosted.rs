@@ -242,6 +242,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             return Err(SeatRefused::Left);
         };
         let before = place.viewer.take().map(|it| it.flow);
+        let is_first = place.state == Seat::Expected;
         let holds_nothing = ack_tick.0 == 0 && ack_event == 0;
         let told = match (holds_nothing, over) {
             (true, false) => last, // a newcomer: seats and frames say how things stand
@@ -251,7 +252,9 @@ impl<F: Copy + PartialEq> Hosted<F> {
             (false, true) => self.events.after(ack_event).min(self.end_seq - 1),
         };
         (place.state, place.since) = (state, now);
-        place.inputs.reset();
+        if !is_first {
+            place.inputs.reset();
+        }
         place.sight.resume(ack_tick.0);
         place.viewer = Some(Viewer { flow, told, heard: told });
         if !over {

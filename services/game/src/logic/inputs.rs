@@ -12,6 +12,9 @@ const BUDGET_MAX: u32 = 90 * INPUT_COST;
 /// One tick earns five quarters of an input: a client may run a little fast to fill the buffer.
 const INPUT_COST: u32 = 4;
 const BUDGET_PER_TICK: u32 = 5;
+/// Sequences left out when a player comes back: more than are sent in the longest match, so that
+/// what was sent before the new start is never taken for what is sent after it.
+const RESUME_JUMP: u32 = 1 << 16;
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,14 +109,10 @@ impl InputBuffer {
         self.held
     }
 
-    /// Starts over for a player who comes back: what waited is gone, sequences go on.
+    /// Starts over for a player who comes back: what waited is gone, sequences go on far ahead.
     pub fn reset(&mut self) {
-        *self = Self {
-            last_seq: self.last_seq,
-            counted_seq: self.last_seq,
-            budget: self.budget,
-            ..Self::default()
-        };
+        let last_seq = self.last_seq.saturating_add(RESUME_JUMP);
+        *self = Self { last_seq, counted_seq: last_seq, budget: self.budget, ..Self::default() };
     }
 
     /// Returns the sequence of the last input that counted, 0 if none did.
@@ -182,6 +181,15 @@ mod tests {
         buffer.push(&input(2, 4, 20, 0), 5);
         let taken = buffer.take(5);
         assert_eq!((taken.move_x, taken.buttons), (20, buttons::FIRE));
+    }
+
+    #[test]
+    fn what_was_sent_before_a_return_counts_no_more() {
+        let mut buffer = InputBuffer::default();
+        buffer.push(&input(7, 1, 1, 0), 1);
+        buffer.reset();
+        assert_eq!(buffer.push(&input(8, 2, 1, 0), 2), Verdict::Repeated);
+        assert_eq!(buffer.push(&input(buffer.counted_seq() + 1, 2, 1, 0), 2), Verdict::OnTime);
     }
 
     #[test]

@@ -264,8 +264,9 @@ fn a_second_session_supersedes_the_first() {
     game.shard.detach(old, Leave::Left); // comes late, from a gateway that drains
     game.steps(2);
     assert_eq!(game.shard.describe()[0].players, 1);
-    game.input(new, 1, 3, Controls::default());
-    game.input(old, 2, 3, Controls::default());
+    let next = started(&game.heard(new)).input_seq + 1;
+    game.input(new, next, 3, Controls::default());
+    game.input(old, next + 1, 3, Controls::default());
     assert_eq!(game.said.inputs, InputFigures { on_time: 1, late: 0, dropped: 1 });
 }
 
