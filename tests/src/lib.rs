@@ -3,6 +3,8 @@
 mod binary;
 mod bots;
 mod browser;
+mod files;
+mod player;
 mod region;
 mod screen;
 mod terminal;
@@ -10,6 +12,8 @@ mod terminal;
 pub use binary::binary;
 pub use bots::{Bots, BotsReport};
 pub use browser::{Browser, KeyDirection, Page};
+pub use files::Files;
+pub use player::Player;
 pub use region::{Ran, TestRegion, wait_for};
 pub use screen::page;
 pub use terminal::Terminal;

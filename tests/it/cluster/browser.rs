@@ -1,8 +1,10 @@
 //! A person in a real browser: logs in, queues, plays against bots, sees a deploy happen, plays on.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-use arena_tests::{Browser, KeyDirection, Page, TestRegion};
+use arena_tests::{Browser, Files, KeyDirection, Page, TestRegion};
 
 use super::SETTINGS;
 
@@ -58,6 +60,35 @@ async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_releas
     println!("frame gaps: {}", page.evaluate("arena.frameGaps").await?);
     assert_eq!(page.exceptions(), <&[String]>::default());
     region.close().await
+}
+
+/// What `selftest.js` is loaded by: codec, frames and movement against the vectors of `tests/vectors`.
+const SELFTEST: &str = r#"<!doctype html><title>self-test</title><script type="module">
+import { selftest } from "/selftest.js";
+const get = (path) => fetch(path).then((it) => it.json());
+window.report = selftest(await get("/play.json"), await get("/movement.json"));
+</script>"#;
+
+#[tokio::test]
+async fn the_page_reads_and_writes_the_protocol_as_the_server_does() -> anyhow::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = BTreeMap::from([("/".to_owned(), SELFTEST.as_bytes().to_vec())]);
+    for folder in [here.join("../services/gateway/page"), here.join("vectors")] {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if name.ends_with(".js") || name.ends_with(".json") {
+                files.insert(format!("/{name}"), std::fs::read(path)?);
+            }
+        }
+    }
+    let files = Files::serve(files).await?;
+    let browser = Browser::start().await?;
+    let mut page = browser.open(&files.url("/")).await?;
+    let report = page.wait("window.report", MATCH_LIMIT).await?;
+    assert_eq!(report["failures"], serde_json::json!([]), "{report}");
+    assert!(report["passed"].as_u64() >= Some(50), "{report}");
+    Ok(())
 }
 
 /// Leaves pictures where a person finds them: `target/screenshots/`.

@@ -3,6 +3,7 @@
 mod browser;
 mod failing;
 mod killed;
+mod party;
 mod picture;
 mod releases;
 mod verbs;
