@@ -46,7 +46,7 @@ impl Figures {
     }
 
     /// Counts what one wake-up of a tick thread brought.
-    pub fn count(&self, batch: &Batch) {
+    pub(crate) fn count(&self, batch: &Batch) {
         let Effects { messages, frames, results, inputs } = &batch.effects;
         for seconds in &batch.tick_seconds {
             self.tick.observe(*seconds);

@@ -163,10 +163,7 @@ impl Bot {
                 Ok(socket)
             }
             Err(error) => {
-                self.tally.connects_failed += 1;
-                if let OpenError::Closed { code } = error {
-                    Tally::count(&mut self.tally.close_codes, code.to_string());
-                }
+                self.count_failed(&error);
                 if !self.endpoint.is_empty() {
                     self.endpoint.clear(); // the address that everyone knows may be better
                 }
@@ -187,6 +184,13 @@ impl Bot {
         }
         if self.watch.is_none() {
             self.queue_at = Some(Instant::now());
+        }
+    }
+
+    fn count_failed(&mut self, error: &OpenError) {
+        self.tally.connects_failed += 1;
+        if let OpenError::Closed { code } = error {
+            Tally::count(&mut self.tally.close_codes, code.to_string());
         }
     }
 
@@ -218,7 +222,7 @@ impl Bot {
                             let mut old = std::mem::replace(&mut socket, new);
                             let _ = old.close(None).await; // it may be gone already
                         }
-                        Err(_) => self.tally.connects_failed += 1, // the old one goes on for a while
+                        Err(error) => self.count_failed(&error), // the old one goes on for a while
                     }
                     continue;
                 }
@@ -247,7 +251,10 @@ impl Bot {
                 Some(Err(_)) | None => match moving.take() {
                     None => return Left::Lost,
                     Some(opening) => match opening.await {
-                        Err(_) => return Left::Lost,
+                        Err(error) => {
+                            self.count_failed(&error);
+                            return Left::Lost;
+                        }
                         Ok((new, welcome)) => {
                             self.tally.moves += 1;
                             self.welcomed(welcome);

@@ -25,11 +25,11 @@ use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 
 /// Beyond it a test is stuck, not slow.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Nobody plays with bots unless a test wants it, and nobody gives up.
-pub const PATIENT: Policy = Policy { seats: 2, fill_after_ms: 600_000, timeout_ms: 900_000 };
+pub(crate) const PATIENT: Policy = Policy { seats: 2, fill_after_ms: 600_000, timeout_ms: 900_000 };
 /// Everybody plays at once, alone.
-pub const ALONE: Policy = Policy { seats: 1, fill_after_ms: 0, timeout_ms: 900_000 };
+pub(crate) const ALONE: Policy = Policy { seats: 1, fill_after_ms: 0, timeout_ms: 900_000 };
 
 const GAME: Program = Program {
     name: "arena-game",
@@ -41,15 +41,15 @@ const STATS: Program =
     Program { name: "arena-stats", needs: &[Need::Store], schema: &[], threads: Threads::One };
 const DRAIN: &str = r#"{"deadline_s":60,"mode":"wait","at_deadline":"keep"}"#;
 
-pub type Client = MatchmakerClient<Channel>;
+pub(crate) type Client = MatchmakerClient<Channel>;
 
-pub struct Arena {
-    pub cluster: Cluster,
+pub(crate) struct Arena {
+    pub(crate) cluster: Cluster,
 }
 
 impl Arena {
     /// Starts with stores and rules, and no instance.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let cluster = Cluster::start().await.unwrap();
         let rules = RulesRecord {
             version: 1,
@@ -65,19 +65,19 @@ impl Arena {
         arena
     }
 
-    pub async fn put(&self, key: &str, value: &impl serde::Serialize) {
+    pub(crate) async fn put(&self, key: &str, value: &impl serde::Serialize) {
         let value = serde_json::to_vec(value).unwrap();
         self.cluster.stores().registry.put(key, value.into(), None).await.unwrap();
     }
 
     /// Returns every match that is recorded.
-    pub async fn matches(&self) -> Vec<MatchRecord> {
+    pub(crate) async fn matches(&self) -> Vec<MatchRecord> {
         let found = self.cluster.stores().registry.list("match/").await.unwrap();
         found.entries.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
     }
 
     /// Starts a matchmaker that lives as long as the test.
-    pub fn matchmaker(&self, number: u32, policy: Policy) -> (Instance, Client) {
+    pub(crate) fn matchmaker(&self, number: u32, policy: Policy) -> (Instance, Client) {
         let instance = self.cluster.instance(PROGRAM, "matchmaker", number).unwrap();
         tokio::spawn(run(instance.clone(), MatchmakerSettings { policy }));
         let client = self.client(&instance);
@@ -85,16 +85,16 @@ impl Arena {
     }
 
     /// Returns a client of one matchmaker, as a gateway is one.
-    pub fn client(&self, matchmaker: &Instance) -> Client {
+    pub(crate) fn client(&self, matchmaker: &Instance) -> Client {
         MatchmakerClient::new(self.cluster.channel("gateway/gateway-r1-0", matchmaker).unwrap())
     }
 
     /// Starts a game instance that takes every match.
-    pub async fn game(&self, release: u32, number: u32) -> GameHost {
+    pub(crate) async fn game(&self, release: u32, number: u32) -> GameHost {
         self.game_that(release, number, Hosted::default()).await
     }
 
-    pub async fn game_that(&self, release: u32, number: u32, hosted: Hosted) -> GameHost {
+    pub(crate) async fn game_that(&self, release: u32, number: u32, hosted: Hosted) -> GameHost {
         let settings = self.cluster.settings("game", release, number).unwrap();
         let instance = self.cluster.boot(GAME, settings).unwrap();
         let instance = instance.with_stores(self.cluster.stores());
@@ -108,7 +108,7 @@ impl Arena {
     }
 
     /// Starts `stats`, which knows these ratings.
-    pub async fn stats(&self, ratings: &[(u64, f64)]) -> (Instance, Serving) {
+    pub(crate) async fn stats(&self, ratings: &[(u64, f64)]) -> (Instance, Serving) {
         let instance = self.cluster.instance(STATS, "stats", 0).unwrap();
         let rating = |(player, rating): &(u64, f64)| (PlayerId::from_u64(*player), *rating);
         let table = Ratings(ratings.iter().map(rating).collect());
@@ -119,18 +119,18 @@ impl Arena {
 }
 
 /// A game instance.
-pub struct GameHost {
-    pub instance: Instance,
-    pub hosted: Hosted,
+pub(crate) struct GameHost {
+    pub(crate) instance: Instance,
+    pub(crate) hosted: Hosted,
     _serving: Serving,
 }
 
 impl GameHost {
-    pub async fn drain(&self, cluster: &Cluster) {
+    pub(crate) async fn drain(&self, cluster: &Cluster) {
         self.side("POST /drain", cluster, DRAIN).await;
     }
 
-    pub async fn take_drain_back(&self, cluster: &Cluster) {
+    pub(crate) async fn take_drain_back(&self, cluster: &Cluster) {
         self.side("DELETE /drain", cluster, "").await;
     }
 
@@ -146,7 +146,7 @@ impl GameHost {
     }
 
     /// Reports that it hosts so many matches, and waits until everyone can know.
-    pub async fn reports(&self, cluster: &Cluster, matches: u32) {
+    pub(crate) async fn reports(&self, cluster: &Cluster, matches: u32) {
         self.instance.report(|it| it.matches = matches);
         self.is_registered_as(cluster, |it| it.matches == matches).await;
     }
@@ -157,7 +157,7 @@ impl GameHost {
 }
 
 /// Waits until the registry says of `instance` what `is` wants.
-pub async fn registered(
+pub(crate) async fn registered(
     cluster: &Cluster,
     instance: &Instance,
     is: impl Fn(&InstanceRecord) -> bool,
@@ -176,20 +176,20 @@ pub async fn registered(
 
 /// What a game instance was asked to host.
 #[derive(Clone, Default)]
-pub struct Hosted {
-    pub made: Arc<Mutex<Vec<game::CreateRequest>>>,
-    pub refuses: bool,
+pub(crate) struct Hosted {
+    pub(crate) made: Arc<Mutex<Vec<game::CreateRequest>>>,
+    pub(crate) refuses: bool,
 }
 
 impl Hosted {
     /// Returns the players of each match.
-    pub fn players(&self) -> Vec<Vec<String>> {
+    pub(crate) fn players(&self) -> Vec<Vec<String>> {
         let made = self.made.lock().unwrap();
         let made = made.iter().map(|it| it.seats.iter().map(|it| it.player.clone()).collect());
         made.collect()
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.made.lock().unwrap().len()
     }
 }
@@ -268,16 +268,16 @@ impl Stats for Ratings {
     }
 }
 
-pub fn player(number: u64) -> String {
+pub(crate) fn player(number: u64) -> String {
     PlayerId::from_u64(number).to_string()
 }
 
-pub fn member(number: u64) -> Member {
+pub(crate) fn member(number: u64) -> Member {
     Member { player: player(number), display_name: format!("player {number}") }
 }
 
 /// A ticket of these players, fresh.
-pub fn ticket(id: u64, players: &[u64]) -> Ticket {
+pub(crate) fn ticket(id: u64, players: &[u64]) -> Ticket {
     Ticket {
         ticket: arena_types::TicketId::from_u64(id).to_string(),
         mode: "arena".to_owned(),
@@ -288,16 +288,16 @@ pub fn ticket(id: u64, players: &[u64]) -> Ticket {
 }
 
 /// The life of a ticket as its gateway sees it.
-pub struct Stream(pub Streaming<TicketUpdate>);
+pub(crate) struct Stream(pub Streaming<TicketUpdate>);
 
 impl Stream {
-    pub async fn next(&mut self) -> Result<Update, Status> {
+    pub(crate) async fn next(&mut self) -> Result<Update, Status> {
         let update = timeout(PATIENCE, self.0.message()).await.expect("something becomes of it")?;
         let broken = || Status::unavailable("the stream ended without a word");
         update.and_then(|it| it.update).ok_or_else(broken)
     }
 
-    pub async fn waiting(&mut self) -> Waiting {
+    pub(crate) async fn waiting(&mut self) -> Waiting {
         match self.next().await.unwrap() {
             Update::Waiting(it) => it,
             other => panic!("it does not wait: {other:?}"),
@@ -305,7 +305,7 @@ impl Stream {
     }
 
     /// Waits until a `Waiting` is as wanted.
-    pub async fn waits_until(&mut self, is: impl Fn(&Waiting) -> bool) -> Waiting {
+    pub(crate) async fn waits_until(&mut self, is: impl Fn(&Waiting) -> bool) -> Waiting {
         loop {
             let it = self.waiting().await;
             if is(&it) {
@@ -323,14 +323,14 @@ impl Stream {
         }
     }
 
-    pub async fn assigned(self) -> Assigned {
+    pub(crate) async fn assigned(self) -> Assigned {
         match self.end().await {
             Update::Assigned(it) => it,
             other => panic!("it has no match: {other:?}"),
         }
     }
 
-    pub async fn ended(self) -> Ended {
+    pub(crate) async fn ended(self) -> Ended {
         match self.end().await {
             Update::Ended(it) => it,
             other => panic!("it did not end: {other:?}"),
@@ -338,6 +338,6 @@ impl Stream {
     }
 }
 
-pub async fn enqueue(client: &Client, ticket: Ticket) -> Stream {
+pub(crate) async fn enqueue(client: &Client, ticket: Ticket) -> Stream {
     Stream(client.clone().enqueue(ticket).await.unwrap().into_inner())
 }
