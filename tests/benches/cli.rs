@@ -19,7 +19,7 @@ fn main() -> anyhow::Result<()> {
     std::fs::write(&spec, fifty_services())?;
     let spec = spec.to_str().context("a path of text")?;
     let state = folder.path().to_owned();
-    let plan = ["plan", "--region", "local", "--spec", spec];
+    let plan = ["plan", "--region", "local", "--file", spec];
     // 2: a plan with changes pending.
     let plan = measure(&plan, &state, 2)?;
     let help = measure(&["--help"], &state, 0)?;

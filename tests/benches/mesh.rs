@@ -288,18 +288,26 @@ where
     <C::ResponseBody as HttpBody>::Error: Into<StdError> + Send,
     C::Error: Into<StdError>,
 {
+    let (commands, mut queue) = tokio::sync::mpsc::channel(1);
+    // The runtime keeps this thread, so that the connection stays alive between rounds.
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lines().map_while(Result::ok);
+        lines.map(|line| commands.blocking_send(line)).take_while(Result::is_ok).count()
+    });
     say("ready")?;
-    for line in std::io::stdin().lines() {
-        match line?.split_once(' ') {
-            Some(("run", ms)) => {
-                let span = Duration::from_millis(ms.parse()?);
-                let (calls, p99_us) = runtime.block_on(load(client, span))?;
-                say(&format!("{calls} {p99_us}"))?;
+    runtime.block_on(async {
+        while let Some(line) = queue.recv().await {
+            match line.split_once(' ') {
+                Some(("run", ms)) => {
+                    let span = Duration::from_millis(ms.parse()?);
+                    let (calls, p99_us) = load(client, span).await?;
+                    say(&format!("{calls} {p99_us}"))?;
+                }
+                _ => say_cpu()?,
             }
-            _ => say_cpu()?,
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 async fn load<C>(client: &EchoClient<C>, span: Duration) -> Result<(usize, u64)>
