@@ -227,7 +227,9 @@ impl Bot {
                     continue;
                 }
                 () = sleep_until(wake_at) => {
-                    if self.on_time(&mut socket, &mut ping_at).await.is_err() {
+                    if self.on_time(&mut socket, &mut ping_at).await.is_err()
+                        && !self.take_over(&mut moving, &mut socket).await
+                    {
                         return Left::Lost;
                     }
                     continue;
@@ -241,6 +243,7 @@ impl Bot {
                 Some(Ok(Message::Binary(bytes))) => match self.receive(&bytes, &mut socket).await {
                     Ok(Some(to)) => moving = Some(self.open_next(to)),
                     Ok(None) => {}
+                    Err(_) if self.take_over(&mut moving, &mut socket).await => {}
                     Err(_) => return Left::Lost,
                 },
                 Some(Ok(Message::Close(frame))) => {
@@ -248,20 +251,25 @@ impl Bot {
                     Tally::count(&mut self.tally.close_codes, code.to_string());
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => match moving.take() {
-                    None => return Left::Lost,
-                    Some(opening) => match opening.await {
-                        Err(error) => {
-                            self.count_failed(&error);
-                            return Left::Lost;
-                        }
-                        Ok((new, welcome)) => {
-                            self.tally.moves += 1;
-                            self.welcomed(welcome);
-                            socket = new;
-                        }
-                    },
-                },
+                Some(Err(_)) | None if self.take_over(&mut moving, &mut socket).await => {}
+                Some(Err(_)) | None => return Left::Lost,
+            }
+        }
+    }
+
+    /// Goes on on the connection that a move opens, once the old one has ended; false without one.
+    async fn take_over(&mut self, moving: &mut Option<Opening>, socket: &mut Socket) -> bool {
+        let Some(opening) = moving.take() else { return false };
+        match opening.await {
+            Ok((new, welcome)) => {
+                self.tally.moves += 1;
+                self.welcomed(welcome);
+                *socket = new;
+                true
+            }
+            Err(error) => {
+                self.count_failed(&error);
+                false
             }
         }
     }
