@@ -27,6 +27,9 @@ pub trait Backend {
     fn now(&self) -> Timestamp;
 
     /// Returns what a release lacks here, beside programs and resources: each would stop a rollout halfway.
+    ///
+    /// # Errors
+    /// [`BackendError::File`] if what runs cannot be read.
     fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError>;
 
     /// Makes ready what a release needs before its first instance starts: programs, secrets, identities.
@@ -34,6 +37,9 @@ pub trait Backend {
     async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError>;
 
     /// Returns the rules that a deploy published last; `None` before the first.
+    ///
+    /// # Errors
+    /// [`BackendError::File`].
     fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError>;
 
     /// Gives these rules to new matches and remembers that; returns their version. Doing it again changes

@@ -174,6 +174,8 @@ impl Operation<'_> {
             Outcome::Done => self.publish_rules(revision.release).await,
             _ => Ok(None),
         };
+        // Publishing may have taken longer than a lock lives without a sign of life.
+        self.ledger.beat(&self.lock).await?;
         let now = self.backend.now();
         if outcome.is_final() {
             let note = verdict::note(&steps, &rules);

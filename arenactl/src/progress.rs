@@ -65,7 +65,9 @@ impl<'a> Progress<'a> {
         let Some(live) = self.live.take() else { return };
         let lines: Vec<String> = live.units.iter().map(|(unit, row)| row.line(unit)).collect();
         let _ = live.rows.clear(); // A terminal that went away has nothing to clear.
-        lines.iter().for_each(|line| self.printer.say(line));
+        for line in &lines {
+            self.printer.say(line);
+        }
     }
 
     /// Tells what no row shows: in the live view an instance that comes or goes is a row and no line.

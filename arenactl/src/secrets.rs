@@ -74,12 +74,11 @@ pub fn hashes(
     folder: &Path,
 ) -> Result<BTreeMap<SecretName, Digest>, SecretError> {
     let hash = |(name, spec): (&SecretName, &SecretSpec)| {
-        let digest = match given_value(name, spec)? {
-            Some(value) => digest_of_given(name, &value),
-            None => {
-                let text = format!("generated {name} {}", generation(folder, name)?);
-                Digest::of(text.as_bytes())
-            }
+        let digest = if let Some(value) = given_value(name, spec)? {
+            digest_of_given(name, &value)
+        } else {
+            let text = format!("generated {name} {}", generation(folder, name)?);
+            Digest::of(text.as_bytes())
         };
         Ok((name.clone(), digest))
     };

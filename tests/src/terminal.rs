@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::binary::binary;
 
 /// A terminal that shows nothing new for this long is stuck, on a machine that also compiles.
-const SILENCE_MAX: Duration = Duration::from_secs(120);
+const SILENCE_MAX: Duration = Duration::from_mins(2);
 /// What a terminal sends for Ctrl-C.
 const CTRL_C: &[u8] = b"\x03";
 

@@ -11,7 +11,7 @@ use super::SETTINGS;
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 128 + 9;
 /// A killed instance is back within this time, on a machine that also compiles.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// More steps than any rollout of this arena has.
 const STEPS_MAX: u64 = 200;
 

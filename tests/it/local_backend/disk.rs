@@ -22,8 +22,8 @@ run down --yes --now
 "#;
 
 /// Returns the exit codes, and what was said.
-fn on_disk_of(size: &str, then: &str) -> (String, String) {
-    let region = Region::new().unwrap();
+fn on_disk_of(size: &str, then: &str) -> anyhow::Result<(String, String)> {
+    let region = Region::new()?;
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
@@ -31,18 +31,17 @@ fn on_disk_of(size: &str, then: &str) -> (String, String) {
     let output = command
         .args(["--mount", "sh", "-c", SCRIPT, "sh", size, then])
         .current_dir(region.folder.path())
-        .env("ARENACTL", arena_tests::binary("arenactl").unwrap())
+        .env("ARENACTL", arena_tests::binary("arenactl")?)
         .env("XDG_STATE_HOME", region.folder.path().join("state"))
-        .output()
-        .unwrap();
+        .output()?;
     assert_ne!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
-    let said = std::fs::read_to_string(region.folder.path().join("out")).unwrap();
-    (String::from_utf8(output.stdout).unwrap(), said)
+    let said = std::fs::read_to_string(region.folder.path().join("out"))?;
+    Ok((String::from_utf8(output.stdout)?, said))
 }
 
 #[test]
 fn programs_that_do_not_fit_change_nothing_and_the_error_names_path_and_way_out() {
-    let (codes, said) = on_disk_of("1m", "end");
+    let (codes, said) = on_disk_of("1m", "end").unwrap();
     assert_eq!(codes, "deploy 4\ndown 0\n", "{said}");
     assert!(said.contains("no space left to write `"), "{said}");
     assert!(said.contains("state/arena/demo/artifacts/sha256/"), "{said}");
@@ -51,7 +50,7 @@ fn programs_that_do_not_fit_change_nothing_and_the_error_names_path_and_way_out(
 
 #[test]
 fn a_disk_that_fills_up_leaves_the_old_release_serving_and_looked_at() {
-    let (codes, said) = on_disk_of("512m", "fill");
+    let (codes, said) = on_disk_of("512m", "fill").unwrap();
     assert_eq!(codes, "deploy 0\ndeploy 4\nstatus 0\ndeploy 0\ndown 0\n", "{said}");
     assert!(said.contains("ledger.sqlite`, nothing was changed there"), "{said}");
     assert!(said.contains("help: free space on the disk of `"), "{said}");

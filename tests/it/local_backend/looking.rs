@@ -21,9 +21,8 @@ const LOOKS: [&[&str]; 8] = [
 fn files(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let Ok(entries) = std::fs::read_dir(folder) else { return found };
-    for path in entries.map(|entry| entry.unwrap().path()) {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if name.starts_with("ledger.sqlite-") {
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.to_string_lossy().contains("ledger.sqlite-") {
             continue;
         }
         if path.is_dir() {
