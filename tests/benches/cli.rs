@@ -34,9 +34,9 @@ fn main() -> anyhow::Result<()> {
 
 /// A spec with fifty rolling services beside nothing else.
 fn fifty_services() -> String {
-    let mut text = "cluster: arena\nservices:\n".to_owned();
+    let mut text = "cluster: arena\nregions:\n  local:\n    backend: local\nservices:\n".to_owned();
     for index in 0..SERVICES {
-        let entry = format!("  service-{index}:\n    binary: gateway\n    instances: 2\n");
+        let entry = format!("  service-{index}:\n    binary: arena-gateway\n    instances: 2\n");
         text.push_str(&entry);
     }
     text

@@ -91,7 +91,11 @@ impl Context {
     pub(crate) fn region(&self, spec: &Spec) -> Result<Region, CliError> {
         let known = spec.regions.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let wrong = |what: String| {
-            CliError::new(Status::InvalidInput, what).with_help(format!("one of: {known}"))
+            let help = match known.as_str() {
+                "" => "add one to the spec: `regions: {local: {backend: local}}`".to_owned(),
+                known => format!("one of: {known}"),
+            };
+            CliError::new(Status::InvalidInput, what).with_help(help)
         };
         let local = || spec.regions.keys().find(|region| region.as_str() == "local");
         match &self.global.region {
