@@ -19,7 +19,10 @@ fn main() -> anyhow::Result<()> {
     std::fs::write(&spec, fifty_services())?;
     let spec = spec.to_str().context("a path of text")?;
     let state = folder.path().to_owned();
-    let plan = ["plan", "--region", "local", "--file", spec];
+    // Programs are hashed once, not at every plan: a small one leaves the plan itself.
+    std::fs::write(folder.path().join("service"), "#!/bin/sh\n")?;
+    let programs = folder.path().to_str().context("a path of text")?;
+    let plan = ["plan", "--region", "local", "--file", spec, "--artifacts", programs];
     // 2: a plan with changes pending.
     let plan = measure(&plan, &state, 2)?;
     let help = measure(&["--help"], &state, 0)?;
@@ -32,11 +35,24 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+const HEAD: &str = "
+cluster: arena
+regions:
+  local:
+    backend: local
+secrets:
+  drain_token:
+    source: generate
+services:
+";
+
 /// A spec with fifty rolling services beside nothing else.
 fn fifty_services() -> String {
-    let mut text = "cluster: arena\nregions:\n  local:\n    backend: local\nservices:\n".to_owned();
+    let mut text = HEAD.to_owned();
     for index in 0..SERVICES {
-        let entry = format!("  service-{index}:\n    binary: arena-gateway\n    instances: 2\n");
+        let entry = format!(
+            "  service-{index}:\n    binary: service\n    instances: 2\n    secrets: [drain_token]\n"
+        );
         text.push_str(&entry);
     }
     text
