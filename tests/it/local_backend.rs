@@ -7,6 +7,7 @@ mod looking;
 mod preflight;
 mod terminal;
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -278,7 +279,6 @@ fn secrets_are_private_and_never_printed() {
     let region = Region::deployed().unwrap();
     let path = region.state("local/secrets/drain_token");
     let secret = std::fs::read_to_string(&path).unwrap();
-    use std::os::unix::fs::PermissionsExt as _;
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     for args in [["status", "--output", "json"], ["plan", "--output", "json"], ["logs", "-n", "99"]]
     {

@@ -1,5 +1,7 @@
 //! The one integration-test binary. A file here that is not declared fails `tidy`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod cluster;
 mod layers;
 mod local_backend;

@@ -3,6 +3,7 @@
 //! A line is a command; `write FILE` takes the lines up to `end` into a file; `with OPTIONS` adds options to
 //! every later arenactl. `UPDATE_EXPECT=1` writes the transcripts anew.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +40,7 @@ impl Stage {
         let code = output.status.code().map_or("killed".to_owned(), |code| format!("exit {code}"));
         let mut text = self.tidied(&String::from_utf8_lossy(&output.stdout));
         for line in self.tidied(&String::from_utf8_lossy(&output.stderr)).lines() {
-            text += &format!("! {line}\n");
+            let _ = writeln!(text, "! {line}");
         }
         Ok(format!("{text}{code}\n"))
     }
@@ -112,9 +113,9 @@ fn play(script: &str) -> anyhow::Result<String> {
         } else if let Some(text) = line.strip_prefix("with ") {
             options = words(text);
         } else if line.is_empty() || line.starts_with('#') {
-            transcript += &format!("{line}\n");
+            let _ = writeln!(transcript, "{line}");
         } else {
-            transcript += &format!("> {line}\n{}", stage.run(line, &options)?);
+            let _ = write!(transcript, "> {line}\n{}", stage.run(line, &options)?);
         }
     }
     Ok(transcript)

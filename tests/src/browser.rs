@@ -30,11 +30,11 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts Chromium. `make test` installs it.
+    /// Starts Chromium, inside a tokio runtime. `make test` installs it.
     ///
     /// # Errors
     /// If it is missing or does not open its port.
-    pub async fn start() -> anyhow::Result<Self> {
+    pub fn start() -> anyhow::Result<Self> {
         let profile = TempDir::with_prefix("arena-browser-")?;
         let child = Command::new("chromium")
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"])

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// Something is heard within this time, on a machine that also compiles.
-const HEAR_LIMIT: Duration = Duration::from_secs(60);
+const HEAR_LIMIT: Duration = Duration::from_mins(1);
 
 /// A player in a session.
 pub struct Player {

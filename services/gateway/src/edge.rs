@@ -41,7 +41,7 @@ fn filter(
         sessions: shared.sessions.clone(),
         site: shared.site.clone(),
     };
-    routes(rest, play(shared))
+    routes(&rest, play(shared))
 }
 
 fn play(

@@ -57,14 +57,14 @@ struct Payload {
 /// The keys; clones share them.
 #[derive(Clone)]
 pub struct Keys {
-    keys: Arc<ArcSwap<HashMap<String, DecodingKey>>>,
+    known: Arc<ArcSwap<HashMap<String, DecodingKey>>>,
     wanted: Arc<Notify>,
     validation: Arc<Validation>,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keys").field("known", &self.keys.load().len()).finish_non_exhaustive()
+        f.debug_struct("Keys").field("known", &self.known.load().len()).finish_non_exhaustive()
     }
 }
 
@@ -78,7 +78,7 @@ impl Keys {
         validation.leeway = LEEWAY_S;
         validation.validate_aud = false;
         Self {
-            keys: Arc::default(),
+            known: Arc::default(),
             wanted: Arc::new(Notify::new()),
             validation: Arc::new(validation),
         }
@@ -87,13 +87,13 @@ impl Keys {
     /// Replaces all keys.
     pub fn set(&self, keys: Vec<v1::Key>) {
         let keys = keys.into_iter().map(|it| (it.kid, DecodingKey::from_ed_der(&it.public_key)));
-        self.keys.store(Arc::new(keys.collect()));
+        self.known.store(Arc::new(keys.collect()));
     }
 
     /// Whether any key is known.
     #[must_use]
     pub fn is_warm(&self) -> bool {
-        !self.keys.load().is_empty()
+        !self.known.load().is_empty()
     }
 
     /// Checks a token's signature, issuer and times.
@@ -102,7 +102,7 @@ impl Keys {
     /// [`TokenError`]. An unknown key makes [`Keys::keep`] look for it.
     pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        let keys = self.keys.load();
+        let keys = self.known.load();
         let Some(key) = header.kid.as_ref().and_then(|it| keys.get(it)) else {
             self.wanted.notify_one();
             return Err(TokenError::UnknownKey);

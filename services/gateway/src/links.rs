@@ -184,7 +184,7 @@ impl Running {
             let alive = tokio::select! {
                 received = self.receiver.recv() => match received {
                     Some(Received::Latest { flow, seq, bytes }) => { self.frame(Flow(flow), seq, bytes); true }
-                    Some(Received::Ordered(bytes)) => self.ordered(&bytes).await,
+                    Some(Received::Ordered(bytes)) => self.ordered(&bytes),
                     None => false,
                 },
                 command = inbox.recv() => match command {
@@ -239,7 +239,7 @@ impl Running {
         }
     }
 
-    async fn ordered(&mut self, bytes: &[u8]) -> bool {
+    fn ordered(&mut self, bytes: &[u8]) -> bool {
         let message = match ToGateway::decode(bytes) {
             Ok(message) => message,
             Err(error) => {
@@ -256,11 +256,11 @@ impl Running {
                     }
                     (Event::Attach(Box::new(start)), false)
                 }
-                _ => return self.broken("start"),
+                _ => return broken("start"),
             },
             ToGateway::Event { event, .. } => match ServerMessage::decode(&event) {
                 Ok(ServerMessage::Event(event)) => (Event::Match(Box::new(event)), false),
-                _ => return self.broken("event"),
+                _ => return broken("event"),
             },
             ToGateway::Refused { why, detail, .. } => {
                 tracing::debug!(?why, detail, "a game instance refused a session");
@@ -275,11 +275,6 @@ impl Running {
             self.leave(flow);
         }
         true
-    }
-
-    fn broken(&self, what: &str) -> bool {
-        tracing::error!(what, "a game instance sent what cannot be forwarded; the link is closed");
-        false
     }
 
     /// A session whose queue is full is let go of; once it gets on, it attaches again and hears
@@ -311,4 +306,10 @@ fn refusal(why: Refusal) -> AttachRefusal {
         Refusal::Full => AttachRefusal::Unreachable,
         Refusal::BadToken | Refusal::Left | Refusal::Over => AttachRefusal::Gone,
     }
+}
+
+/// Says that the peer does not keep to the protocol; the link ends.
+fn broken(what: &str) -> bool {
+    tracing::error!(what, "a game instance sent what cannot be forwarded; the link is closed");
+    false
 }

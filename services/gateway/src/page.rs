@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::{Reply as _, Response};
@@ -70,8 +72,8 @@ pub const SECURITY_HEADERS: [(&str, &str); 5] = [
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     let tag = |asset: &Asset| {
         let digest = Sha256::digest(asset.bytes);
-        let hex: String = digest[..12].iter().map(|it| format!("{it:02x}")).collect();
-        HeaderValue::from_str(&format!("\"{hex}\"")).expect("hexadecimal digits are a header")
+        let tag = URL_SAFE_NO_PAD.encode(&digest[..12]);
+        HeaderValue::from_str(&format!("\"{tag}\"")).expect("base64 is a header")
     };
     ASSETS.iter().map(tag).collect()
 });

@@ -26,7 +26,7 @@ async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_releas
 -> anyhow::Result<()> {
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
-    let browser = Browser::start().await?;
+    let browser = Browser::start()?;
     let mut page = browser.open(&region.url().await?).await?;
     queue(&mut page).await?;
     assert_eq!(page.evaluate("arena.release").await?, "r1");
@@ -77,13 +77,13 @@ async fn the_page_reads_and_writes_the_protocol_as_the_server_does() -> anyhow::
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if name.ends_with(".js") || name.ends_with(".json") {
+            if path.extension().is_some_and(|it| it == "js" || it == "json") {
                 files.insert(format!("/{name}"), std::fs::read(path)?);
             }
         }
     }
     let files = Files::serve(files).await?;
-    let browser = Browser::start().await?;
+    let browser = Browser::start()?;
     let mut page = browser.open(&files.url("/")).await?;
     let report = page.wait("window.report", MATCH_LIMIT).await?;
     assert_eq!(report["failures"], serde_json::json!([]), "{report}");

@@ -11,7 +11,7 @@ use super::SETTINGS;
 
 /// They wait for others as long as it takes to kill a matchmaker.
 const FILL_AFTER: &str = "services.matchmaker.env.ARENA_MATCHMAKER_FILL_AFTER_MS=8000";
-const PAGE_LIMIT: Duration = Duration::from_secs(60);
+const PAGE_LIMIT: Duration = Duration::from_mins(1);
 
 async fn party(player: &mut Player, is: impl Fn(&Party) -> bool) -> anyhow::Result<Party> {
     player
@@ -102,7 +102,7 @@ async fn two_pages_make_a_party_and_meet_in_one_match() -> anyhow::Result<()> {
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
     let url = region.url().await?;
-    let browsers = (Browser::start().await?, Browser::start().await?);
+    let browsers = (Browser::start()?, Browser::start()?);
     let mut ann = lobby(&browsers.0, &url, "Ann").await?;
     let mut bob = lobby(&browsers.1, &url, "Bob").await?;
     ann.evaluate("document.getElementById('party-create').click()").await?;

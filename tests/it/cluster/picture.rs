@@ -45,7 +45,7 @@ async fn save(html: &str) -> anyhow::Result<()> {
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("deploy.html");
     std::fs::write(&file, html)?;
-    let browser = Browser::start().await?;
+    let browser = Browser::start()?;
     let mut page = browser.open(&format!("file://{}", file.display())).await?;
     let size = "document.querySelector('pre') && [document.querySelector('pre').offsetWidth, \
                 document.querySelector('pre').offsetHeight]";

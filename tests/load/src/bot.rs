@@ -119,9 +119,7 @@ impl Bot {
         let mut ending = None;
         loop {
             if *self.stopped.borrow() {
-                if self.resume_token.is_none() {
-                    return None;
-                }
+                self.resume_token.as_ref()?;
                 if ending.get_or_insert_with(Instant::now).elapsed() > LAST_RESUME_MAX {
                     self.drop_session();
                     return None;

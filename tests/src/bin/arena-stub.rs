@@ -75,9 +75,9 @@ fn stub() -> anyhow::Result<Stub> {
 fn exit_on_term(at_first: bool) -> anyhow::Result<()> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let _guard = runtime.enter();
+    let entered = runtime.enter();
     let mut signals = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    drop(_guard);
+    drop(entered);
     std::thread::spawn(move || {
         runtime.block_on(async {
             while signals.recv().await.is_some() {

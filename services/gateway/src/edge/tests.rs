@@ -57,9 +57,7 @@ struct Gateway {
     epochs: watch::Sender<Arc<HashMap<PlayerId, u64>>>,
     /// What gateways say to the game.
     heard: mpsc::UnboundedReceiver<(ToGame, arena_mesh::LinkSender)>,
-    _game: Serving,
-    _stores: Embedded,
-    _folder: tempfile::TempDir,
+    _kept: (Serving, Embedded, tempfile::TempDir),
 }
 
 impl Gateway {
@@ -104,8 +102,7 @@ impl Gateway {
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(super::serve(listener, None, shared.clone(), stopped));
         let access = token(&signing_key, "a", "test", FOREVER_S);
-        let (_game, _stores, _folder) = (game, stores, folder);
-        Self { addr, shared, stop, access, epochs, heard, _game, _stores, _folder }
+        Self { addr, shared, stop, access, epochs, heard, _kept: (game, stores, folder) }
     }
 
     async fn connect(&self) -> Socket {

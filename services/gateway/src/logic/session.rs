@@ -408,7 +408,7 @@ impl Session {
 
     fn client(&mut self, message: ClientMessage, now_ms: u64) {
         if matches!(self.phase, Phase::Playing { over_since_ms: Some(_), .. }) {
-            self.to_lobby(Leave::Lost, now_ms); // who says anything has seen the end before
+            self.enter_lobby(Leave::Lost, now_ms); // who says anything has seen the end before
         }
         match (message, &self.phase) {
             (ClientMessage::Queue { mode, rtts }, Phase::Lobby) => self.queue(mode, rtts, now_ms),
@@ -431,7 +431,7 @@ impl Session {
                 }
             }
             (ClientMessage::Leave, Phase::Playing { .. } | Phase::Seeking { .. }) => {
-                self.to_lobby(Leave::Left, now_ms);
+                self.enter_lobby(Leave::Left, now_ms);
                 self.tell(QueueUpdate::Idle { reason: String::new() });
             }
             (ClientMessage::Hello(_), _) => self.act(Effect::Close(Code::OutOfPlace)),
@@ -567,7 +567,7 @@ impl Session {
             return self.refused(AttachRefusal::Unreachable, now_ms);
         };
         if over_since_ms.is_some() {
-            return self.to_lobby(Leave::Lost, now_ms);
+            return self.enter_lobby(Leave::Lost, now_ms);
         }
         let seat = seat.clone();
         self.act(Effect::Locate(seat.match_id));
@@ -609,7 +609,7 @@ impl Session {
 
     fn ended(&mut self, match_id: MatchId, now_ms: u64) {
         if self.in_match() == Some(match_id) {
-            self.to_lobby(Leave::Lost, now_ms);
+            self.enter_lobby(Leave::Lost, now_ms);
         }
     }
 
@@ -618,7 +618,7 @@ impl Session {
         self.act(Effect::Close(if self.leaving { Code::Moved } else { Code::TakenOver }));
     }
 
-    fn to_lobby(&mut self, why: Leave, now_ms: u64) {
+    fn enter_lobby(&mut self, why: Leave, now_ms: u64) {
         self.act(Effect::Detach(why));
         self.phase = Phase::Lobby;
         self.wake_at_ms = None;
@@ -661,7 +661,7 @@ impl Session {
                 let match_id = seat.match_id;
                 self.act(Effect::Locate(match_id));
             }
-            Phase::Playing { over_since_ms: Some(_), .. } => self.to_lobby(Leave::Lost, now_ms),
+            Phase::Playing { over_since_ms: Some(_), .. } => self.enter_lobby(Leave::Lost, now_ms),
             Phase::Lobby | Phase::Playing { .. } => {}
         }
     }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 use super::ApiError;
-use super::routes::Rest;
+use super::routes::{Rest, timed};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,13 +76,13 @@ pub(super) async fn device(rest: Rest, ip: IpAddr, it: DeviceLogin) -> Result<Se
         display_name: it.display_name,
         remote_ip: ip.to_string(),
     };
-    Ok(rest.upstream.auth().login_device(rest.call(request)).await?.into_inner().into())
+    Ok(rest.upstream.auth().login_device(timed(request)).await?.into_inner().into())
 }
 
 pub(super) async fn email(rest: Rest, ip: IpAddr, it: EmailLogin) -> Result<Session, ApiError> {
     let EmailLogin { email, password } = it;
     let request = v1::LoginEmailRequest { email, password, remote_ip: ip.to_string() };
-    Ok(rest.upstream.auth().login_email(rest.call(request)).await?.into_inner().into())
+    Ok(rest.upstream.auth().login_email(timed(request)).await?.into_inner().into())
 }
 
 pub(super) async fn register(
@@ -93,13 +93,13 @@ pub(super) async fn register(
     let Registration { email, password, display_name } = it;
     let remote_ip = ip.to_string();
     let request = v1::RegisterEmailRequest { email, password, display_name, remote_ip };
-    Ok(rest.upstream.auth().register_email(rest.call(request)).await?.into_inner().into())
+    Ok(rest.upstream.auth().register_email(timed(request)).await?.into_inner().into())
 }
 
 pub(super) async fn refresh(rest: Rest, ip: IpAddr, it: RefreshToken) -> Result<Session, ApiError> {
     let RefreshToken { refresh_token } = it;
     let request = v1::RefreshRequest { refresh_token, remote_ip: ip.to_string() };
-    Ok(rest.upstream.auth().refresh(rest.call(request)).await?.into_inner().into())
+    Ok(rest.upstream.auth().refresh(timed(request)).await?.into_inner().into())
 }
 
 #[derive(Serialize)]
@@ -107,6 +107,6 @@ pub(super) struct Empty {}
 
 pub(super) async fn logout(rest: Rest, _ip: IpAddr, it: RefreshToken) -> Result<Empty, ApiError> {
     let RefreshToken { refresh_token } = it;
-    rest.upstream.auth().logout(rest.call(v1::LogoutRequest { refresh_token })).await?;
+    rest.upstream.auth().logout(timed(v1::LogoutRequest { refresh_token })).await?;
     Ok(Empty {})
 }

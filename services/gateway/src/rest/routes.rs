@@ -59,12 +59,6 @@ pub struct Rest {
 }
 
 impl Rest {
-    pub(super) fn call<T>(&self, message: T) -> tonic::Request<T> {
-        let mut request = tonic::Request::new(message);
-        request.set_timeout(CALL_TIMEOUT);
-        request
-    }
-
     fn admit(&self, ip: IpAddr) -> Result<(), ApiError> {
         if self.gate.request(ip) { Ok(()) } else { Err(ApiError::TooMany) }
     }
@@ -82,24 +76,31 @@ impl Rest {
     }
 }
 
+/// Returns a call that may take as long as a caller of REST waits.
+pub(super) fn timed<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(CALL_TIMEOUT);
+    request
+}
+
 /// Returns all routes but the WebSocket's, which `play` answers.
 pub fn routes<P>(
-    rest: Rest,
+    rest: &Rest,
     play: P,
-) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static
+) -> impl Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static + use<P>
 where
     P: Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static,
 {
-    let api = post(&rest, "login/device", accounts::device)
-        .or(post(&rest, "login/email", accounts::email))
+    let api = post(rest, "login/device", accounts::device)
+        .or(post(rest, "login/email", accounts::email))
         .unify()
-        .or(post(&rest, "register", accounts::register))
+        .or(post(rest, "register", accounts::register))
         .unify()
-        .or(post(&rest, "refresh", accounts::refresh))
+        .or(post(rest, "refresh", accounts::refresh))
         .unify()
-        .or(post(&rest, "logout", accounts::logout))
+        .or(post(rest, "logout", accounts::logout))
         .unify()
-        .or(reads(&rest))
+        .or(reads(rest))
         .unify()
         .boxed();
     play.or(api).unify().or(files()).unify().recover(error::rejected).unify().map(secured)

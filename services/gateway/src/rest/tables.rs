@@ -5,7 +5,7 @@ use arena_wire::stats::v1;
 use serde::{Deserialize, Serialize};
 
 use super::ApiError;
-use super::routes::Rest;
+use super::routes::{Rest, timed};
 
 /// Rows of a table at most; more is another page's business.
 const ROWS_MAX: u32 = 100;
@@ -49,7 +49,7 @@ pub(super) async fn leaderboard(rest: Rest, page: Page) -> Result<Leaderboard, A
     if !around.is_empty() && around.parse::<PlayerId>().is_err() {
         return Err(ApiError::BadRequest("around is not a player id".to_owned()));
     }
-    let request = rest.call(v1::LeaderboardRequest { limit, around });
+    let request = timed(v1::LeaderboardRequest { limit, around });
     let rows = rest.upstream.stats().leaderboard(request).await?.into_inner().rows;
     let row = |it: v1::LeaderboardRow| LeaderboardRow {
         rank: it.rank,
@@ -73,7 +73,7 @@ pub(super) struct Profile {
 }
 
 pub(super) async fn profile(rest: Rest, player: PlayerId) -> Result<Profile, ApiError> {
-    let request = rest.call(v1::ProfileRequest { player: player.to_string() });
+    let request = timed(v1::ProfileRequest { player: player.to_string() });
     let it = rest.upstream.stats().profile(request).await?.into_inner();
     Ok(Profile {
         player: it.player,
@@ -115,7 +115,7 @@ struct Standing {
 
 pub(super) async fn history(rest: Rest, player: PlayerId, page: Page) -> Result<History, ApiError> {
     let request = v1::HistoryRequest { player: player.to_string(), limit: page.limit()? };
-    let matches = rest.upstream.stats().history(rest.call(request)).await?.into_inner().matches;
+    let matches = rest.upstream.stats().history(timed(request)).await?.into_inner().matches;
     Ok(History { matches: matches.into_iter().map(played).collect() })
 }
 

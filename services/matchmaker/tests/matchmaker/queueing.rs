@@ -123,11 +123,14 @@ async fn a_gateway_that_goes_takes_its_tickets_along() {
     registered(&arena.cluster, &instance, |it| it.sessions == 0).await;
 }
 
+/// What makes a good ticket a bad one.
+type Change = fn(&mut Ticket);
+
 #[tokio::test]
 async fn what_cannot_be_matched_is_refused_with_a_reason() {
     let arena = Arena::start().await;
     let (_instance, client) = arena.matchmaker(0, PATIENT);
-    let changes: [(fn(&mut Ticket), &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (|it| it.mode = "chess".to_owned(), "chess"),
         (|it| it.members.clear(), "members"),
         (|it| it.members.push(it.members[0].clone()), "twice"),

@@ -43,10 +43,6 @@ fn step(gap_ms: u64, missed: u32) -> Step {
     Step { gap_ms: Some(gap_ms), missed }
 }
 
-fn after(gap_ms: u64, missed: u32) -> Result<Step, Violation> {
-    Ok(step(gap_ms, missed))
-}
-
 const KILL: EventKind = EventKind::Kill { killer: 1, victim: 2 };
 
 #[test]
@@ -56,7 +52,7 @@ fn ticks_and_epochs_never_fall() {
     assert_eq!(it.frame(&frame(10, 2, 0), 60), Err(Violation::TickFell { tick: 10, last: 10 }));
     assert_eq!(it.frame(&frame(8, 2, 0), 60), Err(Violation::TickFell { tick: 8, last: 10 }));
     assert_eq!(it.frame(&frame(12, 1, 0), 60), Err(Violation::EpochFell { epoch: 1, last: 2 }));
-    assert_eq!(it.frame(&frame(12, 3, 0), 64), after(34, 0));
+    assert_eq!(it.frame(&frame(12, 3, 0), 64), Ok(step(34, 0)));
     assert_eq!(it.frame(&frame(14, 2, 0), 90), Err(Violation::EpochFell { epoch: 2, last: 3 }));
 }
 
@@ -84,8 +80,8 @@ fn a_pause_of_the_frames_is_no_delay_of_inputs() {
     let mut it = watch();
     it.frame(&frame(10, 2, 0), 0).unwrap();
     it.inputs(0);
-    assert_eq!(it.frame(&frame(12, 2, 0), 5_000), after(5_000, 0));
-    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), after(30, 0));
+    assert_eq!(it.frame(&frame(12, 2, 0), 5_000), Ok(step(5_000, 0)));
+    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), Ok(step(30, 0)));
 }
 
 #[test]
