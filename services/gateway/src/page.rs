@@ -1,9 +1,8 @@
 //! The web page, embedded: plain modules, no build step, nothing from elsewhere.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use warp::http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::{Reply as _, Response};
@@ -72,8 +71,11 @@ pub const SECURITY_HEADERS: [(&str, &str); 5] = [
 static TAGS: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| {
     let tag = |asset: &Asset| {
         let digest = Sha256::digest(asset.bytes);
-        let tag = URL_SAFE_NO_PAD.encode(&digest[..12]);
-        HeaderValue::from_str(&format!("\"{tag}\"")).expect("base64 is a header")
+        let hex = digest[..12].iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}"); // a String takes everything
+            hex
+        });
+        HeaderValue::from_str(&format!("\"{hex}\"")).expect("hexadecimal digits are a header")
     };
     ASSETS.iter().map(tag).collect()
 });
