@@ -106,7 +106,7 @@ pub fn write(path: &Path, bytes: &[u8], access: Access) -> Result<(), FileError>
     replace(path, access, |file| file.write_all(bytes))
 }
 
-/// Replaces `path` with what `fill` writes, as [`write`] does.
+/// Replaces `path` with what `fill` writes, as [`write()`] does.
 ///
 /// # Errors
 /// [`FileError::Full`] or [`FileError::Write`]; the old content stands.
@@ -139,10 +139,10 @@ pub fn replace(
     })
 }
 
-/// Writes `value` as JSON, as [`write`] does.
+/// Writes `value` as JSON, as [`write()`] does.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_json<T: Serialize>(path: &Path, value: &T, access: Access) -> Result<(), FileError> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("our own types serialise to JSON");
     bytes.push(b'\n');

@@ -49,7 +49,7 @@ fn socket_variables(sockets: &[BoundSocket]) -> Vec<(String, String)> {
     variables
 }
 
-/// Becomes `program`: the second half of [`start`], in the child.
+/// Becomes `program`: the second half of `start`, in the child.
 ///
 /// The kernel sends this process `SIGTERM` when its supervisor dies, so a killed supervisor leaves an
 /// instance that drains, not one that nobody owns. `LISTEN_PID` is set here because only the child

@@ -1,7 +1,7 @@
 //! Hosts matches and owns their tick loop.
 //!
-//! [`logic`] decides; a [`ticker`] thread a core owns a shard of matches and runs it at 60 Hz; the
-//! network side ([`links`], [`service`], [`outbox`]) runs on one tokio thread. Two bounded queues a
+//! `logic` decides; a `ticker` thread a core owns a shard of matches and runs it at 60 Hz; the
+//! network side (`links`, `service`, `outbox`) runs on one tokio thread. Two bounded queues a
 //! shard lie between, and neither side ever waits for the other: late frames are dropped, commands
 //! wait.
 

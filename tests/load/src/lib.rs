@@ -1,7 +1,7 @@
 //! Bot players over real sockets: they log in, queue, play, resume, and check every frame.
 //!
-//! All bots share one thread. [`watch`] holds what a bot checks, [`policy`] what it plays, [`bot`]
-//! the connection, [`report`] what comes out.
+//! All bots share one thread. `watch` holds what a bot checks, `policy` what it plays, `bot`
+//! the connection, `report` what comes out.
 
 mod args;
 mod bot;

@@ -6,7 +6,7 @@
 //!
 //! Durability: each file is a write-ahead log with `synchronous=FULL` (`NORMAL` for analytics), and
 //! a write is answered after its transaction is synced. Writes that wait together are committed
-//! together ([`writer`]). Reads go to a small pool and see all that was answered.
+//! together (`writer`). Reads go to a small pool and see all that was answered.
 
 mod analytics;
 mod clock;

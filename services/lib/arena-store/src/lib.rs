@@ -9,7 +9,7 @@
 //! | [`Objects`] | replays, backups |
 //!
 //! An adapter is a crate `arena-store-<engine>`; only a `main.rs` names one. Every adapter runs
-//! the functions of [`conformance`] (feature `conformance`) on a real store.
+//! the functions of `conformance` (feature `conformance`) on a real store.
 //!
 //! What an `Ok` of a write means: it survives a crash of the store and of its machine, unless the
 //! method's own page says that it may be forgotten (rate limits and presence may).

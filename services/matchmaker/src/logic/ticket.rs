@@ -32,7 +32,7 @@ impl Member {
     /// Checks what came over the wire.
     ///
     /// # Errors
-    /// [`TicketError::Player`], [`TicketError::Name`].
+    /// `TicketError::Player`, [`TicketError::Name`].
     pub fn parse(message: v1::Member) -> Result<Self, TicketError> {
         let v1::Member { player, display_name: name } = message;
         let chars = name.chars().count();
