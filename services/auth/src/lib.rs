@@ -2,7 +2,7 @@
 //!
 //! [`logic`] decides without waiting: what a name, an address, a password, a token may look like,
 //! and what a rate allows. [`accounts`](Accounts) does one operation after the other against the
-//! stores; [`server`](AuthServer) turns calls into operations. A login by an outside issuer (OIDC)
+//! stores; `server` turns calls into operations. A login by an outside issuer (OIDC)
 //! is one more way to find a `CredentialKey::External` and then goes on as the others do.
 
 mod accounts;
