@@ -2,25 +2,13 @@
 
 use std::time::Duration;
 
+use arena_store::conformance::watches::next;
 use arena_store::conformance::{PATIENCE, eventually};
-use arena_store::{Changes, Revision, StoreError, Transaction, Watch};
+use arena_store::{Revision, StoreError, Transaction};
 use bytes::Bytes;
 use futures::StreamExt;
 
 use crate::mesh::{OPEN, Service};
-
-async fn next(watch: &mut Watch) -> Changes {
-    tokio::time::timeout(PATIENCE, async {
-        loop {
-            let changes = watch.next().await.expect("the watch goes on").expect("without error");
-            if !changes.events.is_empty() {
-                return changes;
-            }
-        }
-    })
-    .await
-    .expect("a commit is seen in time")
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_after_a_restart_without_loss_or_repetition() {

@@ -12,7 +12,10 @@ use crate::{Changes, Event, Registry, Revision, Transaction, Watch};
 const LONG_PAST: u64 = 1_500;
 
 /// Returns the next commit that did something below the prefix.
-async fn next(watch: &mut Watch) -> Changes {
+///
+/// # Panics
+/// If none comes in time, or the watch ends.
+pub async fn next(watch: &mut Watch) -> Changes {
     tokio::time::timeout(PATIENCE, async {
         loop {
             let changes = watch.next().await.expect("the watch goes on").expect("without error");
