@@ -6,22 +6,25 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
+mod play;
+
+#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
     _mm256_blendv_epi8, _mm256_castsi256_ps, _mm256_cmpgt_epi32, _mm256_loadu_si256,
-    _mm256_max_epi32, _mm256_min_epi32, _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32,
-    _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srli_epi32, _mm256_sub_epi32,
+    _mm256_movemask_ps, _mm256_mullo_epi32, _mm256_or_si256, _mm256_permutevar8x32_epi32,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_slli_epi32, _mm256_sllv_epi32,
+    _mm256_srai_epi32, _mm256_srli_epi32, _mm256_storeu_si256, _mm256_sub_epi32,
 };
 
 use crate::hash::{StateHash, hash_body};
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
 #[cfg(target_arch = "x86_64")]
-use crate::rules::space::ARENA;
+use crate::rules::space::{ARENA, CELL_SHIFT};
 use crate::ruleset::Compiled;
 use crate::slab::Columns;
-use crate::systems::vector::{self, Marks, Scan, Sight};
+use crate::systems::vector::{self, Line, Marks, Sight, Wide};
 
 /// Proof that the machine has AVX2 and BMI: only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +71,33 @@ impl Avx2 {
     }
 }
 
-impl Scan for Avx2 {
+impl Wide for Avx2 {
+    #[inline(always)]
+    fn fetch(self, line: &Line) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` exists only where `detect` found more than this needs.
+        unsafe {
+            fetch(line);
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        vector::Portable.fetch(line);
+    }
+
+    #[inline(always)]
+    fn play<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        playing: u32,
+        inputs: &SeatInputs,
+        rules: &Compiled,
+    ) -> u32 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` exists only where `detect` found these features.
+        return unsafe { play::play_avx2::<N>(world, playing, inputs, rules) };
+        #[cfg(not(target_arch = "x86_64"))]
+        vector::Portable.play(world, playing, inputs, rules)
+    }
+
     #[inline(always)]
     fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
         #[cfg(target_arch = "x86_64")]
@@ -99,18 +128,11 @@ fn hash_avx2(words: &[u32]) -> StateHash {
     hash_body(words)
 }
 
-/// Words of a cache line.
-#[cfg(target_arch = "x86_64")]
-const LINE: usize = 16;
-/// Lines before the projectiles' columns; two lines follow for every eight projectiles.
-#[cfg(target_arch = "x86_64")]
-const PLAYER_LINES: usize = crate::slab::PROJECTILE_COLUMNS / LINE;
-
 /// Asks for a line to be brought into the cache.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse")]
 #[inline]
-fn fetch(line: &[u32; LINE]) {
+fn fetch(line: &Line) {
     _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
 }
 
@@ -123,21 +145,15 @@ fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &m
     let constant = |x: i32| _mm256_set1_epi32(x);
     let tick = constant(sight.tick as i32);
     let oldest = constant(sight.lifetime_ticks as i32 - 1);
-    let (low_half, fifteen, arena) = (constant(0xffff), constant(15), constant(ARENA));
+    let (low_half, fifteen, inside) = (constant(0xffff), constant(15), constant(ARENA - 1));
     let x = world.x.as_chunks::<8>().0;
     let y = world.y.as_chunks::<8>().0;
     let v = world.v.as_chunks::<8>().0;
     let life = world.life.as_chunks::<8>().0;
-    let lines = sight.next.as_chunks::<LINE>().0;
-    let (first, rest) = lines.split_at_checked(PLAYER_LINES).unwrap_or_default();
-    for line in first {
-        fetch(line);
-    }
-    let mut lines = rest.as_chunks::<2>().0.iter();
+    let mut lines = sight.soon.iter();
     for i in 0..N / 8 {
-        if let Some([line, another]) = lines.next() {
+        if let Some(line) = lines.next() {
             fetch(line);
-            fetch(another);
         }
         let (v, life) = (load(&v[i]), load(&life[i]));
         let age = _mm256_and_si256(_mm256_sub_epi32(tick, life), low_half);
@@ -146,14 +162,16 @@ fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &m
         let vy = _mm256_slli_epi32::<4>(_mm256_srai_epi32::<16>(v));
         let x = _mm256_add_epi32(load(&x[i]), _mm256_mullo_epi32(vx, age));
         let y = _mm256_add_epi32(load(&y[i]), _mm256_mullo_epi32(vy, age));
-        let (column, row) = (lane(x), lane(y));
+        // Outside of the arena these name no cell; such places turn, whatever is found there.
+        let (column, row) = (cell_of(x), cell_of(y));
         let at_row = rows.look_up(row);
         let at_both = _mm256_and_si256(_mm256_and_si256(at_row, columns.look_up(column)), low_half);
         let owner = _mm256_and_si256(_mm256_srli_epi32::<16>(life), fifteen);
         let players = _mm256_andnot_si256(_mm256_sllv_epi32(constant(1), owner), at_both);
-        // Signs: a wall's bit moved to the top, a place outside, an age past the last tick.
+        // Signs: a wall's bit moved to the top, a place outside or on the far border (whose cell is
+        // the last one: the closer look knows), an age past the last tick.
         let wall = _mm256_sllv_epi32(at_row, _mm256_sub_epi32(fifteen, column));
-        let beyond = _mm256_or_si256(_mm256_sub_epi32(arena, x), _mm256_sub_epi32(arena, y));
+        let beyond = _mm256_or_si256(_mm256_sub_epi32(inside, x), _mm256_sub_epi32(inside, y));
         let outside = _mm256_or_si256(beyond, _mm256_or_si256(x, y));
         let old = _mm256_sub_epi32(oldest, age);
         let near = _mm256_cmpgt_epi32(players, _mm256_setzero_si256());
@@ -191,13 +209,12 @@ impl Table {
     }
 }
 
-/// Returns the row or column of each coordinate, as `rules::space::lane`.
+/// Returns the row or column of each coordinate inside the arena.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn lane(x: __m256i) -> __m256i {
-    let lane = _mm256_srai_epi32::<18>(x);
-    _mm256_min_epi32(_mm256_max_epi32(lane, _mm256_setzero_si256()), _mm256_set1_epi32(15))
+fn cell_of(x: __m256i) -> __m256i {
+    _mm256_srai_epi32::<{ CELL_SHIFT as i32 }>(x)
 }
 
 /// Returns the top bit of each word.
@@ -214,4 +231,12 @@ fn signs_of(x: __m256i) -> u8 {
 fn load(words: &[u32; 8]) -> __m256i {
     // SAFETY: eight words are readable at this address, and the load needs no alignment.
     unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(words: &mut [u32; 8], x: __m256i) {
+    // SAFETY: eight words are writable at this address, and the store needs no alignment.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), x) }
 }

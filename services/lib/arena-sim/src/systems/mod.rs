@@ -39,12 +39,14 @@ impl Impacts {
     }
 }
 
-/// Steps one slab: the phases in order, `fly` being the projectiles' one.
+/// Steps one slab: the phases in order; `play` moves the living players and says who fires, `fly` is the
+/// projectiles' phase.
 #[inline(always)]
 fn step_with<const N: usize>(
     slab: &mut [u32],
     inputs: &SeatInputs,
     rules: &Compiled,
+    play: impl FnOnce(&mut Columns<'_, N>, u32) -> u32,
     fly: impl FnOnce(&mut Columns<'_, N>, u32, &Compiled) -> Impacts,
 ) -> TickOutput {
     let mut world = Columns::<N>::of(slab);
@@ -55,7 +57,7 @@ fn step_with<const N: usize>(
             ..TickOutput::default()
         };
     }
-    let acts = players::act(&mut world, inputs, rules);
+    let acts = players::act(&mut world, inputs, rules, play);
     weapons::fire(&mut world, acts.fired, rules);
     let impacts = fly(&mut world, acts.alive, rules);
     let mut output = TickOutput {

@@ -29,33 +29,47 @@ pub(super) fn act<const N: usize>(
     world: &mut Columns<'_, N>,
     inputs: &SeatInputs,
     rules: &Compiled,
+    play: impl FnOnce(&mut Columns<'_, N>, u32) -> u32,
 ) -> Acts {
     let mut acts = Acts::default();
-    let standing = standing(world);
+    let before = standing(world);
     let (old_x, old_y) = (*world.player_x, *world.player_y);
     seat(world, inputs, &mut acts);
-    let movement = Movement::of_compiled(rules);
-    let seats = world.header[slab::SEATS];
-    for (p, input) in inputs.iter().enumerate() {
-        if seats >> p & 1 == 0 {
-            continue;
-        }
-        if status::respawn(world.status[p]) != 0 {
-            let others = standing & !(1 << p);
-            if wait(world, p, input.aim, rules) {
-                spawn(world, p, &old_x, &old_y, others, rules);
-                acts.spawned |= 1 << p;
-                acts.alive |= 1 << p;
-            }
-        } else {
+    let playing = if acts.joined | acts.left == 0 { before } else { standing(world) };
+    acts.fired = play(world, playing);
+    acts.alive = playing;
+    let mut waiting = world.header[slab::SEATS] & 0xffff & !playing;
+    while waiting != 0 {
+        let p = waiting.trailing_zeros() as usize % PLAYERS;
+        waiting &= waiting - 1;
+        if wait(world, p, inputs[p].aim, rules) {
+            spawn(world, p, &old_x, &old_y, before & !(1 << p), rules);
+            acts.spawned |= 1 << p;
             acts.alive |= 1 << p;
-            acts.fired |= u32::from(play(world, p, *input, &movement, rules)) << p;
         }
     }
     acts
 }
 
-/// Returns who stands in the arena before this tick: what respawning players keep away from.
+/// Moves and aims the players in `playing`, one by one, and returns who fires.
+#[inline(always)]
+pub(super) fn play_all<const N: usize>(
+    world: &mut Columns<'_, N>,
+    playing: u32,
+    inputs: &SeatInputs,
+    rules: &Compiled,
+) -> u32 {
+    let movement = Movement::of_compiled(rules);
+    let (mut fired, mut left) = (0, playing);
+    while left != 0 {
+        let p = left.trailing_zeros() as usize % PLAYERS;
+        left &= left - 1;
+        fired |= u32::from(play(world, p, inputs[p], &movement, rules)) << p;
+    }
+    fired
+}
+
+/// Returns who stands in the arena: before the tick, what respawning players keep away from.
 #[inline(always)]
 fn standing<const N: usize>(world: &Columns<'_, N>) -> u32 {
     let mut mask = 0;

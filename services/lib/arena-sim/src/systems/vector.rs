@@ -4,7 +4,7 @@
 //! A player is in reach of a rectangle of cells, so the players at a cell are those of its row *and* of
 //! its column: two tables of 16 words, small enough for registers.
 use super::flight::{fly, graze};
-use super::{Impacts, step_with};
+use super::{Impacts, players, step_with};
 use crate::PLAYERS;
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
@@ -32,6 +32,12 @@ pub(crate) struct Lanes {
     pub(crate) columns: [u32; 16],
 }
 
+/// Lines fetched with every 64 slots looked at: eight, and a share of the header and the players.
+const LINES_A_GROUP: usize = 10;
+
+/// A cache line.
+pub(crate) type Line = [u32; 16];
+
 /// What a scan must know.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
@@ -39,35 +45,57 @@ pub(crate) struct Sight<'a> {
     /// The tick that is being made.
     pub(crate) tick: u32,
     pub(crate) lifetime_ticks: u32,
-    /// The slab that is stepped after this one: the time to fetch it from memory is now.
-    pub(crate) next: &'a [u32],
+    /// What to fetch meanwhile, a line for every eight slots.
+    pub(crate) soon: &'a [Line],
 }
 
-/// A way to find the slots that meet something.
-pub(crate) trait Scan {
+/// The two loops that a machine with wide registers runs many lanes at a time.
+pub(crate) trait Wide {
+    /// Asks for a line to be brought into the cache.
+    fn fetch(self, line: &Line);
+
+    /// Moves and aims the players in `playing` and returns who fires.
+    fn play<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        playing: u32,
+        inputs: &SeatInputs,
+        rules: &Compiled,
+    ) -> u32;
+
     /// Marks what each slot in flight meets.
     fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks);
 }
 
 /// Advances one slab by a tick; compiled once per instruction set by being inlined.
+///
+/// Meanwhile `next`, the slab that is stepped after this one, is fetched from memory: half of it during the
+/// scan, half during the closer looks. All of it during the scan is more than a core can ask for at once.
 #[inline(always)]
 pub(crate) fn step<const N: usize>(
     slab: &mut [u32],
     inputs: &SeatInputs,
     rules: &Compiled,
     next: &[u32],
-    scan: impl Scan,
+    wide: impl Wide + Copy,
 ) -> TickOutput {
-    step_with::<N>(slab, inputs, rules, |world, alive, rules| {
+    let play = |world: &mut Columns<'_, N>, playing| wide.play(world, playing, inputs, rules);
+    step_with::<N>(slab, inputs, rules, play, |world, alive, rules| {
         let lanes = Lanes::of(world, alive, rules);
+        let lines = next.as_chunks().0;
+        let (soon, later) = lines.split_at(lines.len().min(N / 8));
+        let mut later = later.chunks(LINES_A_GROUP);
         let (tick, lifetime_ticks) = (world.header[slab::TICK] + 1, rules.lifetime_ticks);
         let mut marks = Marks { turning: [0; MARKS], near: [0; MARKS] };
-        scan.scan(world, Sight { lanes: &lanes, tick, lifetime_ticks, next }, &mut marks);
+        wide.scan(world, Sight { lanes: &lanes, tick, lifetime_ticks, soon }, &mut marks);
         let mut impacts = Impacts::none();
         let words = |marks: &'_ [u8; MARKS], group: usize| {
             u64::from_le_bytes(marks.as_chunks::<8>().0[group])
         };
         for group in 0..N / 64 {
+            for line in later.next().unwrap_or_default() {
+                wide.fetch(line);
+            }
             let turning = words(&marks.turning, group);
             for_each_bit(turning, |bit| {
                 let slot = (group * 64 + bit) & (N - 1);
@@ -119,11 +147,25 @@ impl Lanes {
     }
 }
 
-/// The scan for any machine.
+/// For any machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portable;
 
-impl Scan for Portable {
+impl Wide for Portable {
+    #[inline(always)]
+    fn fetch(self, _: &Line) {}
+
+    #[inline(always)]
+    fn play<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        playing: u32,
+        inputs: &SeatInputs,
+        rules: &Compiled,
+    ) -> u32 {
+        players::play_all(world, playing, inputs, rules)
+    }
+
     #[inline(always)]
     fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
         let Lanes { rows, columns } = sight.lanes;
