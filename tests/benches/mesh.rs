@@ -354,9 +354,9 @@ async fn serve_h2(dir: PathBuf, listener: TcpListener) -> Result<()> {
         .client_ca_root(transport::Certificate::from_pem(pem("h2-ca.pem")?));
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let incoming = transport::server::TcpIncoming::from(listener).with_nodelay(Some(true));
-    // Mounted directly, without tonic's router: the mesh has no router on top either.
-    let server = transport::Server::builder().tls_config(tls)?;
-    server.serve_with_incoming(Echo::default().server(), incoming).await?;
+    // Added as a service among others, as the mesh does it: both sides look up who serves a path.
+    let mut server = transport::Server::builder().tls_config(tls)?;
+    server.add_service(Echo::default().server()).serve_with_incoming(incoming).await?;
     Ok(())
 }
 

@@ -84,25 +84,30 @@ impl FromStr for TraceContext {
     type Err = TraceContextError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let hex = |text: &str, len: usize| {
-            let lower = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-            (text.len() == len && text.bytes().all(lower))
-                .then(|| u128::from_str_radix(text, 16).ok())
-                .flatten()
-                .ok_or(TraceContextError)
-        };
-        let mut parts = text.split('-');
-        let mut part = || parts.next().ok_or(TraceContextError);
-        let (version, trace, span, flags) = (part()?, part()?, part()?, part()?);
-        if version != "00" {
+        // version 00: "00-", 32 digits, "-", 16 digits, "-", 2 digits
+        const LEN: usize = 55;
+        let bytes: &[u8; LEN] = text.as_bytes().try_into().map_err(|_| TraceContextError)?;
+        if !bytes.starts_with(b"00-") || bytes[35] != b'-' || bytes[52] != b'-' {
             return Err(TraceContextError);
         }
-        let (trace_id, span_id) = (hex(trace, 32)?, hex(span, 16)? as u64);
-        if trace_id == 0 || span_id == 0 || parts.next().is_some() {
+        let (trace_id, span_id) = (hex(&bytes[3..35])?, hex(&bytes[36..52])? as u64);
+        if trace_id == 0 || span_id == 0 {
             return Err(TraceContextError);
         }
-        Ok(Self { trace_id, span_id, flags: hex(flags, 2)? as u8 })
+        Ok(Self { trace_id, span_id, flags: hex(&bytes[53..])? as u8 })
     }
+}
+
+/// Reads lower-case hexadecimal digits, at most 32 of them.
+fn hex(digits: &[u8]) -> Result<u128, TraceContextError> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return Err(TraceContextError),
+        };
+        Ok(number << 4 | u128::from(digit))
+    })
 }
 
 /// What calls made by a handler inherit.
@@ -202,7 +207,17 @@ mod tests {
         let trace = TraceContext::random();
         assert_eq!(trace.to_string().parse(), Ok(trace));
         assert_eq!(trace.child().trace_id, trace.trace_id);
-        for text in ["", "00-0-0-00", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"] {
+        let malformed = [
+            "",
+            "00-0-0-00",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736x00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+        ];
+        for text in malformed {
             assert_eq!(text.parse::<TraceContext>(), Err(TraceContextError), "{text}");
         }
     }

@@ -140,7 +140,8 @@ async fn send_request(mut send: Outgoing, load: Load) -> Result<Option<Sending>,
             send.finish();
             written.map(|()| None)
         }
-        Load::Streamed(first, writer) => {
+        Load::Streamed(streamed) => {
+            let (first, writer) = *streamed;
             let written = write_whole(&mut send, first).await;
             written.map(|()| Some(send_rest(send, writer)))
         }

@@ -73,6 +73,14 @@ impl Balancer {
 
     /// Returns a connected instance, waiting until `until` for one.
     pub(crate) async fn acquire(&self, until: Instant) -> Result<(Arc<Node>, Arc<Live>), Status> {
+        match self.choose(Instant::now()) {
+            Choice::Use(node, live) => Ok((node, live)),
+            // Boxed: the usual call is not to be as large as one that waits.
+            Choice::Dial(_) | Choice::Wait(_) => Box::pin(self.wait_for_one(until)).await,
+        }
+    }
+
+    async fn wait_for_one(&self, until: Instant) -> Result<(Arc<Node>, Arc<Live>), Status> {
         let mut last = None;
         loop {
             let mut changed = self.changed.clone();

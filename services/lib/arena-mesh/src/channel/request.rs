@@ -82,7 +82,7 @@ pub(crate) enum Load {
     /// At once, finish included.
     Whole(Whole),
     /// This now, the rest as it comes.
-    Streamed(Whole, Writer),
+    Streamed(Box<(Whole, Writer)>),
 }
 
 impl Prepared {
@@ -126,7 +126,7 @@ impl Prepared {
             self.whole = Some(whole.clone());
             return Ok(Load::Whole(whole));
         }
-        Ok(Load::Streamed(whole, writer))
+        Ok(Load::Streamed(Box::new((whole, writer))))
     }
 }
 

@@ -1,6 +1,11 @@
 //! Serves one stream: a call, or a link.
 
-use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use arena_wire::frame::{Event, Head, Kind};
 use bytes::{Buf as _, BytesMut};
@@ -54,8 +59,9 @@ pub(crate) async fn serve_stream(
                 serve_call(&shared, &accepted, head, send, receive).await;
             }
         }
+        // Boxed, as all that is rare here: every call's task would be as large as the largest of them.
         Event::Frame(Kind::Link, payload) => {
-            serve_link(&shared, &accepted, payload, send, receive).await;
+            Box::pin(serve_link(&shared, &accepted, payload, send, receive)).await;
         }
         _ => send.reset(Code::Internal),
     }
@@ -66,7 +72,8 @@ async fn first_event(receive: &mut Incoming) -> Result<Option<Event>, StreamErro
     if let Poll::Ready(event) = futures::poll!(&mut event) {
         return event; // the usual case needs no timer
     }
-    tokio::time::timeout(HEAD_WAIT_MAX, event).await.unwrap_or(Err(StreamError::CutOff))
+    let waited = Box::pin(tokio::time::timeout(HEAD_WAIT_MAX, event)).await;
+    waited.unwrap_or(Err(StreamError::CutOff))
 }
 
 async fn serve_call(
@@ -81,7 +88,7 @@ async fn serve_call(
     };
     let service = match admit(shared, accepted, path.path().trim_start_matches('/')) {
         Ok(service) => service,
-        Err(status) => return refuse(&mut send, &status).await,
+        Err(status) => return Box::pin(refuse(&mut send, &status)).await,
     };
     let call = Call::arriving(&headers);
     let span = tracing::info_span!(
@@ -106,7 +113,7 @@ async fn serve_call(
         Err(Cut::Late) if send.started => send.reset(Code::DeadlineExceeded),
         Err(Cut::Late) => {
             let status = Status::deadline_exceeded("the deadline passed in the handler");
-            refuse(&mut send, &status).await;
+            Box::pin(refuse(&mut send, &status)).await;
         }
     }
 }
@@ -162,7 +169,7 @@ async fn answer(
         return Ok(());
     }
     let stopped = send.stopped();
-    race(writer.run(send), || stopped, deadline).await?.map_err(Cut::Failed)
+    Box::pin(race(writer.run(send), || stopped, deadline)).await?.map_err(Cut::Failed)
 }
 
 /// Runs `work` until it is done, the caller is gone, or the deadline has passed. What is ready at once
@@ -176,6 +183,14 @@ async fn race<T, S: Future<Output = ()>>(
     if let Poll::Ready(done) = futures::poll!(&mut work) {
         return Ok(done);
     }
+    Box::pin(outlast(work, stopped(), deadline)).await
+}
+
+async fn outlast<T>(
+    work: Pin<&mut impl Future<Output = T>>,
+    stopped: impl Future<Output = ()>,
+    deadline: Option<std::time::Instant>,
+) -> Result<T, Cut> {
     let late = async {
         match deadline {
             Some(deadline) => tokio::time::sleep_until(Instant::from_std(deadline)).await,
@@ -184,7 +199,7 @@ async fn race<T, S: Future<Output = ()>>(
     };
     tokio::select! {
         done = work => Ok(done),
-        () = stopped() => Err(Cut::Stopped),
+        () = stopped => Err(Cut::Stopped),
         () = late => Err(Cut::Late),
     }
 }
