@@ -19,6 +19,7 @@ pub mod revocations;
 pub mod saver;
 pub mod server;
 pub mod sessions;
+pub mod silence;
 pub mod slot;
 pub mod socket;
 pub mod tls;

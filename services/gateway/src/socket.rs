@@ -32,6 +32,7 @@ use crate::rest::Site;
 use crate::revocations::Revocations;
 use crate::saver::{self, Saver};
 use crate::sessions::{Presence, Sessions};
+use crate::silence::Silence;
 use crate::slot::Slot;
 use crate::upstream::Upstream;
 use crate::waiting;
@@ -283,18 +284,21 @@ impl Client {
         };
         let mut ended = greeted;
         let mut revocations = self.shared.revocations.clone();
+        let mut silence = Silence::new(IDLE_MAX);
         while ended.is_ok() {
-            let idle = tokio::time::sleep(IDLE_MAX);
             let wake = self.wake();
             ended = tokio::select! {
                 message = next(stream) => match message {
-                    Ok(Some(bytes)) => self.heard(&bytes).await,
+                    Ok(Some(bytes)) => {
+                        silence.broken();
+                        self.heard(&bytes).await
+                    }
                     Ok(None) => break,
                     Err(code) => Err(code),
                 },
                 Some(event) = inbox.recv() => self.on(event).await,
                 () = wake => self.on(Event::Timer).await,
-                () = idle => Err(Code::Idle),
+                () = silence.too_long() => Err(Code::Idle),
                 () = revocations.changed() => self.check_revoked(&revocations),
                 _ = &mut *writer => break,
             };

@@ -1,6 +1,6 @@
 //! The rules of the game, each written once in the common subset of Rust and WGSL.
 //!
-//! rustc compiles these files as they are; [`mod@wgsl`] gives the same text to a shader compiler. The
+//! rustc compiles these files as they are; `wgsl` gives the same text to a shader compiler. The
 //! subset: `i32`, `u32`, `bool`, `let`, `let mut`, `if`, `while`, `return x;`, unsuffixed literals
 //! without underscores, `i32()` and `u32()` casts, and the built-ins of the prelude. No `as`, no
 //! methods, no paths, no references. Arithmetic must not wrap (development builds check it) except
