@@ -13,7 +13,7 @@ help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 run: deps-build ## build, deploy to this machine, print the address
-	cargo build --locked --release --workspace --bins
+	cargo build --locked --release --workspace --exclude arena-tests --exclude arena-load --bins
 	$(ARENACTL) deploy --region $(REGION)
 
 down: ## stop what `make run` started
