@@ -19,6 +19,10 @@ mod macros;
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
+
+use crate::{Changes, Watch};
+
 /// How long a test waits for something that must happen: far above any healthy store's time.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a test looks whether it has happened.
@@ -35,4 +39,21 @@ pub async fn eventually(what: &str, mut look: impl AsyncFnMut() -> bool) {
         }
     });
     assert!(waited.await.is_ok(), "not within {PATIENCE:?}: {what}");
+}
+
+/// Returns the next commit that did something below the prefix.
+///
+/// # Panics
+/// If none comes in time, or the watch ends.
+pub async fn next(watch: &mut Watch) -> Changes {
+    tokio::time::timeout(PATIENCE, async {
+        loop {
+            let changes = watch.next().await.expect("the watch goes on").expect("without error");
+            if !changes.events.is_empty() {
+                return changes;
+            }
+        }
+    })
+    .await
+    .expect("a commit is seen in time")
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use arena_store::conformance::watches::next;
-use arena_store::conformance::{PATIENCE, eventually};
+use arena_store::conformance::{PATIENCE, eventually, next};
 use arena_store::{Revision, StoreError, Transaction};
 use bytes::Bytes;
 use futures::StreamExt;

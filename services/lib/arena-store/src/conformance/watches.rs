@@ -5,28 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 
-use super::PATIENCE;
-use crate::{Changes, Event, Registry, Revision, Transaction, Watch};
+use super::next;
+use crate::{Changes, Event, Registry, Revision, Transaction};
 
 /// Commits of the past a watch has to read again; more than one page of any adapter.
 const LONG_PAST: u64 = 1_500;
-
-/// Returns the next commit that did something below the prefix.
-///
-/// # Panics
-/// If none comes in time, or the watch ends.
-pub async fn next(watch: &mut Watch) -> Changes {
-    tokio::time::timeout(PATIENCE, async {
-        loop {
-            let changes = watch.next().await.expect("the watch goes on").expect("without error");
-            if !changes.events.is_empty() {
-                return changes;
-            }
-        }
-    })
-    .await
-    .expect("a commit is seen in time")
-}
 
 fn summary(changes: &Changes) -> Vec<String> {
     let line = |event: &Event| match event {
