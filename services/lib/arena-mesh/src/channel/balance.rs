@@ -76,16 +76,24 @@ impl Balancer {
         match self.choose(Instant::now()) {
             Choice::Use(node, live) => Ok((node, live)),
             // Boxed: the usual call is not to be as large as one that waits.
-            Choice::Dial(_) | Choice::Wait(_) => Box::pin(self.wait_for_one(until)).await,
+            Choice::Dial(node) => Box::pin(self.wait_for_one(Some(node), until)).await,
+            Choice::Wait(_) => Box::pin(self.wait_for_one(None, until)).await,
         }
     }
 
-    async fn wait_for_one(&self, until: Instant) -> Result<(Arc<Node>, Arc<Live>), Status> {
+    /// Dials `first`, if one was chosen (it may be out for its probe, and nobody chooses it again then), and
+    /// then whatever is chosen, until one is connected.
+    async fn wait_for_one(
+        &self,
+        mut first: Option<Arc<Node>>,
+        until: Instant,
+    ) -> Result<(Arc<Node>, Arc<Live>), Status> {
         let mut last = None;
         loop {
             let mut changed = self.changed.clone();
             changed.mark_unchanged(); // what changed before is seen by `choose`
-            match self.choose(Instant::now()) {
+            let choice = first.take().map_or_else(|| self.choose(Instant::now()), Choice::Dial);
+            match choice {
                 Choice::Use(node, live) => return Ok((node, live)),
                 Choice::Dial(node) => match time::timeout_at(until.into(), node.dial()).await {
                     Ok(Ok(live)) => return Ok((node, live)),
