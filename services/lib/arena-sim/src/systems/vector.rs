@@ -49,19 +49,23 @@ pub(crate) struct Sight<'a> {
     pub(crate) soon: &'a [Line],
 }
 
-/// The two loops that a machine with wide registers runs many lanes at a time.
-pub(crate) trait Wide {
+/// What a machine with wide registers does many lanes at a time; the rest is for any machine.
+pub(crate) trait Wide: Copy {
     /// Asks for a line to be brought into the cache.
-    fn fetch(self, line: &Line);
+    #[inline(always)]
+    fn fetch(self, _: &Line) {}
 
     /// Moves and aims the players in `playing` and returns who fires.
+    #[inline(always)]
     fn play<const N: usize>(
         self,
         world: &mut Columns<'_, N>,
         playing: u32,
         inputs: &SeatInputs,
         rules: &Compiled,
-    ) -> u32;
+    ) -> u32 {
+        players::play_all(world, playing, inputs, rules)
+    }
 
     /// Marks what each slot in flight meets.
     fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks);
@@ -77,7 +81,7 @@ pub(crate) fn step<const N: usize>(
     inputs: &SeatInputs,
     rules: &Compiled,
     next: &[u32],
-    wide: impl Wide + Copy,
+    wide: impl Wide,
 ) -> TickOutput {
     let play = |world: &mut Columns<'_, N>, playing| wide.play(world, playing, inputs, rules);
     step_with::<N>(slab, inputs, rules, play, |world, alive, rules| {
@@ -152,20 +156,6 @@ impl Lanes {
 pub(crate) struct Portable;
 
 impl Wide for Portable {
-    #[inline(always)]
-    fn fetch(self, _: &Line) {}
-
-    #[inline(always)]
-    fn play<const N: usize>(
-        self,
-        world: &mut Columns<'_, N>,
-        playing: u32,
-        inputs: &SeatInputs,
-        rules: &Compiled,
-    ) -> u32 {
-        players::play_all(world, playing, inputs, rules)
-    }
-
     #[inline(always)]
     fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
         let Lanes { rows, columns } = sight.lanes;
