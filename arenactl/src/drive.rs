@@ -20,7 +20,7 @@ pub struct Drive<'a> {
     /// Where effects are performed.
     pub backend: &'a mut dyn Backend,
     /// Where steps are written first.
-    pub ledger: &'a mut Ledger,
+    pub ledger: &'a mut dyn Ledger,
     /// The proof that this is the only drive of the region.
     pub lock: &'a Lock,
     /// Ctrl-C, counted.

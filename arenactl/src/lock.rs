@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::Row as _;
 use tokio::time::Instant;
 
 use crate::ledger::{Ledger, LedgerError};
@@ -49,7 +48,7 @@ pub enum LockError {
     /// It was ours; somebody took it over or removed it.
     #[error("this command lost the lock of its region to another one")]
     Lost,
-    /// The database failed.
+    /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -61,6 +60,11 @@ pub struct Lock {
 }
 
 impl Lock {
+    /// Names a hold of the lock of this version: no other hold has the same name.
+    pub(crate) fn new(version: u64, holder: &Holder) -> Self {
+        Self { token: format!("{}-{}-{version}", holder.machine, holder.process.pid) }
+    }
+
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
@@ -108,160 +112,40 @@ fn age_s(view: &LockView) -> u64 {
     crate::clock::now_ms().saturating_sub(view.taken_ms) / 1000
 }
 
-struct LockRow {
-    version: i64,
-    view: Option<LockView>,
+/// Takes the lock, waiting for a dead holder's TTL but never for a living one.
+///
+/// # Errors
+/// [`LockError::Held`] as soon as the holder shows a sign of life.
+pub async fn take(ledger: &mut dyn Ledger, holder: &Holder) -> Result<Lock, LockError> {
+    take_after(ledger, holder, TTL).await
 }
 
-impl Ledger {
-    /// Takes the lock, waiting for a dead holder's TTL but never for a living one.
-    ///
-    /// # Errors
-    /// [`LockError::Held`] as soon as the holder shows a sign of life.
-    pub async fn lock(&mut self, holder: &Holder) -> Result<Lock, LockError> {
-        self.lock_after(holder, TTL).await
-    }
-
-    async fn lock_after(&mut self, holder: &Holder, ttl: Duration) -> Result<Lock, LockError> {
-        let mut seen = self.lock_row().await?;
-        let mut since = Instant::now();
-        loop {
-            let is_free = match &seen.view {
-                None => true,
-                Some(view) => view.holder.is_known_dead() || since.elapsed() >= ttl,
-            };
-            if is_free {
-                if let Some(lock) = self.take(seen.version, holder).await? {
-                    return Ok(lock);
-                }
-            } else {
-                tokio::time::sleep(LOOK).await;
-            }
-            let now = self.lock_row().await?;
-            if now.version != seen.version {
-                if let Some(view) = now.view {
-                    return Err(LockError::Held(Box::new(view)));
-                }
-                (seen, since) = (now, Instant::now());
-            }
-        }
-    }
-
-    /// Returns who holds the lock.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn lock_view(&mut self) -> Result<Option<LockView>, LedgerError> {
-        Ok(self.lock_row().await?.view)
-    }
-
-    /// Bumps the version: a sign of life, and the fence before every effect.
-    ///
-    /// # Errors
-    /// [`LockError::Lost`] if the lock is another's by now.
-    pub async fn beat(&mut self, lock: &Lock) -> Result<(), LockError> {
-        let query = sqlx::query("UPDATE lock SET version = version + 1 WHERE token = ?");
-        let done = query.bind(&lock.token).execute(&mut self.connection).await;
-        let done = done.map_err(|source| self.failed(source))?;
-        if done.rows_affected() == 1 { Ok(()) } else { Err(LockError::Lost) }
-    }
-
-    /// Releases the lock; releasing a lost one changes nothing.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn release_lock(&mut self, lock: &Lock) -> Result<(), LedgerError> {
-        let query = "UPDATE lock SET version = version + 1, token = NULL WHERE token = ?";
-        let done = sqlx::query(query).bind(&lock.token).execute(&mut self.connection).await;
-        done.map(drop).map_err(|source| self.failed(source))
-    }
-
-    /// Removes the lock whoever holds it; that one is fenced from here on.
-    ///
-    /// # Errors
-    /// [`LedgerError`].
-    pub async fn break_lock(&mut self) -> Result<(), LedgerError> {
-        let query = "UPDATE lock SET version = version + 1, token = NULL";
-        let done = sqlx::query(query).execute(&mut self.connection).await;
-        done.map(drop).map_err(|source| self.failed(source))
-    }
-
-    async fn take(&mut self, version: i64, holder: &Holder) -> Result<Option<Lock>, LedgerError> {
-        let token = format!("{}-{}-{version}", holder.machine, holder.process.pid);
-        let query = "UPDATE lock SET version = version + 1, token = ?, holder = ?, taken_ms = ? \
-                     WHERE version = ?";
-        let done = sqlx::query(query)
-            .bind(&token)
-            .bind(serde_json::to_string(holder).expect("our own type serialises"))
-            .bind(crate::clock::now_ms() as i64)
-            .bind(version)
-            .execute(&mut self.connection)
-            .await
-            .map_err(|source| self.failed(source))?;
-        Ok((done.rows_affected() == 1).then_some(Lock { token }))
-    }
-
-    async fn lock_row(&mut self) -> Result<LockRow, LedgerError> {
-        let query = "SELECT version, token, holder, taken_ms FROM lock";
-        let row = sqlx::query(query).fetch_one(&mut self.connection).await;
-        let row = row.map_err(|source| self.failed(source))?;
-        let token: Option<String> = row.get("token");
-        let holder: String = row.get("holder");
-        let view = match token {
-            None => None,
-            Some(_) => Some(LockView {
-                holder: self.parse("lock", &holder)?,
-                taken_ms: row.get::<i64, _>("taken_ms") as u64,
-            }),
+/// As [`take`], with a time to live of one's own.
+pub(crate) async fn take_after(
+    ledger: &mut dyn Ledger,
+    holder: &Holder,
+    ttl: Duration,
+) -> Result<Lock, LockError> {
+    let mut seen = ledger.lock_row().await?;
+    let mut since = Instant::now();
+    loop {
+        let is_free = match &seen.view {
+            None => true,
+            Some(view) => view.holder.is_known_dead() || since.elapsed() >= ttl,
         };
-        Ok(LockRow { version: row.get("version"), view })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn holder(pid_offset: u64) -> Holder {
-        let mut holder = Holder::own("deploy");
-        holder.process.started_ticks += pid_offset;
-        holder
-    }
-
-    #[tokio::test]
-    async fn a_living_holder_is_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.sqlite");
-        let (mut first, mut second) =
-            (Ledger::create(&path).await.unwrap(), Ledger::create(&path).await.unwrap());
-        let lock = first.lock(&holder(0)).await.unwrap();
-        let contender = holder(0);
-        let (taken, ()) = tokio::join!(second.lock(&contender), async {
-            tokio::task::yield_now().await;
-            first.beat(&lock).await.unwrap();
-        });
-        assert!(matches!(taken, Err(LockError::Held(_))), "{taken:?}");
-    }
-
-    #[tokio::test]
-    async fn a_dead_holder_is_replaced_and_fenced() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::create(&folder.path().join("ledger.sqlite")).await.unwrap();
-        let old = ledger.lock(&holder(1)).await.unwrap();
-        let new = ledger.lock(&holder(0)).await.unwrap();
-        assert!(matches!(ledger.beat(&old).await, Err(LockError::Lost)));
-        ledger.release_lock(&old).await.unwrap();
-        ledger.beat(&new).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_holder_elsewhere_is_replaced_after_it_stood_still_for_a_ttl() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut ledger = Ledger::create(&folder.path().join("ledger.sqlite")).await.unwrap();
-        let elsewhere = Holder { machine: "another".to_owned(), ..holder(0) };
-        ledger.lock(&elsewhere).await.unwrap();
-        let (before, ttl) = (Instant::now(), Duration::from_millis(300));
-        ledger.lock_after(&holder(0), ttl).await.unwrap();
-        assert!(before.elapsed() >= ttl);
+        if is_free {
+            if let Some(lock) = ledger.take(seen.version, holder).await? {
+                return Ok(lock);
+            }
+        } else {
+            tokio::time::sleep(LOOK).await;
+        }
+        let now = ledger.lock_row().await?;
+        if now.version != seen.version {
+            if let Some(view) = now.view {
+                return Err(LockError::Held(Box::new(view)));
+            }
+            (seen, since) = (now, Instant::now());
+        }
     }
 }

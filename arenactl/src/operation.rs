@@ -30,7 +30,7 @@ pub struct Operation<'a> {
     /// Where effects are performed.
     pub backend: &'a mut dyn Backend,
     /// Where steps are written.
-    pub ledger: &'a mut Ledger,
+    pub ledger: &'a mut dyn Ledger,
     /// The lock, held.
     pub lock: Lock,
     /// Who is told.

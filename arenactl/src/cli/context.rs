@@ -16,7 +16,7 @@ use crate::config_client;
 use crate::durable::FileError;
 use crate::error::{CliError, Status};
 use crate::history::History;
-use crate::ledger::Ledger;
+use crate::ledger::{FileLedger, Ledger};
 use crate::print::Printer;
 use crate::state_folder::{self, StateFolder};
 
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     pub(crate) cluster: ClusterName,
     pub(crate) region: Region,
     pub(crate) folder: StateFolder,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Box<dyn Ledger>,
     pub(crate) history: History,
     pub(crate) backend: Box<dyn Backend>,
 }
@@ -159,7 +159,7 @@ impl Context {
         self.supported(&region, spec)?;
         let root = state_folder::root(self.global.state_dir.as_deref())?;
         let folder = StateFolder::new(&root, &cluster, &region);
-        let mut ledger = Ledger::look(&folder.ledger()).await?;
+        let mut ledger = Box::new(FileLedger::look(&folder.ledger()).await?);
         let history = ledger.history().await?;
         let backend = self.backend(&cluster, &region, &folder, &history)?;
         Ok(Place { cluster, region, folder, ledger, history, backend })

@@ -11,7 +11,7 @@ use crate::error::{CliError, Status};
 use crate::history::{Revision, RevisionKind};
 use crate::interrupt::Interrupts;
 use crate::journal::Steering;
-use crate::lock::{Holder, Lock};
+use crate::lock::{self, Holder, Lock};
 use crate::operation::{Intent, Operation};
 use crate::print::Style;
 use crate::rules;
@@ -19,7 +19,7 @@ use crate::rules;
 /// Takes the lock of a region and reads its history again, since it may have changed while waiting.
 pub(in crate::cli) async fn lock(place: &mut Place, command: &str) -> Result<Lock, CliError> {
     place.ledger.keep().await?;
-    let lock = place.ledger.lock(&Holder::own(command)).await?;
+    let lock = lock::take(&mut *place.ledger, &Holder::own(command)).await?;
     place.history = place.ledger.history().await?;
     Ok(lock)
 }
@@ -270,7 +270,7 @@ fn operation<'a>(
     Ok(Operation {
         region: place.region.clone(),
         backend: &mut *place.backend,
-        ledger: &mut place.ledger,
+        ledger: &mut *place.ledger,
         lock,
         printer: &context.printer,
         interrupts,
