@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::artifacts::ArtifactError;
 use crate::backend::BackendError;
 use crate::config_client::ConfigError;
+use crate::docker::{CredentialError, DockerError};
 use crate::durable::FileError;
 use crate::ledger::LedgerError;
 use crate::lock::LockError;
@@ -181,6 +182,24 @@ impl From<ConfigError> for CliError {
 
 impl From<SecretError> for CliError {
     fn from(error: SecretError) -> Self {
+        let help = error.help();
+        Self::new(Status::PreflightFailed, error).with_help(help)
+    }
+}
+
+impl From<DockerError> for CliError {
+    fn from(error: DockerError) -> Self {
+        let status = match error {
+            DockerError::Endpoint(_) => Status::InvalidInput,
+            _ => Status::PreflightFailed,
+        };
+        let help = error.help();
+        Self::new(status, error).with_help(help)
+    }
+}
+
+impl From<CredentialError> for CliError {
+    fn from(error: CredentialError) -> Self {
         let help = error.help();
         Self::new(Status::PreflightFailed, error).with_help(help)
     }
