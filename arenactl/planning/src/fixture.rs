@@ -8,8 +8,10 @@ use crate::release::{Artifact, Inputs, Origin, Release};
 use crate::spec::{Ask, Kind, read, report};
 use crate::units::{Bytes, Cpus, Timestamp};
 
-/// Makes release `id` of `yaml`. Artifacts are the same in all releases unless `built` says otherwise.
+/// Makes release `id` of `yaml`. Artifacts are the same in all releases unless `built` says otherwise;
+/// so are configs unless it begins with `motd=`, which then is their content and changes no artifact.
 pub(crate) fn release(id: u32, yaml: &str, built: &str) -> Release {
+    let (built, motd) = built.split_once("motd=").unwrap_or((built, ""));
     let read = read(yaml, &Ask::default());
     assert_eq!(report("test.yaml", &read.errors), "");
     let artifact = |name: &str| Artifact {
@@ -28,6 +30,12 @@ pub(crate) fn release(id: u32, yaml: &str, built: &str) -> Release {
             .secrets
             .keys()
             .map(|name| (name.clone(), Digest::of(name.as_str().as_bytes())))
+            .collect(),
+        config_files: read
+            .spec
+            .configs
+            .keys()
+            .map(|name| (name.clone(), Digest::of(format!("{name} {motd}").as_bytes())))
             .collect(),
         schema: [("rules".to_owned(), 1)].into(),
         git: None,

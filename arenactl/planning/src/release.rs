@@ -6,7 +6,7 @@ use arena_types::{ReleaseId, ServiceName};
 use serde::{Deserialize, Serialize};
 
 use crate::Digest;
-use crate::spec::{Kind, Ports, Resources, Restart, SecretName, ServiceSpec, Spec};
+use crate::spec::{ConfigName, Kind, Ports, Resources, Restart, SecretName, ServiceSpec, Spec};
 use crate::units::Timestamp;
 
 /// The version of the record; a reader refuses a larger one.
@@ -28,6 +28,9 @@ pub struct Inputs {
     pub artifacts: BTreeMap<ServiceName, Artifact>,
     /// Hashes of the secrets' values. A short value must be hashed with a key by the caller.
     pub secret_hashes: BTreeMap<SecretName, Digest>,
+    /// Hashes of the configs' contents.
+    #[serde(default)]
+    pub config_files: BTreeMap<ConfigName, Digest>,
     /// Versions of what the artifacts read and write, by name: `rules`, `state`.
     pub schema: BTreeMap<String, u32>,
     /// The revision of the sources, where there is one.
@@ -62,6 +65,9 @@ pub struct Release {
     pub config_hashes: BTreeMap<ServiceName, Digest>,
     /// Hashes of the secrets' values, never the values.
     pub secret_hashes: BTreeMap<SecretName, Digest>,
+    /// Hashes of the configs' contents, never the contents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_files: BTreeMap<ConfigName, Digest>,
     /// Versions of what the artifacts read and write.
     pub schema: BTreeMap<String, u32>,
     /// The revision of the sources.
@@ -83,6 +89,9 @@ pub struct Launch<'a> {
     pub env: BTreeMap<String, String>,
     /// Secrets it finds as files, with the hash of each value.
     pub secrets: BTreeMap<&'a SecretName, Option<Digest>>,
+    /// Plain files it finds, with the hash of each content.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub configs: BTreeMap<&'a ConfigName, Option<Digest>>,
     /// What it reserves.
     pub resources: Resources,
     /// Its sockets.
@@ -98,6 +107,8 @@ struct Config<'a> {
     args: &'a [String],
     env: &'a BTreeMap<String, String>,
     secrets: &'a BTreeSet<SecretName>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    configs: &'a BTreeSet<ConfigName>,
     resources: Resources,
     ports: Ports,
     capacity: u32,
@@ -112,28 +123,40 @@ impl Release {
             .iter()
             .map(|(name, service)| (name.clone(), Digest::of_json(&Config::of(service))))
             .collect();
-        let Inputs { artifacts, secret_hashes, schema, git } = inputs;
-        let digest = Digest::of_json(&(&spec, &artifacts, &config_hashes, &secret_hashes, &schema));
-        Self {
+        let Inputs { artifacts, secret_hashes, config_files, schema, git } = inputs;
+        let mut release = Self {
             version: RELEASE_VERSION,
             id,
-            digest,
+            digest: Digest::of(&[]),
             spec,
             artifacts,
             config_hashes,
             secret_hashes,
+            config_files,
             schema,
             git,
             origin,
-        }
+        };
+        release.digest = release.content_digest();
+        release
     }
 
     /// Returns whether the digest fits the content, that is, whether the record is as it was written.
     #[must_use]
     pub fn is_intact(&self) -> bool {
+        self.digest == self.content_digest()
+    }
+
+    /// Without configs the content is what it was before there were any, so that stored releases stay
+    /// intact.
+    fn content_digest(&self) -> Digest {
         let content =
             (&self.spec, &self.artifacts, &self.config_hashes, &self.secret_hashes, &self.schema);
-        self.digest == Digest::of_json(&content)
+        if self.config_files.is_empty() {
+            Digest::of_json(&content)
+        } else {
+            Digest::of_json(&(content, &self.config_files))
+        }
     }
 
     /// Returns what starts an instance of `service`, if this release has it.
@@ -149,6 +172,11 @@ impl Release {
                 .secrets
                 .iter()
                 .map(|name| (name, self.secret_hashes.get(name).copied()))
+                .collect(),
+            configs: spec
+                .configs
+                .iter()
+                .map(|name| (name, self.config_files.get(name).copied()))
                 .collect(),
             resources: spec.resources,
             ports: spec.ports,
@@ -170,9 +198,13 @@ impl<'a> Config<'a> {
             args: &spec.args,
             env: &spec.env,
             secrets: &spec.secrets,
+            configs: &spec.configs,
             resources: spec.resources,
             ports: spec.ports,
             capacity: spec.capacity,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

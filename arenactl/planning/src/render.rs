@@ -1,5 +1,6 @@
 //! Releases as text that an orchestrator reads. Deterministic: the same release gives the same bytes.
 
+mod names;
 mod nomad;
 mod swarm;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use arena_types::{ReleaseId, ServiceName};
 
+pub use names::{IdentityPart, identity_name, object_name, roots_name};
 pub use nomad::nomad;
 pub use swarm::swarm;
 
@@ -52,16 +54,13 @@ const SIDE_PORT: u16 = 9100;
 /// The mesh port inside a container.
 const MESH_PORT: u16 = 7400;
 
-/// Returns the image of a service, by digest where the release has one.
-fn image(release: &Release, service: &ServiceName) -> String {
-    let spec = release.spec.services.get(service);
-    let named = spec.and_then(|it| it.image.clone());
-    let name = named.unwrap_or_else(|| spec.map_or(service.to_string(), |it| it.binary.clone()));
+/// Returns the image that an instance of `service` runs, by digest where the release has one.
+#[must_use]
+pub fn image(release: &Release, service: &ServiceName) -> String {
+    let name = release.spec.image_of(service);
     match release.artifacts.get(service) {
-        _ if name.contains('@') => name,
-        Some(artifact) => format!("{name}@sha256:{}", artifact.digest),
-        None if name.rsplit('/').next().is_some_and(|it| it.contains(':')) => name,
-        None => format!("{name}:{}", release.id),
+        Some(artifact) if !name.contains('@') => format!("{name}@sha256:{}", artifact.digest),
+        _ => name,
     }
 }
 

@@ -6,6 +6,7 @@ use arena_types::ServiceName;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::Digest;
 use crate::plan::types::{FieldChange, Impact};
 use crate::release::Release;
 
@@ -31,13 +32,16 @@ pub(super) fn service(
     compare(&before, &of_service(name, wanted), impact_of_field)
 }
 
-/// Returns what differs beside the services: the deploy settings, secrets' sources and rules.
+/// Returns what differs beside the services: the deploy settings, images, rules and the sources
+/// of secrets and configs.
 pub(super) fn settings(current: Option<&Release>, wanted: &Release) -> Vec<FieldChange> {
     let fields = |release: &Release| {
         let mut fields = Fields::new();
         let spec = &release.spec;
         flatten("deploy", &json(&spec.deploy), &mut fields);
         flatten("secrets", &json(&spec.secrets), &mut fields);
+        flatten("configs", &json(&spec.configs), &mut fields);
+        flatten("images", &json(&spec.images), &mut fields);
         flatten("rules", &json(&spec.rules), &mut fields);
         fields
     };
@@ -50,9 +54,8 @@ pub(super) fn settings(current: Option<&Release>, wanted: &Release) -> Vec<Field
 /// Returns what a field of a service costs when it changes.
 fn impact_of_field(field: &str) -> Impact {
     match field.split('.').next().unwrap_or_default() {
-        "artifact" | "kind" | "args" | "env" | "secrets" | "resources" | "ports" | "capacity" => {
-            Impact::Restart
-        }
+        "artifact" | "kind" | "args" | "env" | "secrets" | "configs" | "resources" | "ports"
+        | "capacity" => Impact::Restart,
         "instances" => Impact::InPlace,
         _ => Impact::None, // read by arenactl alone, in the next rollout
     }
@@ -63,16 +66,19 @@ fn of_service(name: &ServiceName, release: &Release) -> Fields {
     let Some(spec) = release.spec.services.get(name) else { return fields };
     let mut value = json(spec);
     if let Value::Object(map) = &mut value {
-        map.remove("secrets"); // shown by hash below
+        map.remove("secrets"); // both are shown by hash below
+        map.remove("configs");
     }
     flatten("", &value, &mut fields);
     if let Some(artifact) = release.artifacts.get(name) {
         fields.insert("artifact".to_owned(), format!("sha256:{}", artifact.digest.short()));
     }
-    for (secret, hash) in release.launch(name).map(|it| it.secrets).unwrap_or_default() {
-        let hash = hash.map_or("unset".to_owned(), |it| format!("sha {}", it.short()));
-        fields.insert(format!("secrets.{secret}"), hash);
-    }
+    let Some(launch) = release.launch(name) else { return fields };
+    let shown =
+        |hash: Option<Digest>| hash.map_or("unset".to_owned(), |it| format!("sha {}", it.short()));
+    let secrets = launch.secrets.into_iter().map(|(name, it)| (format!("secrets.{name}"), it));
+    let configs = launch.configs.into_iter().map(|(name, it)| (format!("configs.{name}"), it));
+    fields.extend(secrets.chain(configs).map(|(field, hash)| (field, shown(hash))));
     fields
 }
 

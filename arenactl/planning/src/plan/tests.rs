@@ -175,6 +175,27 @@ fn a_count_alone_restarts_nothing() {
 }
 
 #[test]
+fn a_changed_file_restarts_the_services_that_find_it() {
+    let yaml = format!("configs: {{ motd: {{ from: motd.txt }} }}\n{ARENA}")
+        .replace("auth: {", "auth: { configs: [motd],");
+    check(
+        &release(2, &yaml, "motd=good evening"),
+        &running(&release(1, &yaml, "motd=hello")),
+        &expect![[r"
+            local (dev): r1 -> r2
+              ~ auth: replace, 2 -> 2
+                  [restart ] configs.motd: sha b3db2e1d34d4 -> sha fdcbb6c498c6
+              1. auth: rolling, start first (any instance can answer)
+                   start auth-r2-0; stop auth-r1-0
+                   start auth-r2-1; stop auth-r1-1
+                   route r1 0 %, r2 100 %
+              free match slots: 8 now, 8 at the least, floor 0
+              1 replace (start first) · 3 keep · 2 start, 2 stop · digest DIGEST
+        "]],
+    );
+}
+
+#[test]
 fn settings_that_restart_nothing_are_marked() {
     let old = release(1, ARENA, "a");
     let yaml = ARENA.replace("capacity: 4", "capacity: 4, drain: { deadline: 20m }")

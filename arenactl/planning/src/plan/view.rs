@@ -82,12 +82,14 @@ fn serving(service: &ObservedService) -> Option<ReleaseId> {
 /// Returns whether a service's instances of `running` are what `wanted` would start.
 fn same_content(name: &ServiceName, running: &Release, wanted: &Release) -> bool {
     let digest = |release: &Release| release.artifacts.get(name).map(|it| it.digest);
-    let secrets = |release: &Release| {
-        release.launch(name).map(|it| it.secrets.into_values().collect::<Vec<_>>())
+    let files = |release: &Release| {
+        let launch = release.launch(name)?;
+        let secrets: Vec<_> = launch.secrets.into_values().collect();
+        Some((secrets, launch.configs.into_values().collect::<Vec<_>>()))
     };
     running.config_hashes.get(name) == wanted.config_hashes.get(name)
         && digest(running) == digest(wanted)
-        && secrets(running) == secrets(wanted)
+        && files(running) == files(wanted)
 }
 
 type Instances<'a> = Vec<&'a ObservedInstance>;

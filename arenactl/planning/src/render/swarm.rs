@@ -10,7 +10,7 @@ use arena_types::ServiceName;
 use serde_json::{Value, json};
 
 use crate::release::Release;
-use crate::render::{MESH_PORT, Rendered, SIDE_PORT, image, named};
+use crate::render::{MESH_PORT, Rendered, SIDE_PORT, image, named, object_name};
 use crate::spec::{Kind, Port, SecretName, ServiceSpec};
 
 /// The kind of generic resource that nodes declare for a GPU. With this one the container runtime
@@ -53,7 +53,7 @@ pub fn swarm(release: &Release) -> Rendered {
 fn secret(release: &Release, name: &SecretName) -> Value {
     let cluster = &release.spec.cluster;
     let name = match release.secret_hashes.get(name) {
-        Some(hash) => format!("{cluster}_{name}_{}", hash.short()),
+        Some(hash) => object_name(cluster, name.as_str(), *hash),
         None => format!("{cluster}_{name}"),
     };
     json!({ "external": true, "name": name })

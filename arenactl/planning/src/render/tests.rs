@@ -26,6 +26,7 @@ fn a_file_with_mistakes_is_not_rendered() {
 #[test]
 fn images_are_pinned_by_digest_once_there_is_one() {
     let yaml = "
+images: { registry: 'registry.example.com:5000/arena', tag: v2 }
 services:
   named: { image: 'registry.example.com:5000/named' }
   pinned: { image: 'example/pinned@sha256:00' }
@@ -37,18 +38,19 @@ services:
     without.artifacts.clear();
     let images = |release: &Release| -> Vec<String> {
         let services = release.spec.services.keys();
-        services.map(|name| image(release, name).chars().take(44).collect()).collect()
+        services.map(|name| image(release, name).chars().take(60).collect()).collect()
     };
     expect![[r"
-        registry.example.com:5000/named:r3
+        registry.example.com:5000/named
         example/pinned@sha256:00
-        arena-plain:r3
+        registry.example.com:5000/arena/arena-plain:v2
         example/tagged:7"]]
     .assert_eq(&images(&without).join("\n"));
     expect![[r"
-        registry.example.com:5000/named@sha256:eca20
+        registry.example.com:5000/named@sha256:eca20c6fa5d8cf345ee23
         example/pinned@sha256:00
-        arena-plain@sha256:3a943e9204b8b4715d5e174b3
-        example/tagged:7@sha256:49dca2609127eb05d203"]]
+        registry.example.com:5000/arena/arena-plain:v2@sha256:3a943e
+        example/tagged:7@sha256:49dca2609127eb05d2032a29f830b0cb0b0f"]]
     .assert_eq(&images(&with).join("\n"));
+    assert_eq!(with.spec.operator_image(), "registry.example.com:5000/arena/arenactl:v2");
 }

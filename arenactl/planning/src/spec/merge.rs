@@ -89,6 +89,7 @@ fn unknown_name(base: &Node, path: &str) -> Option<Problem> {
         "services" => "service",
         "regions" => "region",
         "secrets" => "secret",
+        "configs" => "config",
         _ => return None,
     };
     let known = match base.child(section).map(|it| &it.value) {

@@ -16,6 +16,18 @@ use crate::units::UnitError;
 #[serde(try_from = "String", into = "String")]
 pub struct Port(u16); // 0 = auto
 
+/// How the public port of a container is reached from outside.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Publish {
+    /// On the node that runs it, without anything in between. Swarm's ingress mesh is no choice: it loses
+    /// UDP after an update (moby/moby#36878), needs IPVS and drops long connections.
+    #[default]
+    Host,
+}
+
 /// The sockets of the instance contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ports {
@@ -26,6 +38,35 @@ pub struct Ports {
     /// What players connect to (TCP); only a `sessions` service has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub public: Option<Port>,
+    /// How the public port is reached from outside.
+    #[serde(default, skip_serializing_if = "Publish::is_default")]
+    pub publish: Publish,
+}
+
+impl Publish {
+    /// Returns whether this is how a port is published where nothing is said; releases leave it out then.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde lends the field")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn read(section: &mut Section<'_, '_, '_>, kind: Kind) -> Self {
+        let reason = "is ingress, which loses QUIC after an update (moby/moby#36878), needs IPVS on every \
+                      node and drops long-lived connections";
+        match section.value::<String>("publish").as_deref() {
+            Some("ingress") => section.conflict("publish", reason, "write `host`"),
+            Some(_) if kind != Kind::Sessions => section.conflict(
+                "publish",
+                "only a service of kind `sessions` has a public port",
+                "remove it, or set `kind: sessions`",
+            ),
+            Some(_) => {
+                return section.choice("publish", &[("host", Self::Host)]).unwrap_or_default();
+            }
+            None => {}
+        }
+        Self::Host
+    }
 }
 
 impl Ports {
@@ -43,7 +84,7 @@ impl Ports {
             section.conflict("public", "is the same as `side`", "choose another port");
         }
         let public = (kind == Kind::Sessions).then_some(public.unwrap_or(Port::AUTO));
-        Self { side, mesh, public }
+        Self { side, mesh, public, publish: Publish::read(section, kind) }
     }
 }
 

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arena_types::{ClusterName, Region, ServiceName};
 
-use crate::spec::Spec;
+use crate::spec::configs::ConfigSpec;
 use crate::spec::deploy::DeploySpec;
 use crate::spec::error::{Problem, SpecError, closest};
+use crate::spec::images::Images;
 use crate::spec::merge;
 use crate::spec::read_service::{self, Names};
 use crate::spec::regions::RegionSpec;
 use crate::spec::rules;
-use crate::spec::secrets::{SecretName, SecretSpec};
+use crate::spec::secrets::SecretSpec;
 use crate::spec::section::{Mistakes, Section};
 use crate::spec::services::ServiceSpec;
 use crate::spec::yaml::{self, At, Node, Origin, Value};
+use crate::spec::{ConfigName, SecretName, Spec};
 
 /// The environment of a file that names none.
 pub const ENVIRONMENT_DEFAULT: &str = "dev";
@@ -152,11 +154,17 @@ fn lower(
 
 fn sections(tree: &Node, environment: &str, mistakes: &mut Mistakes<'_>) -> Spec {
     let known_regions = names(tree, "regions");
-    let names = Names { services: names(tree, "services"), secrets: names(tree, "secrets") };
+    let names = Names {
+        services: names(tree, "services"),
+        secrets: names(tree, "secrets"),
+        configs: names(tree, "configs"),
+    };
     let mut root = Section::root(tree, mistakes);
     let cluster = root.or("cluster", default_cluster());
+    let images = root.section("images", Images::read);
     let regions = root.map("regions", |_: &Region, it| RegionSpec::read(it));
     let secrets = root.map("secrets", |_: &SecretName, it| SecretSpec::read(it));
+    let configs = root.map("configs", |_: &ConfigName, it| ConfigSpec::read(it));
     let mut after = BTreeMap::new();
     let services = root.map("services", |name: &ServiceName, it| {
         after.insert(name.clone(), it.at("after"));
@@ -178,7 +186,7 @@ fn sections(tree: &Node, environment: &str, mistakes: &mut Mistakes<'_>) -> Spec
     check_cycles(&mut root, &services, &after);
     let rules = rules.unwrap_or_else(|| serde_json::json!({}));
     let environment = environment.to_owned();
-    Spec { cluster, environment, regions, services, deploy, secrets, rules }
+    Spec { cluster, environment, images, regions, services, deploy, secrets, configs, rules }
 }
 
 fn default_cluster() -> ClusterName {

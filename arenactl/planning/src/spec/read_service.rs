@@ -6,6 +6,7 @@ use arena_types::ServiceName;
 use arena_types::contract::{AtDeadline, DrainMode};
 
 use crate::spec::error::Problem;
+use crate::spec::placement::Placement;
 use crate::spec::ports::Ports;
 use crate::spec::section::Section;
 use crate::spec::services::{Drain, Kind, Resources, Restart, ServiceSpec, Strategy};
@@ -32,7 +33,7 @@ const STRATEGIES: [(&str, Strategy); 3] = [
 ];
 
 /// Variables that arenactl sets for every instance.
-const RESERVED: [&str; 13] = [
+const RESERVED: [&str; 15] = [
     "ARENA_CLUSTER",
     "ARENA_REGION",
     "ARENA_SERVICE",
@@ -41,9 +42,11 @@ const RESERVED: [&str; 13] = [
     "ARENA_SIDE_ADDR",
     "ARENA_MESH_ADDR",
     "ARENA_PUBLIC_ADDR",
+    "ARENA_ADVERTISE_IP",
     "ARENA_STORE_ADDR",
     "ARENA_IDENTITY_DIR",
     "ARENA_SECRETS_DIR",
+    "ARENA_CONFIGS_DIR",
     "ARENA_DATA_DIR",
     "ARENA_DRAIN_DEADLINE_S",
 ];
@@ -54,6 +57,7 @@ const SECRET_ENDINGS: [&str; 5] = ["PASSWORD", "SECRET", "TOKEN", "_KEY", "CREDE
 pub(super) struct Names {
     pub(super) services: BTreeSet<String>,
     pub(super) secrets: BTreeSet<String>,
+    pub(super) configs: BTreeSet<String>,
 }
 
 /// Reads one service.
@@ -81,7 +85,9 @@ pub(super) fn read(
         args: section.list("args").unwrap_or_default(),
         env: env(section),
         secrets: section.names("secrets", "secret", &names.secrets).into_iter().collect(),
+        configs: section.names("configs", "config", &names.configs).into_iter().collect(),
         resources: section.section("resources", resources),
+        placement: section.section("placement", Placement::read),
         ports: section.section("ports", |it| Ports::read(it, kind)),
         drain: section.section("drain", |it| drain(it, kind)),
         ready_timeout: section.or("ready_timeout", Span::from_s(30)),

@@ -53,19 +53,20 @@ impl From<arena_types::NameError> for Refusal {
     }
 }
 
-impl From<crate::spec::SecretNameError> for Refusal {
-    fn from(_: crate::spec::SecretNameError) -> Self {
-        Self {
-            what: "a secret name".to_owned(),
-            help: "use 1 to 48 of a-z, 0-9 and `_`, starting with a letter".to_owned(),
-        }
-    }
-}
-
 impl From<std::convert::Infallible> for Refusal {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
     }
+}
+
+/// What a text must be, beyond being text.
+pub(super) struct Rule {
+    /// What belongs there, with its article.
+    pub(super) what: &'static str,
+    /// How it is written.
+    pub(super) help: &'static str,
+    /// Returns whether a text keeps the rule.
+    pub(super) holds: fn(&str) -> bool,
 }
 
 /// A section that is being read.
@@ -116,6 +117,11 @@ impl<'n, 'e> Section<'n, '_, 'e> {
         self.node.and_then(|it| it.child(key)).is_some_and(|it| !matches!(it.value, Value::Null))
     }
 
+    /// Returns whether the section is written, as a section.
+    pub(super) const fn is_there(&self) -> bool {
+        self.node.is_some()
+    }
+
     /// Returns where the value below `key` is written, or the section.
     pub(super) fn at(&self, key: &str) -> At {
         self.node.and_then(|it| it.child(key)).map_or(self.at, |it| it.at)
@@ -144,14 +150,50 @@ impl<'n, 'e> Section<'n, '_, 'e> {
         self.value(key).unwrap_or(default)
     }
 
+    /// Reads a text that keeps a rule.
+    pub(super) fn text_by(&mut self, key: &'static str, rule: &Rule) -> Option<String> {
+        let text: String = self.value(key)?;
+        if (rule.holds)(&text) {
+            return Some(text);
+        }
+        let (what, help) = (rule.what.to_owned(), rule.help.to_owned());
+        self.mistake(key, Problem::Invalid { value: text, what, help });
+        None
+    }
+
+    /// Reads a section of single values.
+    pub(super) fn pairs<K, V>(&mut self, key: &'static str) -> BTreeMap<K, V>
+    where
+        K: FromStr<Err: Into<Refusal>> + Ord,
+        V: FromStr<Err: Into<Refusal>>,
+    {
+        let mut pairs = BTreeMap::new();
+        for (name, node) in self.entries(key) {
+            let path = format!("{}.{}", self.path_of(key), name.text);
+            let parsed = self.parse_text::<K>(&name.text, name.at, &path);
+            let value = self.parse::<V>(node, &path);
+            pairs.extend(parsed.zip(value));
+        }
+        pairs
+    }
+
     fn parse<T: FromStr<Err: Into<Refusal>>>(&mut self, node: &Node, path: &str) -> Option<T> {
         let text = self.text(node, path)?;
+        self.parse_text(text, node.at, path)
+    }
+
+    fn parse_text<T: FromStr<Err: Into<Refusal>>>(
+        &mut self,
+        text: &str,
+        at: At,
+        path: &str,
+    ) -> Option<T> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
                 let Refusal { what, help } = error.into();
                 let value = text.to_owned();
-                self.mistakes.push(node.at, path, Problem::Invalid { value, what, help });
+                self.mistakes.push(at, path, Problem::Invalid { value, what, help });
                 None
             }
         }
@@ -371,17 +413,9 @@ impl<'n, 'e> Section<'n, '_, 'e> {
         let mut map = BTreeMap::new();
         for (name, node) in self.entries(key) {
             let path = format!("{}.{}", self.path_of(key), name.text);
-            match name.text.parse::<K>() {
-                Ok(parsed) => {
-                    let value = self.below(Some(node), path, |section| read(&parsed, section));
-                    map.insert(parsed, value);
-                }
-                Err(error) => {
-                    let Refusal { what, help } = error.into();
-                    let value = name.text.clone();
-                    self.mistakes.push(name.at, &path, Problem::Invalid { value, what, help });
-                }
-            }
+            let Some(parsed) = self.parse_text::<K>(&name.text, name.at, &path) else { continue };
+            let value = self.below(Some(node), path, |section| read(&parsed, section));
+            map.insert(parsed, value);
         }
         map
     }

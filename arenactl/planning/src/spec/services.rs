@@ -7,8 +7,9 @@ use arena_types::contract::{AtDeadline, DrainMode};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::spec::placement::Placement;
 use crate::spec::ports::Ports;
-use crate::spec::{SecretName, schema};
+use crate::spec::{ConfigName, SecretName, schema};
 use crate::units::{Bytes, Cpus, Span};
 
 /// What a service holds that a rollout must not lose.
@@ -100,8 +101,15 @@ pub struct ServiceSpec {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(with = "BTreeSet<String>")]
     pub secrets: BTreeSet<SecretName>,
+    /// Plain files it finds.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(with = "BTreeSet<String>")]
+    pub configs: BTreeSet<ConfigName>,
     /// What one instance reserves.
     pub resources: Resources,
+    /// Which nodes may run it.
+    #[serde(default, skip_serializing_if = "Placement::is_anywhere")]
+    pub placement: Placement,
     /// Its sockets.
     pub ports: Ports,
     /// How it is emptied.

@@ -82,6 +82,7 @@ impl Scale {
         let inputs = Inputs {
             artifacts: current.artifacts,
             secret_hashes: current.secret_hashes,
+            config_files: current.config_files,
             schema: current.schema,
             git: current.git,
         };
