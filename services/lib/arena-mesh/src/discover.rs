@@ -1,5 +1,7 @@
 //! Where the instances of a service are: a stream of changes.
 
+mod resolved;
+
 use std::{
     collections::BTreeSet,
     fmt::Display,
@@ -12,6 +14,8 @@ use std::{
 use futures::{Stream, StreamExt as _};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
+
+pub use self::resolved::{LOOKUP_PERIOD, Resolved};
 
 /// One instance of a service.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

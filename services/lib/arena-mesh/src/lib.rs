@@ -33,7 +33,7 @@ pub use self::{
     context::{
         Deadline, GRPC_TIMEOUT, Peer, TRACEPARENT, TraceContext, TraceContextError, in_trace,
     },
-    discover::{Change, Discover, Endpoint, Static, Watched},
+    discover::{Change, Discover, Endpoint, LOOKUP_PERIOD, Resolved, Static, Watched},
     fault::{ConnectError, StreamError},
     identity::{Identity, RotateError, TlsError, WATCH_PERIOD},
     link::{FRAME_LEN_MAX, Link, LinkError, LinkReceiver, LinkSender, ORDERED_QUEUE_MAX, Received},

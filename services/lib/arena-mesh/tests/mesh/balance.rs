@@ -1,7 +1,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use arena_mesh::{
-    Ejection, Endpoint, PeakEwma, RetryBudget, Serving, Static, Watched,
+    Ejection, Endpoint, PeakEwma, Resolved, RetryBudget, Serving, Static, Watched,
     testing::{
         TestMesh,
         echo::{Echo, EchoClient},
@@ -134,6 +134,16 @@ async fn a_call_waits_for_an_instance_until_its_deadline() {
     set.send_replace(vec![Endpoint::new("1", addr)]);
     soon(waiting).await.unwrap().expect("the call waited for the instance");
     assert_eq!(channel.instances(), (1, 1));
+}
+
+#[tokio::test]
+async fn a_call_goes_to_an_instance_behind_a_host_name() {
+    let (mesh, echo) = (mesh_of(0), Echo::default());
+    let (_serving, addr) = start(mesh.server("echo", "1"), &echo);
+    let resolved = Resolved::new("localhost", addr.port());
+    let channel = mesh.channel("caller", "echo").discover(resolved);
+    soon(EchoClient::new(channel).unary(message(1))).await.expect("the name leads there");
+    assert_eq!(echo.counters().calls(), 1);
 }
 
 #[tokio::test]
