@@ -14,12 +14,14 @@
 //! assert!(settings.unwrap_err().to_string().contains("ARENA_REGION"));
 //! ```
 
+mod host_port;
 pub mod names;
 mod reader;
 mod secret;
 mod source;
 mod value;
 
+pub use host_port::HostPort;
 pub use names::Variable;
 pub use reader::{EnvError, Mistake, Reader};
 pub use secret::{Secret, SecretError, SecretsDir};
