@@ -109,6 +109,21 @@ async fn a_method_nobody_serves_is_unimplemented() {
 }
 
 #[test]
+fn files_that_others_own_in_a_folder_nobody_may_write_to_are_an_identity() {
+    let dir = tempfile::tempdir().unwrap();
+    let identity = dir.path().join("identity");
+    Ca::create("test").unwrap().issue(&id("game", "g1"), HOUR).unwrap().save(&identity).unwrap();
+    let allow = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(&identity.join(KEY_FILE), 0o444); // as Docker mounts a secret by default
+    allow(&identity, 0o555);
+    let read = Material::load(&identity).map(|it| it.id().clone());
+    allow(&identity, 0o755); // so that it can be cleaned up
+    assert_eq!(read.unwrap(), id("game", "g1"));
+}
+
+#[test]
 fn a_ca_and_what_it_issues_survive_their_folders() {
     let dir = tempfile::tempdir().unwrap();
     let ca = Ca::create("test").unwrap();
