@@ -31,14 +31,6 @@ pub enum ServiceError {
     /// The instance does not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The data folder cannot be made.
-    #[error("make the data folder `{}`", folder.display())]
-    DataDir {
-        /// `ARENA_DATA_DIR`.
-        folder: std::path::PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
     /// The mesh port cannot be served.
     #[error("serve the mesh port")]
     Mesh(#[from] ServeError),
@@ -57,10 +49,7 @@ pub async fn serve(boot: Boot, _: ConfigSettings) -> Result<(), ServiceError> {
 /// # Errors
 /// [`ServiceError`].
 pub async fn run(instance: Instance) -> Result<(), ServiceError> {
-    let what = "ARENA_DATA_DIR";
-    let folder = instance.settings().data_dir.clone().ok_or(StartError::Undeclared { what })?;
-    std::fs::create_dir_all(&folder)
-        .map_err(|source| ServiceError::DataDir { folder: folder.clone(), source })?;
+    let folder = instance.settings().data_folder()?.to_owned();
     let registry = &instance.stores().registry;
     let mut view = View::start(registry.clone(), LastGood::new(&folder), instance.metrics());
     let writer = Writer::new(registry.clone());

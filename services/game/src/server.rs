@@ -52,8 +52,7 @@ pub enum ServeError {
 /// [`ServeError`].
 pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let figures = Figures::new(boot.metrics());
-    let data_dir = boot.settings().data_dir.clone();
-    let data_dir = data_dir.ok_or(StartError::Undeclared { what: "ARENA_DATA_DIR" })?;
+    let data_dir = boot.settings().data_folder()?.to_owned();
     let instance = boot.connect()?;
     let secret = instance.secrets().read("route_key")?;
     let settings = instance.settings();

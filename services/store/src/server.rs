@@ -28,9 +28,7 @@ use guard::Guard;
 /// # Errors
 /// [`ServiceError`].
 pub async fn serve(boot: Boot, settings: StoreSettings) -> Result<(), ServiceError> {
-    let what = "ARENA_DATA_DIR";
-    let folder = boot.settings().data_dir.clone();
-    let folder = folder.ok_or(arena_instance::StartError::Undeclared { what })?;
+    let folder = boot.settings().data_folder()?.to_owned();
     let embedded = Embedded::open(&folder, settings.options()).await?;
     tracing::info!(folder = %folder.display(), "the stores are open");
     let instance = boot.with_stores(embedded.stores());

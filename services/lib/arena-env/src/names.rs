@@ -44,15 +44,15 @@ variables! {
     MESH_ADDR = "ARENA_MESH_ADDR", "all", Some("127.0.0.1:0");
     /// Where players connect (HTTP, WebSocket; TCP) unless a socket named `public` is passed.
     PUBLIC_ADDR = "ARENA_PUBLIC_ADDR", "gateway", None;
-    /// The address that other instances reach this one at. Needed if a port listens on all addresses.
+    /// The IP address that other instances reach this one at. Unset, ports that listen on all addresses are told as the local address of the route to the store; by the store itself, as the first address of its host name that is no loopback.
     ADVERTISE_IP = "ARENA_ADVERTISE_IP", "all", None;
-    /// Address and mesh port of the service `store`.
+    /// Host name or IP address, and mesh port, of the service `store`. A name is looked up again and again, so that the store may move.
     STORE_ADDR = "ARENA_STORE_ADDR", "all but store", None;
     /// Folder with `cert.pem`, `key.pem` and `roots.pem`; watched, so that certificates rotate without a restart.
     IDENTITY_DIR = "ARENA_IDENTITY_DIR", "all", None;
     /// Folder of secret files, 32 random bytes in hexadecimal each.
     SECRETS_DIR = "ARENA_SECRETS_DIR", "all", None;
-    /// Folder this instance alone writes to and finds again after a restart.
+    /// Folder this instance alone writes to and finds again after a restart; made, for this user alone, if it is missing.
     DATA_DIR = "ARENA_DATA_DIR", "config, game, store", None;
     /// What is logged: directives `target=level`, for example `info,arena_mesh=debug`.
     LOG = "ARENA_LOG", "all", Some("info");

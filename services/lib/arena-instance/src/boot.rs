@@ -2,28 +2,28 @@
 
 use std::error::Error;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
-use arena_env::{EnvError, Process, Reader, SecretError, SecretsDir, Source};
-use arena_mesh::{Identity, MaterialError, SpiffeId};
+use arena_env::{EnvError, HostPort, Process, Reader, SecretError, Source};
+use arena_mesh::{MaterialError, SpiffeId};
 use arena_store::Stores;
-use arena_telemetry::{Metrics, logs, names};
+use arena_telemetry::{Metrics, logs};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
-use crate::control::Control;
+use crate::early::{Addrs, Early};
 use crate::lifecycle::Event;
-use crate::side::Side;
 use crate::{Instance, Program, Settings, SocketError, Sockets, Threads};
 
 /// Exit code of wrong settings, the same as arenactl's.
 const EXIT_SETTINGS: u8 = 3;
 /// Exit code of everything else.
 const EXIT_FAILED: u8 = 1;
-/// Name of the secret that authorises a drain, in `ARENA_SECRETS_DIR`.
-const DRAIN_TOKEN: &str = "drain_token";
+/// A thread that still waits for the system, for example for a name server, is left behind after
+/// this: whatever must be written was waited for before.
+const BLOCKED_MAX: Duration = Duration::from_secs(2);
 
 /// Why an instance does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,30 @@ pub enum StartError {
     Unadvertised {
         /// The address that means "all".
         bound: SocketAddr,
+    },
+    /// The store, towards which the own address is looked for, is nowhere.
+    #[error(
+        "find a way to the store at {store} in {} s; check ARENA_STORE_ADDR, or set ARENA_ADVERTISE_IP",
+        waited.as_secs()
+    )]
+    NoRoute {
+        /// `ARENA_STORE_ADDR`.
+        store: HostPort,
+        /// How long it was waited for.
+        waited: Duration,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// There is no folder for files.
+    #[error(
+        "make the data folder `{}`; set ARENA_DATA_DIR to one below a volume that this user may write to",
+        folder.display()
+    )]
+    DataDir {
+        /// `ARENA_DATA_DIR`.
+        folder: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
     },
     /// A secret is missing or wrong.
     #[error(transparent)]
@@ -83,31 +107,15 @@ pub enum StartError {
 /// An instance without stores yet. The side port answers already; `/readyz` says 503.
 #[derive(Debug)]
 pub struct Boot {
-    pub(crate) program: Program,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) secrets: SecretsDir,
-    pub(crate) identity: Identity,
-    pub(crate) metrics: Metrics,
-    pub(crate) control: Control,
-    pub(crate) capacity: watch::Sender<u32>,
-    pub(crate) mesh: UdpSocket,
-    pub(crate) public: Option<TcpListener>,
+    pub(crate) early: Early,
     pub(crate) addrs: Addrs,
-}
-
-/// The addresses others reach an instance at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Addrs {
-    pub(crate) side: SocketAddr,
-    pub(crate) mesh: SocketAddr,
-    pub(crate) public: Option<SocketAddr>,
 }
 
 impl Boot {
     /// Loads identity and secrets and opens the side port.
     ///
     /// # Errors
-    /// [`StartError`].
+    /// [`StartError`], also if a port listens on all addresses and none is advertised.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -116,53 +124,19 @@ impl Boot {
         settings: Settings,
         sockets: Sockets,
     ) -> Result<Self, StartError> {
-        let settings = Arc::new(settings);
-        let addrs = advertise(&settings, &sockets)?;
-        let secrets = SecretsDir::new(&settings.secrets_dir);
-        let token = secrets.read(DRAIN_TOKEN)?;
-        let identity = identity(&settings)?;
-        let metrics = Metrics::new();
-        let logs::Origin { service, instance, release, region } = settings.origin();
-        let series = [&service, &instance, &release, &region].map(String::as_str);
-        let info = metrics.gauges(&names::INSTANCE_INFO);
-        info.get_or_create(&names::INSTANCE_INFO.series(series)).set(1);
-        let control = Control::start(&metrics);
-        let capacity = watch::Sender::new(0);
-        let side = Side {
-            settings: settings.clone(),
-            control: control.clone(),
-            metrics: metrics.clone(),
-            token,
-            schema: program.schema,
-            capacity: capacity.subscribe(),
-        };
-        let doing = "serve the side port";
-        side.serve(sockets.side).map_err(|source| StartError::System { doing, source })?;
-        let Sockets { mesh, public, .. } = sockets;
-        Ok(Self {
-            program,
-            settings,
-            secrets,
-            identity,
-            metrics,
-            control,
-            capacity,
-            mesh,
-            public,
-            addrs,
-        })
+        Early::start(program, settings, sockets)?.finish(None)
     }
 
     /// Returns what the environment said.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.early.settings
     }
 
     /// Returns the registry of metrics.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
-        &self.metrics
+        &self.early.metrics
     }
 
     /// Goes on with the service `store`. It is not waited for: calls fail until it answers.
@@ -171,8 +145,9 @@ impl Boot {
     /// [`StartError::Undeclared`] without [`crate::Need::Store`].
     pub fn connect(self) -> Result<Instance, StartError> {
         let what = "ARENA_STORE_ADDR";
-        let addr = self.settings.store_addr.ok_or(StartError::Undeclared { what })?;
-        let channel = crate::instance::store_channel(&self.identity, addr);
+        let addr =
+            self.early.settings.store_addr.as_ref().ok_or(StartError::Undeclared { what })?;
+        let channel = crate::instance::store_channel(&self.early.identity, addr);
         Ok(self.with_stores(arena_store_remote::connect(channel)))
     }
 
@@ -180,34 +155,6 @@ impl Boot {
     #[must_use]
     pub fn with_stores(self, stores: Stores) -> Instance {
         Instance::start(self, stores)
-    }
-}
-
-fn advertise(settings: &Settings, sockets: &Sockets) -> Result<Addrs, StartError> {
-    let own = |bound: std::io::Result<SocketAddr>| {
-        let doing = "read the address of a socket";
-        let bound = bound.map_err(|source| StartError::System { doing, source })?;
-        settings.advertised(bound).ok_or(StartError::Unadvertised { bound })
-    };
-    Ok(Addrs {
-        side: own(sockets.side.local_addr())?,
-        mesh: own(sockets.mesh.local_addr())?,
-        public: sockets.public.as_ref().map(|it| own(it.local_addr())).transpose()?,
-    })
-}
-
-fn identity(settings: &Settings) -> Result<Identity, StartError> {
-    let Settings { cluster, service, instance, identity_dir, .. } = settings;
-    let identity = Identity::watch_dir(identity_dir).map_err(|source| StartError::Identity {
-        folder: identity_dir.display().to_string(),
-        source,
-    })?;
-    let expected = format!("spiffe://{cluster}/{service}/{instance}");
-    let found = identity.id();
-    if found.as_str() == expected {
-        Ok(identity)
-    } else {
-        Err(StartError::OtherIdentity { expected, found })
     }
 }
 
@@ -235,11 +182,13 @@ where
     };
     let served = runtime.block_on(async {
         let sockets = Sockets::open(&settings, &Process).map_err(StartError::from)?;
-        let boot = Boot::start(program, settings, sockets)?;
+        let early = Early::start(program, settings, sockets)?;
         let doing = "listen to signals";
-        watch_signals(&boot).map_err(|source| StartError::System { doing, source })?;
+        watch_signals(&early).map_err(|source| StartError::System { doing, source })?;
+        let Some(boot) = early.reachable().await? else { return Ok(()) };
         serve(boot, own).await.map_err(Into::into)
     });
+    runtime.shutdown_timeout(BLOCKED_MAX);
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -279,10 +228,10 @@ fn runtime(threads: Threads) -> Result<tokio::runtime::Runtime, StartError> {
 }
 
 /// SIGTERM and SIGINT drain; another one stops now.
-fn watch_signals(boot: &Boot) -> std::io::Result<()> {
+fn watch_signals(early: &Early) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (control, deadline) = (boot.control.clone(), boot.settings.drain_deadline);
+    let (control, deadline) = (early.control.clone(), early.settings.drain_deadline);
     tokio::spawn(async move {
         loop {
             let signal = tokio::select! {

@@ -13,6 +13,9 @@ use crate::lifecycle::{Effect, Event, Lifecycle, Load};
 /// Events that wait for the loop: each side request and each signal is one, the loop never blocks.
 const COMMANDS_MAX: usize = 64;
 
+/// Why an instance is not ready before it says why itself.
+pub(crate) const COLD: &str = "the service starts";
+
 /// What the service shall do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -60,7 +63,7 @@ impl Control {
     pub(crate) fn start(metrics: &Metrics) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let load = watch::Sender::new(Load::NONE);
-        let status = Status { life: Lifecycle::new("the service starts"), deadline: None };
+        let status = Status { life: Lifecycle::new(COLD), deadline: None };
         let (order, status) = (watch::Sender::new(Order::Serve), watch::Sender::new(status));
         let control = Self {
             commands,

@@ -3,9 +3,10 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arena_env::SecretsDir;
+use arena_env::{HostPort, SecretsDir};
 use arena_mesh::{
-    Channel, Endpoint, Identity, Seed, ServeError, Server, ServerBuilder, Serving, Watched,
+    Channel, Endpoint, Identity, Resolved, Seed, ServeError, Server, ServerBuilder, Serving,
+    Watched,
 };
 use arena_store::Stores;
 use arena_telemetry::{Metrics, names};
@@ -13,8 +14,9 @@ use arena_types::ServiceName;
 use arena_types::registry::{InstanceRecord, Traffic, instance_key, instances_of, traffic_key};
 use tokio::sync::watch;
 
-use crate::boot::{Addrs, Boot};
+use crate::boot::Boot;
 use crate::control::{Control, Order, Status};
+use crate::early::{Addrs, Early};
 use crate::lifecycle::{Event, Load};
 use crate::live::{self, LiveConfig};
 use crate::mirror::Mirror;
@@ -50,7 +52,8 @@ struct Inner {
 
 impl Instance {
     pub(crate) fn start(boot: Boot, stores: Stores) -> Self {
-        let Boot {
+        let Boot { early, addrs } = boot;
+        let Early {
             program,
             settings,
             secrets,
@@ -60,8 +63,8 @@ impl Instance {
             capacity,
             mesh,
             public,
-            addrs,
-        } = boot;
+            bound: _,
+        } = early;
         let schema = program.schema.iter().find(|(name, _)| *name == "rules");
         let record = follow(
             &control,
@@ -348,11 +351,11 @@ fn channel(identity: &Identity, service: &str) -> arena_mesh::ChannelBuilder {
     Channel::builder(identity.clone()).service(service).idempotent(policy::is_idempotent)
 }
 
-/// Returns the channel to the one instance of `store`, at a fixed address: the registry that
-/// discovery asks lives there. Calls set their own deadlines, watches have none.
-pub(crate) fn store_channel(identity: &Identity, addr: SocketAddr) -> Channel {
+/// Returns the channel to the one instance of `store`, by its address or its host's name: the
+/// registry that discovery asks lives there. Calls set their own deadlines, watches have none.
+pub(crate) fn store_channel(identity: &Identity, addr: &HostPort) -> Channel {
     Channel::builder(identity.clone())
         .service("store")
         .idempotent(arena_store_remote::is_idempotent)
-        .pinned(Endpoint::at(addr))
+        .discover(Resolved::new(addr.host(), addr.port()))
 }

@@ -29,11 +29,13 @@
 
 mod boot;
 mod control;
+mod early;
 mod endpoints;
 mod instance;
 mod lifecycle;
 mod live;
 mod mirror;
+mod own_ip;
 pub mod policy;
 mod port_holder;
 mod register;

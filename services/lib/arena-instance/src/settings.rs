@@ -1,10 +1,14 @@
+use std::fs::DirBuilder;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arena_env::{FromVariable, Reader, Seconds, Variable, names};
+use arena_env::{FromVariable, HostPort, Reader, Seconds, Variable, names};
 use arena_telemetry::logs;
 use arena_types::{ClusterName, InstanceId, Region, ReleaseId, ServiceName};
+
+use crate::StartError;
 
 /// What a program is: the same for all its instances.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +65,7 @@ pub struct Settings {
     /// `ARENA_ADVERTISE_IP`.
     pub advertise_ip: Option<IpAddr>,
     /// `ARENA_STORE_ADDR`.
-    pub store_addr: Option<SocketAddr>,
+    pub store_addr: Option<HostPort>,
     /// `ARENA_IDENTITY_DIR`.
     pub identity_dir: PathBuf,
     /// `ARENA_SECRETS_DIR`.
@@ -130,15 +134,30 @@ impl Settings {
         }
     }
 
-    /// Returns `bound` as others reach it, or `None` if it listens on all addresses and no address
-    /// is advertised.
+    /// Returns the folder of this instance's own files, and makes it, for this user alone, if it is
+    /// missing.
+    ///
+    /// # Errors
+    /// [`StartError::Undeclared`] without [`Need::DataDir`], [`StartError::DataDir`] if it cannot be
+    /// made.
+    pub fn data_folder(&self) -> Result<&Path, StartError> {
+        let what = names::DATA_DIR.name;
+        let folder = self.data_dir.as_deref().ok_or(StartError::Undeclared { what })?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| StartError::DataDir { folder: folder.to_owned(), source })?;
+        Ok(folder)
+    }
+
+    /// Returns `bound` as others reach it: at `ARENA_ADVERTISE_IP`, or where it is bound, or, if that
+    /// means all addresses, at `own`; `None` if that is not known either.
     #[must_use]
-    pub fn advertised(&self, bound: SocketAddr) -> Option<SocketAddr> {
-        match self.advertise_ip {
-            Some(ip) => Some(SocketAddr::new(ip, bound.port())),
-            None if bound.ip().is_unspecified() => None,
-            None => Some(bound),
-        }
+    pub fn advertised(&self, bound: SocketAddr, own: Option<IpAddr>) -> Option<SocketAddr> {
+        let ip = match self.advertise_ip {
+            Some(ip) => ip,
+            None if bound.ip().is_unspecified() => own?,
+            None => return Some(bound),
+        };
+        Some(SocketAddr::new(ip, bound.port()))
     }
 }
 
@@ -216,24 +235,50 @@ mod tests {
         assert!(error.to_string().contains("ARENA_LOG_FORMAT=`yaml`: must be `text` or `json`"));
     }
 
-    #[test]
-    fn an_instance_on_all_addresses_must_know_its_own() {
-        let mut settings = read(&[
+    fn settings() -> Settings {
+        read(&[
             ("ARENA_CLUSTER", "demo"),
             ("ARENA_REGION", "local"),
             ("ARENA_SERVICE", "gateway"),
             ("ARENA_INSTANCE", "gateway-r1-0"),
             ("ARENA_RELEASE", "r1"),
             ("ARENA_PUBLIC_ADDR", "0.0.0.0:8080"),
-            ("ARENA_STORE_ADDR", "127.0.0.1:7000"),
+            ("ARENA_STORE_ADDR", "store:7000"),
             ("ARENA_IDENTITY_DIR", "/identity"),
             ("ARENA_SECRETS_DIR", "/secrets"),
         ])
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn a_missing_data_folder_is_made_for_this_user_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let volume = tempfile::tempdir().unwrap();
+        let folder = volume.path().join("store-r1-0");
+        let mut settings = settings();
+        assert!(matches!(settings.data_folder(), Err(StartError::Undeclared { .. })));
+        settings.data_dir = Some(folder.clone());
+        for _ in 0..2 {
+            assert_eq!(settings.data_folder().unwrap(), folder);
+        }
+        let mode = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        let file = folder.join("file");
+        std::fs::write(&file, "").unwrap();
+        settings.data_dir = Some(file.join("below"));
+        let error = settings.data_folder().unwrap_err().to_string();
+        assert!(error.contains("file/below") && error.contains("ARENA_DATA_DIR"), "{error}");
+    }
+
+    #[test]
+    fn an_instance_on_all_addresses_must_know_its_own() {
+        let mut settings = settings();
         let (all, one) = ("0.0.0.0:80".parse().unwrap(), "127.0.0.1:80".parse().unwrap());
-        assert_eq!(settings.advertised(all), None);
-        assert_eq!(settings.advertised(one), Some(one));
+        let own = Some("10.0.0.6".parse().unwrap());
+        assert_eq!(settings.advertised(all, None), None);
+        assert_eq!(settings.advertised(all, own), Some("10.0.0.6:80".parse().unwrap()));
+        assert_eq!(settings.advertised(one, own), Some(one));
         settings.advertise_ip = Some("10.0.0.7".parse().unwrap());
-        assert_eq!(settings.advertised(all), Some("10.0.0.7:80".parse().unwrap()));
+        assert_eq!(settings.advertised(all, own), Some("10.0.0.7:80".parse().unwrap()));
     }
 }
