@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "the helpers of a test are tests, too")]
 
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use arena_auth::logic::SigningKeys;
@@ -22,6 +25,8 @@ use tonic::{Code, Status};
 
 const SETTINGS: AuthSettings = AuthSettings { logins_per_ip: 100 };
 const IP: &str = "192.0.2.7";
+/// Beyond it a test is stuck, not slow.
+const PATIENCE: Duration = Duration::from_secs(20);
 const NOW_MS: u64 = 1_800_000_000_000;
 
 /// Starts the service; it ends with the test.
@@ -249,4 +254,84 @@ fn a_wrong_environment_is_explained_at_once() {
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+}
+
+/// Runs `arena-auth healthcheck` and returns its line, and whether it exits with 0.
+fn healthcheck(temp: &Path, side: SocketAddr) -> (String, bool) {
+    let output = Command::new(env!("CARGO_BIN_EXE_arena-auth"))
+        .arg("healthcheck")
+        .env_clear()
+        .env("ARENA_INSTANCE", "auth-r1-0")
+        .env("ARENA_SIDE_ADDR", side.to_string())
+        .env("TMPDIR", temp)
+        .output()
+        .unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.success())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_healthy_once_ready_and_stays_so_while_it_lives() {
+    let cluster = Cluster::start().await.unwrap();
+    let instance = cluster.instance(PROGRAM, "auth", 0).unwrap();
+    let (temp, side) = (cluster.folder(), instance.side_addr());
+    let check = |text: &str, is_healthy| {
+        assert_eq!(healthcheck(temp, side), (format!("{text}\n"), is_healthy));
+    };
+    check("unhealthy: failed to become ready: the service starts", false);
+    instance.ready().await;
+    check("healthy: it is ready", true);
+    instance.waits_for("the store is away").await;
+    check("healthy: it lives, and was ready", true);
+    instance.report(|it| it.sessions = 1);
+    instance.terminate().await;
+    check("healthy: it lives, and was ready", true);
+    let nowhere = cluster.folder().join("nowhere");
+    let (text, is_healthy) = healthcheck(&nowhere, side);
+    assert!(!is_healthy && text.contains("mount a tmpfs there"), "{text}");
+}
+
+/// A child that does not outlive its test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill(); // it may have exited
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_waits_for_the_stores_name_says_so_and_can_be_stopped() {
+    let cluster = Cluster::start().await.unwrap();
+    let identity = cluster.settings("auth", 1, 0).unwrap().identity_dir;
+    // Free a moment ago: a check that is told the port must know it beforehand.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_arena-auth"));
+    child
+        .env_clear()
+        .env("ARENA_CLUSTER", arena_testkit::CLUSTER)
+        .env("ARENA_REGION", "local")
+        .env("ARENA_SERVICE", "auth")
+        .env("ARENA_INSTANCE", "auth-r1-0")
+        .env("ARENA_RELEASE", "r1")
+        .env("ARENA_SIDE_ADDR", format!("0.0.0.0:{}", free.port()))
+        .env("ARENA_STORE_ADDR", "store.invalid:7400")
+        .env("ARENA_IDENTITY_DIR", identity)
+        .env("ARENA_SECRETS_DIR", cluster.folder().join("secrets"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = Running(child.spawn().unwrap());
+    let waits = async {
+        let reason = "there is no way to the store at store.invalid:7400";
+        while !healthcheck(cluster.folder(), free).0.contains(reason) {
+            assert!(child.0.try_wait().unwrap().is_none(), "it waits");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waits).await.expect("it says what it waits for");
+    let pid = child.0.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let ended = tokio::task::spawn_blocking(move || child.0.wait());
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it stops");
+    assert!(ended.unwrap().unwrap().success());
 }

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::early::{Addrs, Early};
 use crate::lifecycle::Event;
-use crate::{Instance, Program, Settings, SocketError, Sockets, Threads};
+use crate::{Instance, Program, Settings, SocketError, Sockets, Threads, health};
 
 /// Exit code of wrong settings, the same as arenactl's.
 const EXIT_SETTINGS: u8 = 3;
@@ -161,6 +161,9 @@ impl Boot {
 /// Runs a service from `main`: reads the environment, starts the log, opens the sockets, then
 /// `serve`s until it returns.
 ///
+/// With the argument `healthcheck` it asks the instance that the same environment describes whether it
+/// is healthy instead ([`crate::check_health`]), prints one line and exits with 0 or 1.
+///
 /// All mistakes of the environment, those of the service's own settings in `read` included, are
 /// printed at once (exit 3); any other failure is printed with its causes (exit 1).
 pub fn main<T, F, E>(
@@ -172,6 +175,9 @@ where
     F: Future<Output = Result<(), E>>,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
+    if let Some(code) = health::asked(std::env::args_os().nth(1).as_deref()) {
+        return code;
+    }
     let (settings, own) = match prepare(&program, &Process, read) {
         Ok(prepared) => prepared,
         Err(error) => return fail(program.name, EXIT_SETTINGS, &error),
