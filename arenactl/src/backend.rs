@@ -239,6 +239,7 @@ pub async fn observe(
             sessions: unit.sessions,
             matches: unit.matches,
             capacity: unit.capacity,
+            node: None,
         });
     }
     Ok(observed)

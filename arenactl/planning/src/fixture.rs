@@ -1,5 +1,7 @@
 //! Releases and regions for tests, from a few lines of `arena.yaml`.
 
+use std::collections::BTreeMap;
+
 use arena_types::ReleaseId;
 
 use crate::Digest;
@@ -57,6 +59,7 @@ pub(crate) fn running(release: &Release) -> Observed {
             sessions: 0,
             matches: 0,
             capacity: spec.capacity,
+            node: None,
         };
         let weights = match spec.kind {
             Kind::Data => Weights::new(),
@@ -76,7 +79,7 @@ pub(crate) fn instances<'a>(
     &mut observed.services.get_mut(&service.parse().unwrap()).unwrap().instances
 }
 
-/// Returns a machine.
+/// Returns a machine of 16 cores and 64 GiB that reserves neither.
 pub(crate) fn node(gpus: u32, gpus_free: u32) -> Node {
     Node {
         name: "node-1".to_owned(),
@@ -84,5 +87,25 @@ pub(crate) fn node(gpus: u32, gpus_free: u32) -> Node {
         memory: Bytes::new(64 << 30),
         gpus,
         gpus_free,
+        gpu_kind: "NVIDIA-GPU".to_owned(),
+        gpu_holders: BTreeMap::new(),
+        cpus_free: None,
+        memory_free: None,
+        labels: BTreeMap::new(),
     }
+}
+
+/// Returns a swarm of machines, each with two cores and 4 GiB, all free, and one GPU, which is free
+/// unless one of these releases holds it.
+pub(crate) fn swarm(holders: &[Option<u32>]) -> Vec<Node> {
+    let machine = |(index, holder): (usize, &Option<u32>)| Node {
+        name: format!("lab-{}", index + 1),
+        cpus: Cpus::from_milli(2_000),
+        memory: Bytes::new(4 << 30),
+        cpus_free: Some(Cpus::from_milli(2_000)),
+        memory_free: Some(Bytes::new(4 << 30)),
+        gpu_holders: holder.iter().map(|id| (ReleaseId(*id), 1)).collect(),
+        ..node(1, u32::from(holder.is_none()))
+    };
+    holders.iter().enumerate().map(machine).collect()
 }

@@ -2,6 +2,8 @@
 //!
 //! A finding is a bug in planning, never the operator's mistake: `deploy` refuses such a plan (exit 70).
 
+mod nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use arena_types::{InstanceId, ServiceName};
@@ -81,6 +83,16 @@ pub enum Finding {
         /// GPUs that are free at that time.
         free: u32,
     },
+    /// More instances would start than nodes have room for, whatever comes to which node.
+    #[error("`{service}` would start {count} instances at once, its nodes have room for {most}")]
+    NoNode {
+        /// The service.
+        service: ServiceName,
+        /// How many start together.
+        count: usize,
+        /// How many fit at the most.
+        most: u64,
+    },
     /// Free match slots would fall below the floor.
     #[error("free match slots would fall to {lowest}, the floor is {floor}")]
     BelowFloor {
@@ -109,7 +121,7 @@ pub fn lint(plan: &Plan, wanted: &Release, observed: &Observed) -> Vec<Finding> 
     }
     counts(plan, wanted, observed, &mut findings);
     dependencies(plan, wanted, &mut findings);
-    gpus(plan, wanted, observed, &mut findings);
+    nodes::judge(plan, wanted, observed, &mut findings);
     let slots = plan.joinable;
     if slots.lowest < slots.floor && slots.lowest < slots.now {
         findings.push(Finding::BelowFloor { lowest: slots.lowest, floor: slots.floor });
@@ -157,17 +169,17 @@ fn names(stage: &Stage, observed: &Observed, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Stop-first is for data, for services that go away, and for nodes without a free GPU.
+/// Stop-first is for data, for services that go away, and for nodes that may be full.
 fn order_of_stops(stage: &Stage, observed: &Observed, findings: &mut Vec<Finding>) {
     let starts = stage.batches.iter().any(|it| !it.start.is_empty());
-    let gpus_known = observed.nodes.iter().any(|it| it.gpus > 0);
+    let may_be_full = observed.nodes.iter().any(|it| it.gpus > 0 || it.cpus_free.is_some());
     let service = stage.service.clone();
     match (stage.strategy, stage.order) {
         (Strategy::Recreate, Order::StartFirst) => findings.push(Finding::TwoOnData { service }),
         (Strategy::Recreate, Order::StopFirst) if stage.batches.len() > 1 => {
             findings.push(Finding::TwoOnData { service });
         }
-        (Strategy::Rolling | Strategy::BlueGreen, Order::StopFirst) if starts && !gpus_known => {
+        (Strategy::Rolling | Strategy::BlueGreen, Order::StopFirst) if starts && !may_be_full => {
             findings.push(Finding::StopsFirst { service });
         }
         _ => {}
@@ -213,27 +225,6 @@ fn dependencies(plan: &Plan, wanted: &Release, findings: &mut Vec<Finding>) {
                 let (service, dependency) = ((*service).clone(), dependency.clone());
                 findings.push(Finding::WrongOrder { service, dependency });
             }
-        }
-    }
-}
-
-fn gpus(plan: &Plan, wanted: &Release, observed: &Observed, findings: &mut Vec<Finding>) {
-    if observed.nodes.is_empty() {
-        return;
-    }
-    let mut free: i64 = observed.nodes.iter().map(|it| i64::from(it.gpus_free)).sum();
-    for stage in &plan.stages {
-        let each = wanted.spec.services.get(&stage.service).map_or(0, |it| it.resources.gpus);
-        let each = i64::from(each);
-        for batch in &stage.batches {
-            let (needed, freed) = (each * batch.start.len() as i64, each * batch.stop.len() as i64);
-            let room = if stage.order == Order::StopFirst { free + freed } else { free };
-            // What only starts is refused beforehand if the region could never hold it.
-            if needed > room && freed > 0 {
-                let (needed, free) = (needed as u32, room.max(0) as u32);
-                findings.push(Finding::TooFewGpus { service: stage.service.clone(), needed, free });
-            }
-            free += freed - needed;
         }
     }
 }

@@ -58,6 +58,9 @@ pub struct ObservedInstance {
     pub matches: u32,
     /// Matches it can host.
     pub capacity: u32,
+    /// The machine it is on, by name, if it is on one and the backend can tell.
+    #[serde(default)]
+    pub node: Option<String>,
 }
 
 /// One service.
@@ -82,6 +85,21 @@ pub struct Node {
     pub gpus: u32,
     /// GPUs no instance holds.
     pub gpus_free: u32,
+    /// What its GPUs are called where they are counted: `NVIDIA-GPU`. Empty if the backend cannot tell.
+    #[serde(default)]
+    pub gpu_kind: String,
+    /// GPUs held by each release; those that something else holds are in neither this nor `gpus_free`.
+    #[serde(default)]
+    pub gpu_holders: BTreeMap<ReleaseId, u32>,
+    /// Cores that nothing has reserved; `None` if the backend reserves none.
+    #[serde(default)]
+    pub cpus_free: Option<Cpus>,
+    /// Memory that nothing has reserved; `None` if the backend reserves none.
+    #[serde(default)]
+    pub memory_free: Option<Bytes>,
+    /// Its labels, by which services choose where they run.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What a backend sees in a region.

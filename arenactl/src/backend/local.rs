@@ -197,5 +197,10 @@ fn this_machine() -> Node {
         memory: Bytes::new(kib / 1024 * 1024 * 1024), // Whole MiB read better.
         gpus: 0,
         gpus_free: 0,
+        gpu_kind: String::new(),
+        gpu_holders: BTreeMap::new(),
+        cpus_free: None, // Processes here reserve nothing.
+        memory_free: None,
+        labels: BTreeMap::new(),
     }
 }

@@ -83,6 +83,23 @@ services:
     assert_eq!(found, ["`game` would hold 2 GPUs, 1 are free then"]);
 }
 
+#[test]
+fn more_instances_than_nodes_have_room_for_are_found() {
+    let yaml = "
+services:
+  game: { kind: matches, instances: 2, capacity: 4, resources: { gpus: 2 } }
+";
+    let (old, new) = (release(1, yaml, "a"), release(2, yaml, "b"));
+    let mut observed = running(&old);
+    let plan = plan(&new, &observed, Seed(7)).unwrap();
+    observed.nodes = crate::fixture::swarm(&[None; 4]);
+    for instance in &mut observed.services.get_mut(&"game".parse().unwrap()).unwrap().instances {
+        instance.node = Some("lab-1".to_owned());
+    }
+    let found: Vec<_> = lint(&plan, &new, &observed).iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["`game` would start 2 instances at once, its nodes have room for 0"]);
+}
+
 const fn it_release(id: u32) -> arena_types::ReleaseId {
     arena_types::ReleaseId(id)
 }

@@ -3,13 +3,15 @@
 use arena_types::contract::DrainMode;
 use arena_types::{InstanceId, ReleaseId, ServiceName};
 
-use crate::observed::{ObservedInstance, Weights};
-use crate::plan::capacity::GpuBudget;
-use crate::plan::types::PlanError;
+use crate::observed::{Observed, ObservedInstance, Weights};
+use crate::plan::error::PlanError;
+use crate::plan::room::{Needs, Room};
+use crate::plan::shortage::{kind, shortage};
 use crate::plan::view::View;
-use crate::spec::{Drain, Kind, ServiceSpec, Strategy};
+use crate::release::Release;
+use crate::spec::{Drain, Kind, Resources, ServiceSpec, Strategy};
 use crate::stage::{Batch, Order, Stage, StartUnit, StopUnit};
-use crate::units::Span;
+use crate::units::{Bytes, Cpus, Span};
 
 /// How a service that goes away is drained, if no release says: as the reference does.
 const REMOVED_DRAIN_DEADLINE: Span = Span::from_s(600);
@@ -22,27 +24,42 @@ struct Choice {
     why: String,
 }
 
-/// Makes the stage of a service in which something starts or stops.
+/// What a stage is decided by beside its service.
+pub(super) struct Around<'a> {
+    pub(super) observed: &'a Observed,
+    /// The service in the release that was the region's before.
+    pub(super) former: Option<&'a ServiceSpec>,
+    pub(super) wanted: &'a Release,
+}
+
+impl Around<'_> {
+    /// Returns what an instance to be stopped holds.
+    fn held(&self, service: &ServiceName, unit: &StopUnit) -> Resources {
+        let release = self.observed.releases.get(&unit.release);
+        let spec = release.and_then(|it| it.spec.services.get(service)).or(self.former);
+        let spec = spec.or_else(|| self.wanted.spec.services.get(service));
+        spec.map_or(NOTHING, |it| it.resources)
+    }
+}
+
+/// What an instance holds of which nobody knows what it is.
+const NOTHING: Resources = Resources { cpu: Cpus::from_milli(0), memory: Bytes::new(0), gpus: 0 };
+
+/// Makes the stage of a service in which something starts or stops, and takes its room.
 ///
 /// # Errors
-/// [`PlanError::NameTooLong`] if the names of new instances do not fit, [`PlanError::NoFreeGpus`] if
-/// other instances hold the GPUs.
+/// [`PlanError::NameTooLong`] if the names of new instances do not fit, otherwise what there is too
+/// little of.
 pub(super) fn stage(
     view: &View<'_>,
-    former: Option<&ServiceSpec>,
-    same_schema: bool,
-    gpus: &GpuBudget,
-    keep_for: Span,
+    around: &Around<'_>,
+    room: &mut Room<'_>,
 ) -> Result<Stage, PlanError> {
-    let growth = view.start.len().saturating_sub(view.stop.len());
-    let each = view.wanted.map_or(0, |it| it.resources.gpus);
-    if growth > gpus.surge(each) as usize {
-        let (service, wanted) = (ServiceName::clone(view.name), each * growth as u32);
-        return Err(PlanError::NoFreeGpus { service, wanted, free: gpus.free() });
-    }
-    let choice = choose(view, gpus);
-    let batches = batches(view, &choice)?;
-    let spec = view.wanted.or(former);
+    room.turn_to(&view.keep);
+    let (choice, batches) = first_that_fits(view, around, room)?;
+    let running = view.serving.and_then(|id| around.observed.releases.get(&id));
+    let same_schema = running.is_some_and(|it| it.schema == around.wanted.schema);
+    let spec = view.wanted.or(around.former);
     let drain = spec.map_or(
         Drain {
             deadline: REMOVED_DRAIN_DEADLINE,
@@ -68,11 +85,60 @@ pub(super) fn stage(
         settle: spec.filter(|_| view.serving.is_some()).map_or(Span::ZERO, |it| it.settle),
         ready_timeout: spec.map_or(Span::from_s(30), |it| it.ready_timeout),
         drain,
-        keep_for,
+        keep_for: around.wanted.spec.deploy.rollback_window,
     })
 }
 
-fn choose(view: &View<'_>, gpus: &GpuBudget) -> Choice {
+/// Tries ways to replace, the best first, until one finds a node for every instance.
+fn first_that_fits(
+    view: &View<'_>,
+    around: &Around<'_>,
+    room: &mut Room<'_>,
+) -> Result<(Choice, Vec<Batch>), PlanError> {
+    let needs = view.wanted.map(Needs::from);
+    for choice in ways(view, room) {
+        let batches = batches(view, &choice)?;
+        let mut trial = room.clone();
+        if trial.run(choice.order, &batches, needs, &|it| around.held(view.name, it)) {
+            *room = trial;
+            return Ok((choice, batches));
+        }
+    }
+    let needs = needs.expect("only what starts can find no node");
+    let growth = view.start.len().saturating_sub(view.stop.len()).max(1);
+    Err(shortage(room, view.name, needs, growth as u32))
+}
+
+/// Returns the ways to replace in the order they are tried: as the kind or the spec wishes, in smaller
+/// steps, and the old instance first.
+fn ways(view: &View<'_>, room: &Room<'_>) -> Vec<Choice> {
+    let wish = choose(view);
+    let Some(spec) = view.wanted else { return vec![wish] };
+    if view.stop.is_empty() || wish.order == Order::StopFirst {
+        return vec![wish];
+    }
+    let needs = Needs::from(spec);
+    let wanted = view.start.len().min(wish.batch);
+    let surge = room.surge(needs, wanted);
+    let (gpus, free) = (spec.resources.gpus, room.allowed(needs).map(|it| it.gpus).sum::<u32>());
+    let scarce = if gpus > 0 && wanted as u32 * gpus > free {
+        let kind = kind(room.allowed(needs).map(|it| it.node));
+        format!("{} {kind} needed, {free} free", wanted as u32 * gpus)
+    } else {
+        format!("room for {surge} of {wanted} beside the old")
+    };
+    let mut ways = vec![wish];
+    for step in [surge, 1].into_iter().filter(|it| (1..wanted).contains(it)) {
+        let why = format!("{scarce}: {step} at a time");
+        ways.push(choice(Strategy::Rolling, Order::StartFirst, step, &why));
+    }
+    let why = format!("{scarce}: an old instance stops first");
+    ways.push(choice(Strategy::Rolling, Order::StopFirst, 1, &why));
+    ways
+}
+
+/// Returns how to replace as the kind or the spec wishes, whatever is free.
+fn choose(view: &View<'_>) -> Choice {
     let all = view.start.len().max(view.stop.len()).max(1);
     let Some(spec) = view.wanted else {
         return choice(Strategy::Rolling, Order::StopFirst, all, "it is no longer in the spec");
@@ -83,8 +149,7 @@ fn choose(view: &View<'_>, gpus: &GpuBudget) -> Choice {
     }
     if view.serving.is_some() && !view.is_new_release() {
         let why = "what it runs stays the same";
-        let wish = choice(Strategy::Rolling, Order::StartFirst, all, why);
-        return with_room(view, spec, gpus, wish);
+        return choice(Strategy::Rolling, Order::StartFirst, all, why);
     }
     let (strategy, why) = match (spec.strategy, spec.kind) {
         (Some(strategy), _) => (strategy, "chosen in the spec"),
@@ -97,23 +162,7 @@ fn choose(view: &View<'_>, gpus: &GpuBudget) -> Choice {
         Strategy::Rolling => view.start.len().min(spec.batch as usize),
         Strategy::Recreate => return choice(strategy, Order::StopFirst, all, why),
     };
-    with_room(view, spec, gpus, choice(strategy, Order::StartFirst, beside, why))
-}
-
-/// Falls back to smaller steps where there are too few free GPUs to start all at once.
-fn with_room(view: &View<'_>, spec: &ServiceSpec, gpus: &GpuBudget, wish: Choice) -> Choice {
-    let surge = gpus.surge(spec.resources.gpus) as usize;
-    if surge >= view.start.len().min(wish.batch) || view.stop.is_empty() {
-        return wish;
-    }
-    let needs = view.start.len().min(wish.batch) * spec.resources.gpus as usize;
-    let free = gpus.free();
-    if surge == 0 {
-        let why = format!("{needs} GPUs needed, {free} free: an old instance stops first");
-        return choice(Strategy::Rolling, Order::StopFirst, 1, &why);
-    }
-    let why = format!("{needs} GPUs needed, {free} free: {surge} at a time");
-    choice(Strategy::Rolling, Order::StartFirst, surge, &why)
+    choice(strategy, Order::StartFirst, beside, why)
 }
 
 fn choice(strategy: Strategy, order: Order, batch: usize, why: &str) -> Choice {

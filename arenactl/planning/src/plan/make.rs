@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::Digest;
 use crate::observed::Observed;
-use crate::plan::capacity::{self, GpuBudget};
-use crate::plan::types::{Action, FieldChange, Impact, Plan, PlanError, ServicePlan, Waiting};
+use crate::plan::error::PlanError;
+use crate::plan::room::Room;
+use crate::plan::types::{Action, FieldChange, Impact, Plan, ServicePlan, Waiting};
 use crate::plan::view::View;
-use crate::plan::{choice, diff, order};
+use crate::plan::{choice, diff, joinable, order, shortage};
 use crate::release::Release;
 use crate::rollout::RolloutId;
 use crate::spec::Kind;
@@ -27,28 +28,25 @@ pub struct Seed(pub u64);
 /// # Errors
 /// Everything that makes the rollout impossible, all at once; never an empty list.
 pub fn plan(wanted: &Release, observed: &Observed, seed: Seed) -> Result<Plan, Vec<PlanError>> {
-    let mut errors = capacity::impossible(wanted, &observed.nodes);
+    let mut errors = shortage::impossible(wanted, observed);
+    let has_room = errors.is_empty();
     errors.extend(missing_artifacts(wanted));
     let current = observed.current.and_then(|id| observed.releases.get(&id));
     let views = views(wanted, observed, current);
     let services: Vec<ServicePlan> =
         views.iter().map(|view| service(view, observed, current, wanted)).collect();
-    let mut gpus = GpuBudget::new(&observed.nodes);
+    let mut room = Room::new(observed);
     let mut stages = Vec::new();
-    for view in views.iter().filter(|it| !it.is_still()) {
+    // What can never fit was refused above; that it does not fit now either would say it twice.
+    for view in views.iter().filter(|it| has_room && !it.is_still()) {
         let former = current.and_then(|it| it.spec.services.get(view.name));
-        let running = view.serving.and_then(|id| observed.releases.get(&id));
-        let same_schema = running.is_some_and(|it| it.schema == wanted.schema);
-        let keep_for = wanted.spec.deploy.rollback_window;
-        match choice::stage(view, former, same_schema, &gpus, keep_for) {
-            Ok(stage) => {
-                gpus.run(&stage, view.wanted.or(former).map_or(0, |it| it.resources.gpus));
-                stages.push(stage);
-            }
+        let around = choice::Around { observed, former, wanted };
+        match choice::stage(view, &around, &mut room) {
+            Ok(stage) => stages.push(stage),
             Err(error) => errors.push(error),
         }
     }
-    let joinable = capacity::joinable(&views, &stages, observed, wanted.spec.deploy.joinable_floor);
+    let joinable = joinable::joinable(&views, &stages, observed, wanted.spec.deploy.joinable_floor);
     if joinable.lowest < joinable.floor && joinable.lowest < joinable.now {
         let (lowest, floor) = (joinable.lowest, joinable.floor);
         errors.push(PlanError::BelowFloor { lowest, floor });
@@ -68,7 +66,7 @@ pub fn plan(wanted: &Release, observed: &Observed, seed: Seed) -> Result<Plan, V
         services: by_name(services),
         settings: diff::settings(current, wanted),
         stages,
-        gpus: gpus.figures(),
+        gpus: room.figures(),
         joinable,
         waiting,
     };

@@ -1,3 +1,5 @@
+mod nodes;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -329,32 +331,32 @@ fn the_strategy_follows_the_free_gpus() {
         (
             1,
             expect![[r"
-        local (dev): r1 -> r2
-          ~ game: replace, 2 -> 2
-              [restart ] artifact: sha256:49d7b278386d -> sha256:79660cdf0a6d
-          1. game: rolling, start first (2 GPUs needed, 1 free: 1 at a time)
-               start game-r2-0; stop game-r1-0
-               start game-r2-1; stop game-r1-1
-               route r1 0 %, r2 100 %
-          GPUs: 1 needed, 1 free of 3
-          free match slots: 8 now, 8 at the least, floor 0
-          1 replace (start first) · 2 start, 2 stop · digest DIGEST
-    "]],
+                local (dev): r1 -> r2
+                  ~ game: replace, 2 -> 2
+                      [restart ] artifact: sha256:49d7b278386d -> sha256:79660cdf0a6d
+                  1. game: rolling, start first (2 NVIDIA-GPU needed, 1 free: 1 at a time)
+                       start game-r2-0; stop game-r1-0
+                       start game-r2-1; stop game-r1-1
+                       route r1 0 %, r2 100 %
+                  GPUs: 1 needed, 1 free of 3
+                  free match slots: 8 now, 8 at the least, floor 0
+                  1 replace (start first) · 2 start, 2 stop · digest DIGEST
+            "]],
         ),
         (
             0,
             expect![[r"
-        local (dev): r1 -> r2
-          ~ game: replace, 2 -> 2
-              [restart ] artifact: sha256:49d7b278386d -> sha256:79660cdf0a6d
-          1. game: rolling, stop first (2 GPUs needed, 0 free: an old instance stops first)
-               start game-r2-0; stop game-r1-0
-               start game-r2-1; stop game-r1-1
-               route r1 0 %, r2 100 %
-          GPUs: 0 needed, 0 free of 2
-          free match slots: 8 now, 4 at the least, floor 0
-          1 replace (stop first) · 2 start, 2 stop · digest DIGEST
-    "]],
+                local (dev): r1 -> r2
+                  ~ game: replace, 2 -> 2
+                      [restart ] artifact: sha256:49d7b278386d -> sha256:79660cdf0a6d
+                  1. game: rolling, stop first (2 NVIDIA-GPU needed, 0 free: an old instance stops first)
+                       start game-r2-0; stop game-r1-0
+                       start game-r2-1; stop game-r1-1
+                       route r1 0 %, r2 100 %
+                  GPUs: 0 needed, 0 free of 2
+                  free match slots: 8 now, 4 at the least, floor 0
+                  1 replace (stop first) · 2 start, 2 stop · digest DIGEST
+            "]],
         ),
     ] {
         observed.nodes = vec![node(2 + free, free)];
@@ -378,20 +380,16 @@ services:
         &wanted,
         &observed,
         &expect![[r"
-            error: an instance of `game` needs 512GiB of memory, the largest node has 64GiB
+            error: an instance of game needs 512GiB of memory, the largest node (node-1) has 64GiB
               help: set `services.game.resources.memory` to 64GiB or less
-            error: an instance of `tiny` needs 9 GPUs, the largest node has 4
+            error: an instance of tiny needs 9 NVIDIA-GPU, the largest node (node-1) has 4
               help: set `services.tiny.resources.gpus` to 4 or less
-            error: `trainer` needs 6 GPUs for 3 instances, the region has 0
+            error: trainer needs 6 NVIDIA-GPU for 3 instances, the region (node-1, node-1) has 0 for it
               help: lower `services.trainer.instances` or its `resources.gpus`, or add a node
-            error: an instance of `trainer` needs 64 cores, the largest node has 16
+            error: an instance of trainer needs 64 cores, the largest node (node-1) has 16
               help: set `services.trainer.resources.cpu` to 16 or less
             error: release r1 has no artifact for `tiny`
               help: build `services.tiny.binary`, or push its image, and deploy again
-            error: `tiny` needs 9 more GPUs, 0 are free
-              help: free some, or lower `services.tiny.instances`
-            error: `trainer` needs 6 more GPUs, 0 are free
-              help: free some, or lower `services.trainer.instances`
         "]],
     );
 }
@@ -471,6 +469,7 @@ fn any_region() -> impl Strategy<Value = (Release, Observed)> {
                 sessions: matches,
                 matches: if name == "game" { matches } else { 0 },
                 capacity: 4,
+                node: None,
             });
             service.weights = Weights::from([(arena_types::ReleaseId(id), 100)]);
         }
@@ -515,6 +514,7 @@ proptest! {
                         sessions: 0,
                         matches: 0,
                         capacity: 4,
+                        node: None,
                     }
                 }));
             }

@@ -9,7 +9,7 @@ use crate::Digest;
 use crate::rollout::RolloutId;
 use crate::spec::OnFailure;
 use crate::stage::{Order, Stage};
-use crate::units::{Bytes, Cpus, Span};
+use crate::units::Span;
 
 /// What a change costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -200,116 +200,5 @@ impl Plan {
             counts.stops += batch.stop.len() as u32;
         }
         counts
-    }
-}
-
-/// Why no plan could be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// No node could ever hold an instance.
-    #[error("an instance of `{service}` needs {wanted} GPUs, the largest node has {largest}")]
-    TooFewGpusOnANode {
-        /// The service.
-        service: ServiceName,
-        /// GPUs of one instance.
-        wanted: u32,
-        /// GPUs of the largest node.
-        largest: u32,
-    },
-    /// The region could never hold all instances.
-    #[error("`{service}` needs {wanted} GPUs for {instances} instances, the region has {total}")]
-    TooFewGpus {
-        /// The service.
-        service: ServiceName,
-        /// How many instances.
-        instances: u32,
-        /// GPUs of all of them.
-        wanted: u32,
-        /// GPUs of the region that other services do not need.
-        total: u32,
-    },
-    /// Other instances hold the GPUs now.
-    #[error("`{service}` needs {wanted} more GPUs, {free} are free")]
-    NoFreeGpus {
-        /// The service.
-        service: ServiceName,
-        /// GPUs beyond those that its own stopped instances give back.
-        wanted: u32,
-        /// GPUs that are free at that time.
-        free: u32,
-    },
-    /// No node could ever hold an instance.
-    #[error("an instance of `{service}` needs {wanted} of memory, the largest node has {largest}")]
-    TooLittleMemory {
-        /// The service.
-        service: ServiceName,
-        /// Memory of one instance.
-        wanted: Bytes,
-        /// Memory of the largest node.
-        largest: Bytes,
-    },
-    /// No node could ever hold an instance.
-    #[error("an instance of `{service}` needs {wanted} cores, the largest node has {largest}")]
-    TooFewCores {
-        /// The service.
-        service: ServiceName,
-        /// Cores of one instance.
-        wanted: Cpus,
-        /// Cores of the largest node.
-        largest: Cpus,
-    },
-    /// The backend has nothing to run.
-    #[error("release {release} has no artifact for `{service}`")]
-    NoArtifact {
-        /// The service.
-        service: ServiceName,
-        /// The release.
-        release: ReleaseId,
-    },
-    /// A name does not fit.
-    #[error("instances of `{service}` would have names longer than 63 characters")]
-    NameTooLong {
-        /// The service.
-        service: ServiceName,
-    },
-    /// The rollout would leave too little room for new matches.
-    #[error("free match slots would fall to {lowest}, the floor is {floor}")]
-    BelowFloor {
-        /// The least expected.
-        lowest: u32,
-        /// The least accepted.
-        floor: u32,
-    },
-}
-
-impl PlanError {
-    /// Returns one thing the operator can do next.
-    #[must_use]
-    pub fn help(&self) -> String {
-        match self {
-            Self::TooFewGpusOnANode { service, largest, .. } => {
-                format!("set `services.{service}.resources.gpus` to {largest} or less")
-            }
-            Self::TooFewGpus { service, .. } => format!(
-                "lower `services.{service}.instances` or its `resources.gpus`, or add a node"
-            ),
-            Self::NoFreeGpus { service, .. } => {
-                format!("free some, or lower `services.{service}.instances`")
-            }
-            Self::TooLittleMemory { service, largest, .. } => {
-                format!("set `services.{service}.resources.memory` to {largest} or less")
-            }
-            Self::TooFewCores { service, largest, .. } => {
-                format!("set `services.{service}.resources.cpu` to {largest} or less")
-            }
-            Self::NoArtifact { service, .. } => {
-                format!("build `services.{service}.binary`, or push its image, and deploy again")
-            }
-            Self::NameTooLong { .. } => "give the service a shorter name".to_owned(),
-            Self::BelowFloor { .. } => {
-                "wait until fewer matches run, add instances, or lower `deploy.joinable_floor`"
-                    .to_owned()
-            }
-        }
     }
 }
