@@ -2,6 +2,7 @@
 
 mod context;
 mod identity;
+mod image;
 mod instance;
 mod process;
 mod region;
@@ -110,6 +111,8 @@ enum Command {
     Plan(spec::plan::Plan),
     Diff(spec::diff::Diff),
     Render(spec::render::Render),
+    Build(image::build::Build),
+    Push(image::push::Push),
     Deploy(rollout::deploy::Deploy),
     Rollback(rollout::rollback::Rollback),
     Status(region::status::StatusOf),
@@ -189,6 +192,8 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Plan(command) => command.run(&context),
         Command::Diff(_) => spec::diff::Diff::run(&context),
         Command::Render(command) => command.run(&context),
+        Command::Build(command) => command.run(&context),
+        Command::Push(command) => command.run(&context),
         Command::Deploy(command) => command.run(&context),
         Command::Rollback(command) => command.run(&context),
         Command::Status(command) => command.run(&context),

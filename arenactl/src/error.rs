@@ -7,6 +7,7 @@ use crate::backend::BackendError;
 use crate::config_client::ConfigError;
 use crate::docker::{CredentialError, DockerError};
 use crate::durable::FileError;
+use crate::images::ImageError;
 use crate::ledger::LedgerError;
 use crate::lock::LockError;
 use crate::secrets::SecretError;
@@ -202,6 +203,20 @@ impl From<CredentialError> for CliError {
     fn from(error: CredentialError) -> Self {
         let help = error.help();
         Self::new(Status::PreflightFailed, error).with_help(help)
+    }
+}
+
+impl From<ImageError> for CliError {
+    fn from(error: ImageError) -> Self {
+        let status = match error {
+            ImageError::UnknownService { .. }
+            | ImageError::Collision { .. }
+            | ImageError::NoRegistry { .. } => Status::InvalidInput,
+            ImageError::Docker(error) => return error.into(),
+            _ => Status::PreflightFailed,
+        };
+        let (help, details) = (error.help(), error.details());
+        Self::new(status, error).with_details(details).with_help(help)
     }
 }
 

@@ -13,6 +13,7 @@ pub mod drive;
 pub mod durable;
 pub mod error;
 pub mod history;
+pub mod images;
 pub mod interrupt;
 pub mod journal;
 pub mod ledger;

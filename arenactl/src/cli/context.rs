@@ -21,6 +21,7 @@ use crate::print::Printer;
 use crate::state_folder::{self, StateFolder};
 
 /// Options and printer of a command.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) printer: Printer,

@@ -103,7 +103,7 @@ fn artifacts(
 }
 
 /// Best effort: a spec outside a repository, or a machine without git, has no revision.
-fn git_revision(file: &Path) -> Option<String> {
+pub(crate) fn git_revision(file: &Path) -> Option<String> {
     let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let output =
         Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;

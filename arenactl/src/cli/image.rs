@@ -1,0 +1,5 @@
+//! Commands about images.
+
+pub(super) mod build;
+pub(super) mod push;
+mod selection;

@@ -1,0 +1,105 @@
+//! `arenactl build`: the images of the spec's services.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bollard::Docker;
+use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use indicatif::HumanBytes;
+use serde_json::json;
+
+use arenactl_planning::spec::Spec;
+
+use super::push;
+use super::selection::{IMAGES_AT_ONCE, Selection, listed};
+use crate::cli::Context;
+use crate::cli::rollout::draft::git_revision;
+use crate::docker::Logins;
+use crate::error::{CliError, Status};
+use crate::images::{Built, Phase, Recipe, View, Workshop};
+use crate::print::table;
+
+/// Build the images of the services, and arenactl's own.
+///
+/// One image a program, from the folder of the programs (`--artifacts`) and `Dockerfile.gpu`. The same program
+/// gives the same layer wherever it is built, so that nodes and registries that have it take nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Build {
+    #[command(flatten)]
+    selection: Selection,
+    /// The Dockerfile, with targets `plain` and `gpu` [default: `Dockerfile.gpu` beside the spec].
+    #[arg(long, value_name = "PATH")]
+    dockerfile: Option<PathBuf>,
+    /// Pushes them as well.
+    #[arg(long)]
+    push: bool,
+}
+
+impl Build {
+    pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
+        let spec = self.selection.spec(context)?;
+        let recipes = self.selection.recipes(&spec)?;
+        Context::block_on(async {
+            let docker = self.selection.connect().await?;
+            let built = self.build(context, &spec, &docker, &recipes).await?;
+            if self.push {
+                return push::push(context, &self.selection, docker, &recipes).await;
+            }
+            let images = recipes.iter().zip(built.iter().map(Built::facts));
+            let document = json!({"images": listed(images)});
+            context.printer.data(&document, || text(&recipes, &built));
+            Ok(Status::Done)
+        })
+    }
+
+    async fn build(
+        &self,
+        context: &Context,
+        spec: &Spec,
+        docker: &Docker,
+        recipes: &[Recipe],
+    ) -> Result<Vec<Built>, CliError> {
+        let workshop = Workshop {
+            docker: docker.clone(),
+            endpoint: self.selection.engine.clone(),
+            dockerfile: self.dockerfile(&context.global.file),
+            programs: context.programs(),
+            images: spec.images.clone(),
+            labels: labels(git_revision(&context.global.file)),
+            logins: Logins::read()?,
+        };
+        let view = View::new(&context.printer, recipes.iter().map(|it| it.image.as_str()));
+        let builds = recipes.iter().map(|recipe| {
+            let row = view.row(Phase::Build, &recipe.image);
+            workshop.build(recipe, row)
+        });
+        Ok(stream::iter(builds).buffered(IMAGES_AT_ONCE).try_collect().await?)
+    }
+
+    fn dockerfile(&self, spec: &Path) -> PathBuf {
+        self.dockerfile.clone().unwrap_or_else(|| spec.with_file_name("Dockerfile.gpu"))
+    }
+}
+
+/// What every image says of its origin and of what its programs understand.
+fn labels(git: Option<String>) -> BTreeMap<String, String> {
+    let schema = [
+        ("arena.schema.rules", arena_sim::Rules::schema()),
+        ("arena.schema.state", arena_sim::SCHEMA),
+        ("arena.schema.play", u32::from(arena_wire::play::PROTOCOL_VERSION)),
+    ];
+    let schema = schema.map(|(name, version)| (name.to_owned(), version.to_string()));
+    let git = git.map(|it| ("org.opencontainers.image.revision".to_owned(), it));
+    schema.into_iter().chain(git).collect()
+}
+
+fn text(recipes: &[Recipe], built: &[Built]) -> String {
+    let head = ["IMAGE", "ID", "SIZE", "USER", "SERVICES"].map(str::to_owned).to_vec();
+    let rows = recipes.iter().zip(built).map(|(recipe, built)| {
+        let id = built.id.trim_start_matches("sha256:").chars().take(12).collect();
+        let size = HumanBytes(built.size_bytes).to_string();
+        vec![recipe.image.clone(), id, size, built.user.clone(), recipe.services.join(" ")]
+    });
+    table(&[head].into_iter().chain(rows).collect::<Vec<_>>())
+}

@@ -1,0 +1,14 @@
+//! Images: which ones a spec needs, how an engine builds them, and how they reach a registry.
+
+mod build;
+mod build_context;
+mod error;
+mod push;
+mod recipe;
+mod view;
+
+pub use build::{Built, Workshop};
+pub use error::ImageError;
+pub use push::{Pushed, Pusher};
+pub use recipe::{OPERATOR, Recipe, Target, recipes};
+pub use view::{Phase, Row, View};
