@@ -3,11 +3,13 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 REGION ?= local
+NODES ?= 1
+GPUS ?= 2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ARENACTL := $(TARGET)/release/arenactl
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run down check fmt lint doc deny test test-full bench deps-build deps-test picture render
+.PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench deps-build deps-lab deps-test picture render
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -18,6 +20,14 @@ run: deps-build ## build, deploy to this machine, print the address
 
 down: ## stop what `make run` started
 	$(ARENACTL) down --region $(REGION) --yes
+
+lab: deps-lab ## real Docker engines here (NODES=1..3, GPUS=…), our images in their registry
+	cargo build --locked --workspace --bins --tests
+	$(TARGET)/debug/arena-lab up --nodes $(NODES) --gpus $(GPUS)
+	$(TARGET)/debug/arena-lab push
+
+lab-down: ## take away what `make lab` started
+	$(TARGET)/debug/arena-lab down
 
 check: fmt lint doc ## format, lints, documentation
 
@@ -60,5 +70,10 @@ render: ## refresh stacks/ and nomad/ from arena.yaml
 deps-build:
 	@.ci/install gcc make ca-certificates
 
-deps-test: deps-build
+deps-lab: deps-build
+	@command -v dockerd >/dev/null || .ci/install docker.io
+	@.ci/install docker-registry iproute2 iptables mmdebstrap debian-archive-keyring binutils util-linux
+
+deps-test: deps-lab
 	@.ci/install chromium procps
+	@.ci/hadolint --version >/dev/null

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod cluster;
+mod image_file;
 mod layers;
 mod local_backend;
 mod resume;

@@ -9,8 +9,9 @@ use anyhow::{Context as _, ensure};
 /// # Errors
 /// If it is not there: says which command builds it.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe().context("the test's own path")?;
-    let folder = test.ancestors().nth(2).context("target/<profile>/deps/<test>")?;
+    let this = std::env::current_exe().context("the program's own path")?;
+    let folder = this.parent().context("target/<profile>, or deps/ in it for a test")?;
+    let folder = folder.parent().filter(|_| folder.ends_with("deps")).unwrap_or(folder);
     let path = folder.join(name);
     ensure!(
         path.exists(),

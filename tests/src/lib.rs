@@ -1,9 +1,10 @@
-//! Harness of the integration tests: a region of its own per test, a real browser, bot players.
+//! Harness of the integration tests: a region or a lab of its own per test, a real browser, bot players.
 
 mod binary;
 mod bots;
 mod browser;
 mod files;
+mod lab;
 mod player;
 mod region;
 mod screen;
@@ -13,6 +14,7 @@ pub use binary::binary;
 pub use bots::{Bots, BotsReport};
 pub use browser::{Browser, KeyDirection, Page};
 pub use files::Files;
+pub use lab::{Image, Lab, LabSpec, SERVICES};
 pub use player::Player;
 pub use region::{Ran, TestRegion, wait_for};
 pub use screen::page;

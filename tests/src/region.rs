@@ -19,8 +19,8 @@ const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Regions run one at a time: each is a whole arena, and these machines have few cores.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+/// Regions and labs run one at a time: each is a whole arena, and these machines have few cores.
+pub(crate) static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// Waits until `look` returns a value.
 ///

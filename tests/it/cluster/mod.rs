@@ -6,6 +6,7 @@ mod killed;
 mod party;
 mod picture;
 mod releases;
+mod swarm;
 mod verbs;
 
 /// What every region of these tests differs in from `arena.yaml`: a port of its own, short matches.

@@ -3,11 +3,12 @@
 //! `STUB_EXIT=<code>` exits at once, `STUB_NEVER_READY=1` never gets ready, `STUB_SAYS=<text>` is what a
 //! connection to its public socket reads, `STUB_IGNORES_TERM=1` stays at the first `SIGTERM`.
 //! `STUB_READY_ONCE=<path>` gets ready once that file exists, `STUB_BUSY_WHILE=<path>` is not empty after a
-//! drain while that one does: so a test decides when, and no clock does.
+//! drain while that one does: so a test decides when, and no clock does. Sockets are passed, or bound at
+//! `ARENA_SIDE_ADDR` and `ARENA_PUBLIC_ADDR`; `arena-stub healthcheck` asks the one that runs there.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +23,9 @@ struct Stub {
 
 fn main() -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    if std::env::args().nth(1).as_deref() == Some("healthcheck") {
+        return healthcheck(&variable("ARENA_SIDE_ADDR"));
+    }
     say(&format!(
         "{} starts with sockets {}",
         variable("ARENA_INSTANCE"),
@@ -35,7 +39,12 @@ fn main() -> anyhow::Result<()> {
     let names: Vec<String> = variable("LISTEN_FDNAMES").split(':').map(str::to_owned).collect();
     let position = |name: &str| names.iter().position(|it| it == name);
     let mut listener = |name: &str| -> anyhow::Result<Option<TcpListener>> {
-        Ok(position(name).map(|index| sockets.take_tcp_listener(index)).transpose()?.flatten())
+        let passed = position(name).map(|index| sockets.take_tcp_listener(index)).transpose()?;
+        let addr = variable(&format!("ARENA_{}_ADDR", name.to_uppercase()));
+        match passed.flatten() {
+            None if !addr.is_empty() => Ok(Some(TcpListener::bind(addr)?)),
+            passed => Ok(passed),
+        }
     };
     let (side, public) = (listener("side")?, listener("public")?);
     exit_on_term(variable("STUB_IGNORES_TERM").is_empty())?;
@@ -48,6 +57,17 @@ fn main() -> anyhow::Result<()> {
         // A prober that went away has only lost its own answer.
         let _ = answer(&stub, stream?);
     }
+    Ok(())
+}
+
+/// Fails unless the stub that runs at `addr`, on this host, is ready.
+fn healthcheck(addr: &str) -> anyhow::Result<()> {
+    let addr: SocketAddr = addr.parse()?;
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, addr.port()))?;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    anyhow::ensure!(answer.starts_with("HTTP/1.1 200"), "not ready: {answer}");
     Ok(())
 }
 

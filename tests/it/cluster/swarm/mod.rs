@@ -1,0 +1,3 @@
+//! Docker Swarm: real engines, in a lab.
+
+mod lab;
