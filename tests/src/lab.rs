@@ -5,6 +5,7 @@
 //! GPUs (by name only) of its own. There is no IPVS here, so ports published through the ingress do
 //! not work; host ports and the host network do.
 
+mod faults;
 mod image;
 mod network;
 mod node;
@@ -65,6 +66,16 @@ pub struct LabSpec {
     pub nodes: u8,
     /// GPUs of each node. They are counted as real ones are, and are not there.
     pub gpus: u8,
+    /// Size of each node's disk, which then is memory and goes with the node; the machine's disk if
+    /// there is none. A manager's log alone takes 128 MiB.
+    pub disk_mib: Option<u32>,
+}
+
+impl Default for LabSpec {
+    /// Returns one node without GPUs, on the machine's disk.
+    fn default() -> Self {
+        Self { nodes: 1, gpus: 0, disk_mib: None }
+    }
 }
 
 /// A running lab. `close` takes it down; dropping it without does so too.
@@ -72,7 +83,7 @@ pub struct Lab {
     slot: Slot,
     nodes: Vec<Node>,
     registry: Registry,
-    gpus: u8,
+    spec: LabSpec,
     /// What a drop still has to do.
     end: End,
     _alone: Option<MutexGuard<'static, ()>>,
@@ -115,13 +126,13 @@ impl Lab {
     pub fn kept() -> anyhow::Result<Self> {
         let slot = Slot::kept()?;
         let nodes = (1..=NODES_MAX).filter(|it| slot.run_folder(*it).exists()).count() as u8;
-        Ok(Self::new(slot, LabSpec { nodes, gpus: 0 }, End::Leave, None))
+        Ok(Self::new(slot, LabSpec { nodes, ..LabSpec::default() }, End::Leave, None))
     }
 
     fn new(slot: Slot, spec: LabSpec, end: End, alone: Option<MutexGuard<'static, ()>>) -> Self {
         let nodes = (1..=spec.nodes).map(|it| Node::new(slot.clone(), it)).collect();
         let registry = Registry::new(slot.clone());
-        Self { slot, nodes, registry, gpus: spec.gpus, end, _alone: alone }
+        Self { slot, nodes, registry, spec, end, _alone: alone }
     }
 
     async fn bring_up(
@@ -134,7 +145,7 @@ impl Lab {
         ensure!((1..=NODES_MAX).contains(&spec.nodes), "a lab has 1 to {NODES_MAX} nodes");
         network::make(&lab.slot).await?;
         image::reuse(&lab.registry).await?;
-        try_join_all(lab.nodes.iter().map(|it| it.start(spec.gpus))).await?;
+        try_join_all(lab.nodes.iter().map(|it| it.start(spec))).await?;
         lab.registry.start(&lab.nodes).await?;
         lab.make_swarm().await?;
         Ok(lab)
@@ -224,105 +235,11 @@ impl Lab {
         (0..count).map(|it| node::gpu(node, it)).collect()
     }
 
-    /// Returns the registry's address on this machine. On the nodes it is always `127.0.0.1:5000`.
+    /// Returns the registry's address as this machine reaches it. Nodes reach it there too, and each at
+    /// its own `127.0.0.1:5000`.
     #[must_use]
     pub fn registry_address(&self) -> String {
-        format!("127.0.0.1:{}", self.slot.registry_port())
-    }
-
-    /// Ends a node at once, with all that runs on it, as a power cut does.
-    ///
-    /// # Errors
-    /// If it is down already.
-    pub async fn kill_node(&self, node: u8) -> anyhow::Result<()> {
-        let (registry, node) = (self.registry.clone(), self.node(node)?.clone());
-        let end = move || node.end().and_then(|()| registry.stop_on(&node));
-        tokio::task::spawn_blocking(end).await?
-    }
-
-    /// Starts a killed node again, with the disk it had.
-    ///
-    /// # Errors
-    /// If it or its engine does not start.
-    pub async fn start_node(&self, node: u8) -> anyhow::Result<()> {
-        let node = self.node(node)?;
-        node.start(self.gpus).await?;
-        self.registry.start_on(node).await
-    }
-
-    /// Stops a node's engine as its service manager would, and starts it again.
-    ///
-    /// # Errors
-    /// If it does not end or does not come back.
-    pub async fn restart_daemon(&self, node: u8) -> anyhow::Result<()> {
-        self.stop_daemon(node).await?;
-        self.node(node)?.start_engine().await
-    }
-
-    /// Stops a node's engine as its service manager would: its containers end.
-    ///
-    /// # Errors
-    /// If it does not end.
-    pub async fn stop_daemon(&self, node: u8) -> anyhow::Result<()> {
-        self.node(node)?.signal_engine("TERM").await?;
-        self.node(node)?.engine_ended().await
-    }
-
-    /// Starts a node's engine again.
-    ///
-    /// # Errors
-    /// If it does not answer.
-    pub async fn start_daemon(&self, node: u8) -> anyhow::Result<()> {
-        self.node(node)?.start_engine().await
-    }
-
-    /// Stops a node's engine in its tracks; its containers go on.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn pause_daemon(&self, node: u8) -> anyhow::Result<()> {
-        self.node(node)?.signal_engine("STOP").await
-    }
-
-    /// Lets a paused engine go on.
-    ///
-    /// # Errors
-    /// If there is none.
-    pub async fn resume_daemon(&self, node: u8) -> anyhow::Result<()> {
-        self.node(node)?.signal_engine("CONT").await
-    }
-
-    /// Cuts a node off the network; it runs on by itself.
-    ///
-    /// # Errors
-    /// If it is down.
-    pub async fn unplug(&self, node: u8) -> anyhow::Result<()> {
-        network::set_cable(&self.slot, node, "down").await
-    }
-
-    /// Puts a node back on the network.
-    ///
-    /// # Errors
-    /// If it is down.
-    pub async fn plug(&self, node: u8) -> anyhow::Result<()> {
-        network::set_cable(&self.slot, node, "up").await
-    }
-
-    /// Stops the registry on every node; its images stay.
-    ///
-    /// # Errors
-    /// If it does not end.
-    pub async fn stop_registry(&self) -> anyhow::Result<()> {
-        let (registry, nodes) = (self.registry.clone(), self.nodes.clone());
-        tokio::task::spawn_blocking(move || registry.stop(&nodes)).await?
-    }
-
-    /// Starts the registry again.
-    ///
-    /// # Errors
-    /// If it does not listen.
-    pub async fn start_registry(&self) -> anyhow::Result<()> {
-        self.registry.start(&self.nodes).await
+        self.slot.registry_address().to_string()
     }
 
     /// Makes the image of `service` from its built binary and pushes it as

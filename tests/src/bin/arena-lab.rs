@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use arena_tests::{Lab, LabSpec};
 use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What people type who forgot what to type.
 const USAGE: &str = "arena-lab up [--nodes 1..3] [--gpus N] | push [TAG] | status | down \
@@ -35,7 +36,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn spec(options: &[&str]) -> anyhow::Result<LabSpec> {
-    let mut spec = LabSpec { nodes: 1, gpus: 2 };
+    let mut spec = LabSpec { gpus: 2, ..LabSpec::default() };
     for option in options.chunks(2) {
         let [name, value] = option else { bail!("usage: {USAGE}") };
         let value = value.parse().with_context(|| format!("`{value}` is no number: {USAGE}"))?;
@@ -61,6 +62,8 @@ async fn run(args: &[&str]) -> anyhow::Result<ExitCode> {
     let (options, command) = (&args[..end], &args[end + 1..]);
     let [program, args @ ..] = command else { bail!("usage: {USAGE}") };
     let lab = Lab::start(spec(options)?).await?;
+    // An interrupt is for the command: the lab is to be taken down after it.
+    let _interrupts = signal(SignalKind::interrupt())?;
     let endpoint = format!("unix://{}", lab.socket(1).display());
     let status = Command::new(program).args(args).env("DOCKER_HOST", endpoint).status().await;
     lab.close().await?;

@@ -1,20 +1,22 @@
 //! Images of the services, from the binaries that are built: stripped, put on the base that
 //! `.ci/base-image` makes, pushed, and kept for the next lab as long as the binary stays the same.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
 use super::node::Node;
 use super::registry::Registry;
 use super::run::{run, run_command};
 use super::slot::{CACHE, lock};
 
-/// Images kept for later labs; with more of them the store of images starts anew.
-const KEPT_MAX: usize = 100;
+/// Images of one service kept for later labs; with more of them the store of images starts anew.
+const KEPT_MAX: usize = 20;
 /// Hexadecimal digits of a hash that tell images apart.
 const HASH_LEN: usize = 16;
 
@@ -27,14 +29,8 @@ pub struct Image {
     pub digest: String,
 }
 
-/// What an image is made of.
-struct Recipe {
-    service: String,
-    /// The folder sent to the engine.
-    context: PathBuf,
-    /// Names the binary, the image file and the base together.
-    hash: String,
-}
+/// A service's name and its binary.
+pub(crate) type Program<'a> = (&'a str, &'a Path);
 
 /// Lays out what earlier labs pushed; to be called before the registry starts.
 pub(crate) async fn reuse(registry: &Registry) -> anyhow::Result<()> {
@@ -49,92 +45,87 @@ pub(crate) async fn reuse(registry: &Registry) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the image of `service` from its `binary` unless it is there, and pushes it as `tag`.
+/// Makes the image of a program unless it is there, and pushes it as `tag`.
 pub(crate) async fn push(
     node: &Node,
     registry: &Registry,
-    (service, binary): (&str, &Path),
+    program: Program<'_>,
     tag: &str,
 ) -> anyhow::Result<Image> {
-    let recipe = prepare(service, binary).await?;
-    let name = format!("127.0.0.1:5000/arena/{service}");
-    let tags = repository(&registry.storage(), service).join("_manifests/tags");
-    if !tags.join(&recipe.hash).exists() {
-        build(node, &recipe, &format!("{name}:{}", recipe.hash)).await?;
-        keep(registry, &recipe).await?;
+    let hash = hash(program.1)?;
+    let name = format!("127.0.0.1:5000/arena/{}", program.0);
+    let tags = repository(&registry.storage(), program.0).join("_manifests/tags");
+    if !tags.join(&hash).exists() {
+        build(node, program, &format!("{name}:{hash}")).await?;
+        keep(registry, program.0, &hash).await?;
     }
     let named = tags.join(tag);
-    if tag != recipe.hash {
-        // A tag is a folder with a link to a manifest: this is what pushing it again would write.
-        if named.exists() {
-            fs::remove_dir_all(&named)?;
-        }
-        run("cp", &[Path::new("-a"), &tags.join(&recipe.hash), &named]).await?;
+    // A tag is a folder with a link to a manifest: this is what pushing it again would write.
+    if named.exists() {
+        fs::remove_dir_all(&named)?;
     }
+    run("cp", &[Path::new("-a"), &tags.join(&hash), &named]).await?;
     let digest = fs::read_to_string(named.join("current/link")).context("the digest of a push")?;
     Ok(Image { reference: format!("{name}:{tag}"), digest })
 }
 
-/// Strips `binary` and puts it beside the image file, as the file wants to find it.
-async fn prepare(service: &str, binary: &Path) -> anyhow::Result<Recipe> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let file_name = binary.file_name().context("a binary's name")?;
+/// Names the binary, the image file and the base together.
+fn hash(binary: &Path) -> anyhow::Result<String> {
     let about = fs::metadata(binary).with_context(|| binary.display().to_string())?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&fs::read(root.join("Dockerfile.gpu"))?);
-    hasher.update(&fs::read(root.join(".ci/base-image"))?);
+    hasher.update(&fs::read(root().join("Dockerfile.gpu"))?);
+    hasher.update(&fs::read(root().join(".ci/base-image"))?);
     hasher.update(binary.as_os_str().as_encoded_bytes());
     // Cheaper than to read it, and a build that changes it changes these.
     for number in [about.len(), about.mtime() as u64, about.mtime_nsec() as u64, about.ino()] {
         hasher.update(&number.to_le_bytes());
     }
-    let hash = hasher.finalize().to_hex()[..HASH_LEN].to_owned();
-    let context = Path::new(CACHE).join("contexts").join(format!("{service}-{hash}"));
-    let stripped = context.join("target/release").join(file_name);
-    if !stripped.exists() {
-        fs::create_dir_all(context.join("target/release"))?;
-        fs::copy(root.join("Dockerfile.gpu"), context.join("Dockerfile.gpu"))?;
-        let part = context.join("part");
-        run("strip", &[Path::new("-o"), &part, binary]).await?;
-        // The same bytes give the same layer, whenever they were built.
-        File::options().append(true).open(&part)?.set_modified(SystemTime::UNIX_EPOCH)?;
-        fs::rename(part, &stripped)?;
-    }
-    Ok(Recipe { service: service.to_owned(), context, hash })
+    Ok(hasher.finalize().to_hex()[..HASH_LEN].to_owned())
 }
 
-async fn build(node: &Node, recipe: &Recipe, name: &str) -> anyhow::Result<()> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/base-image");
+async fn build(node: &Node, (service, binary): Program<'_>, name: &str) -> anyhow::Result<()> {
+    let script = root().join(".ci/base-image");
     run("bash", &[script.as_os_str(), "plain".as_ref(), node.endpoint().as_ref()]).await?;
-    let binary = fs::read_dir(recipe.context.join("target/release"))?.next();
-    let binary = binary.context("a binary in the context")??.file_name();
+    let file_name = binary.file_name().and_then(OsStr::to_str).context("a binary's name")?;
+    let context = context(binary, file_name).await?;
     let mut command = node.docker();
     command.args(["build", "--quiet", "--target", "plain", "--tag", name]);
     command.args(["--build-arg", "BASE=arena-base:bookworm"]);
-    command.args(["--build-arg", &format!("SERVICE={}", recipe.service)]);
-    command.args(["--build-arg", &format!("BINARY={}", binary.to_string_lossy())]);
-    command.arg("--file").arg(recipe.context.join("Dockerfile.gpu")).arg(&recipe.context);
+    command.args(["--build-arg", &format!("SERVICE={service}")]);
+    command.args(["--build-arg", &format!("BINARY={file_name}")]);
+    command.arg("--file").arg(context.path().join("Dockerfile.gpu")).arg(context.path());
     run_command(command).await?;
     let mut command = node.docker();
     command.args(["push", "--quiet", name]);
-    run_command(command).await?;
-    Ok(())
+    run_command(command).await.map(drop)
+}
+
+/// Makes the folder sent to the engine: the image file, and the binary where it looks for it.
+async fn context(binary: &Path, file_name: &str) -> anyhow::Result<TempDir> {
+    let context = TempDir::with_prefix_in("context-", CACHE)?;
+    let folder = context.path().join("target/release");
+    fs::create_dir_all(&folder)?;
+    fs::copy(root().join("Dockerfile.gpu"), context.path().join("Dockerfile.gpu"))?;
+    let stripped = folder.join(file_name);
+    run("strip", &[Path::new("-o"), &stripped, binary]).await?;
+    // The same bytes give the same layer, whenever they were built.
+    File::options().append(true).open(&stripped)?.set_modified(SystemTime::UNIX_EPOCH)?;
+    Ok(context)
 }
 
 /// Keeps a pushed image for later labs.
-async fn keep(registry: &Registry, recipe: &Recipe) -> anyhow::Result<()> {
+async fn keep(registry: &Registry, service: &str, hash: &str) -> anyhow::Result<()> {
     let _lock = lock_store().await?;
     let (kept, storage) = (kept(), registry.storage());
-    let tag = Path::new("_manifests/tags").join(&recipe.hash);
-    let into = repository(&kept, &recipe.service);
+    let (from, into) = (repository(&storage, service), repository(&kept, service));
     let count = fs::read_dir(into.join("_manifests/tags")).into_iter().flatten().count();
     if count >= KEPT_MAX {
         fs::remove_dir_all(&kept)?;
     }
     fs::create_dir_all(blobs(&kept))?;
     copy("-aln", &blobs(&storage), &blobs(&kept)).await?;
-    let from = repository(&storage, &recipe.service);
     // The tag goes last: it says that all else is there.
+    let tag = Path::new("_manifests/tags").join(hash);
     for part in [Path::new("_layers"), Path::new("_manifests/revisions"), &tag] {
         fs::create_dir_all(into.join(part))?;
         copy("-an", &from.join(part), &into.join(part)).await?;
@@ -149,6 +140,10 @@ async fn copy(how: &str, from: &Path, to: &Path) -> anyhow::Result<()> {
 
 async fn lock_store() -> anyhow::Result<File> {
     tokio::task::spawn_blocking(|| lock(&Path::new(CACHE).join("images.lock"))).await?
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn kept() -> PathBuf {

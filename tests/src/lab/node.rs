@@ -9,15 +9,17 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
+use super::LabSpec;
 use super::network;
 use super::process::Tracked;
 use super::run::run_command;
-use super::slot::Slot;
+use super::slot::{NETWORKS, Slot};
 use crate::region::wait_for;
 
 /// Most nodes of a lab: three managers' worth, and the machine has few cores.
@@ -39,6 +41,7 @@ read -r pid rest </proc/self/stat
 mount --bind "$1" /run
 mount -t proc proc /proc
 hostname "$2"
+[ "$3" = 0 ] || mount -t tmpfs -o "size=$3m" disk "$4"
 ip link set lo up
 echo "$pid"
 exec docker-init -s -- sleep infinity >/dev/null 2>&1
@@ -56,29 +59,32 @@ impl Node {
         Self { slot, number }
     }
 
-    /// Starts the node with `gpus` GPUs that are there by name only, and waits for its engine. What an
-    /// earlier start left on its disk is there again; what was in its `/run` is not.
-    pub(crate) async fn start(&self, gpus: u8) -> anyhow::Result<()> {
+    /// Starts the node and waits for its engine. What an earlier start left on its disk is there again;
+    /// what was in its `/run` is not.
+    pub(crate) async fn start(&self, spec: LabSpec) -> anyhow::Result<()> {
         let run = self.slot.run_folder(self.number);
         if run.exists() {
             fs::remove_dir_all(&run)?;
         }
         fs::create_dir_all(&run)?;
-        let config = serde_json::to_vec_pretty(&self.engine_config(gpus))?;
+        let config = serde_json::to_vec_pretty(&self.engine_config(spec.gpus))?;
         fs::write(run.join("daemon.json"), config)?;
-        let init = self.start_init().await?;
+        let init = self.start_init(spec.disk_mib).await?;
         network::connect(&self.slot, self.number, init.pid()).await?;
         self.start_engine().await
     }
 
-    async fn start_init(&self) -> anyhow::Result<Tracked> {
+    async fn start_init(&self, disk_mib: Option<u32>) -> anyhow::Result<Tracked> {
         let run = self.slot.run_folder(self.number);
+        fs::create_dir_all(self.disk())?;
         let log = fs::File::create(self.log("init"))?;
         let child = Command::new("setsid")
             .args(["unshare", "--mount", "--uts", "--net", "--pid", "--fork", "--kill-child=KILL"])
             .args(["sh", "-c", INIT, "init"])
             .arg(&run)
             .arg(format!("lab-{}", self.number))
+            .arg(disk_mib.unwrap_or_default().to_string())
+            .arg(self.disk())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -98,13 +104,14 @@ impl Node {
         let gpus: Vec<_> =
             (0..gpus).map(|it| format!("{GPU_KIND}={}", gpu(self.number, it))).collect();
         json!({
-            "data-root": self.slot.data().join(format!("node-{}", self.number)),
+            "data-root": self.disk(),
             "exec-root": "/run/docker",
             "pidfile": "/run/docker.pid",
             "hosts": ["unix:///run/docker.sock"],
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "cgroup-parent": format!("/{}", self.slot.control_group(self.number)),
             "node-generic-resources": gpus,
+            "insecure-registries": [NETWORKS],
             "shutdown-timeout": SHUTDOWN_TIMEOUT_S,
         })
     }
@@ -138,11 +145,33 @@ impl Node {
 
     /// Sends `signal` (`TERM`, `STOP`, …) to the engine alone.
     pub(crate) async fn signal_engine(&self, signal: &str) -> anyhow::Result<()> {
-        let script = format!("kill -s {signal} $(cat /run/docker.pid)");
+        self.script(&format!("kill -s {signal} $(cat /run/docker.pid)")).await
+    }
+
+    /// Fills the node's disk to its last byte.
+    pub(crate) async fn fill_disk(&self) -> anyhow::Result<()> {
+        let disk = self.disk().display().to_string();
+        // Only a disk of its own may be full: all else on this machine is on the other one.
+        self.script(&format!("df -t tmpfs {disk} && ! cat /dev/zero >{disk}/filler")).await
+    }
+
+    /// Takes away what filled the node's disk.
+    pub(crate) async fn free_disk(&self) -> anyhow::Result<()> {
+        self.script(&format!("rm {}/filler", self.disk().display())).await
+    }
+
+    /// Runs a script of the shell on the node.
+    async fn script(&self, script: &str) -> anyhow::Result<()> {
         let init = self.init()?.pid().to_string();
         let mut command = Command::new("nsenter");
-        command.args(["--target", &init, "--mount", "--pid", "sh", "-c", &script]);
+        command.args(["--target", &init, "--mount", "--pid", "sh", "-c", script]);
         run_command(command).await.map(drop)
+    }
+
+    /// Lets a stopped engine go on. What started it has stopped with it, and continues it.
+    pub(crate) fn continue_engine(&self) -> anyhow::Result<()> {
+        let engine = Tracked::read(&self.engine_file()).context("the engine")?;
+        engine.signal(Signal::CONT).map(drop)
     }
 
     /// Waits until the engine's process is gone.
@@ -195,6 +224,11 @@ impl Node {
 
     fn init(&self) -> anyhow::Result<Tracked> {
         Tracked::read(&self.init_file()).with_context(|| format!("node {} is down", self.number))
+    }
+
+    /// Returns the folder of the engine's images, containers and swarm.
+    fn disk(&self) -> PathBuf {
+        self.slot.data().join(format!("node-{}", self.number))
     }
 
     fn init_file(&self) -> PathBuf {

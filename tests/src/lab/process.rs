@@ -1,6 +1,7 @@
 //! Processes that outlive the command that started them, found again by id and start time.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -80,22 +81,27 @@ impl Tracked {
 
     /// Kills it and waits until it is gone. One that is gone already is none of our business.
     pub(crate) fn end(self) -> anyhow::Result<()> {
-        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(()) };
-        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
-            Err(Errno::SRCH) => return Ok(()),
-            handle => handle?,
-        };
-        // The handle holds the process fast: only now does the start time prove that it is ours.
-        if !self.is_alive() {
-            return Ok(());
-        }
-        match pidfd_send_signal(&handle, Signal::KILL) {
-            Err(Errno::SRCH) => return Ok(()),
-            sent => sent?,
-        }
+        let Some(handle) = self.signal(Signal::KILL)? else { return Ok(()) };
         let mut ends = [PollFd::new(&handle, PollFlags::IN)];
         let limit = Timespec::try_from(END_LIMIT).context("the limit fits")?;
         ensure!(poll(&mut ends, Some(&limit))? > 0, "process {} does not end", self.pid);
         Ok(())
+    }
+
+    /// Sends it `signal` and returns a handle, or `None` if it is gone.
+    pub(crate) fn signal(self, signal: Signal) -> anyhow::Result<Option<OwnedFd>> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        let handle = match pidfd_open(pid, PidfdFlags::empty()) {
+            Err(Errno::SRCH) => return Ok(None),
+            handle => handle?,
+        };
+        // The handle holds the process fast: only now does the start time prove that it is ours.
+        if !self.is_alive() {
+            return Ok(None);
+        }
+        match pidfd_send_signal(&handle, signal) {
+            Err(Errno::SRCH) => Ok(None),
+            sent => Ok(sent.map(|()| Some(handle))?),
+        }
     }
 }

@@ -2,6 +2,7 @@
 //! same name `127.0.0.1:5000/…` means the same image wherever it is read.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ impl Registry {
 
     /// Starts it on this machine and on those of `nodes` that are up, and waits until it listens.
     pub(crate) async fn start(&self, nodes: &[Node]) -> anyhow::Result<()> {
-        self.start_one(Command::new("setsid"), self.slot.registry_port(), 0).await?;
+        self.start_one(Command::new("setsid"), self.slot.registry_address(), 0).await?;
         for node in nodes.iter().filter(|it| it.is_up()) {
             self.start_on(node).await?;
         }
@@ -45,17 +46,23 @@ impl Registry {
 
     /// Starts it on one node, and waits until it listens.
     pub(crate) async fn start_on(&self, node: &Node) -> anyhow::Result<()> {
-        self.start_one(node.on_network()?, REGISTRY_PORT, node.number()).await
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, REGISTRY_PORT);
+        self.start_one(node.on_network()?, address, node.number()).await
     }
 
-    async fn start_one(&self, mut command: Command, port: u16, node: u8) -> anyhow::Result<()> {
+    async fn start_one(
+        &self,
+        mut command: Command,
+        address: SocketAddrV4,
+        node: u8,
+    ) -> anyhow::Result<()> {
         let config = self.slot.folder().join(format!("registry-{node}.yml"));
-        fs::write(&config, settings(&self.storage(), port))?;
+        fs::write(&config, settings(&self.storage(), address))?;
         command.args(["docker-registry", "serve"]).arg(config);
         let process = Tracked::start(&mut command, &self.log(), &self.file(node))?;
         wait_for("the registry", START_LIMIT, || async {
             ensure!(process.is_alive(), "it ended, see {}", self.log().display());
-            Ok(listens(process.pid(), port).then_some(()))
+            Ok(listens(process.pid(), address).then_some(()))
         })
         .await
     }
@@ -89,20 +96,24 @@ impl Registry {
     }
 }
 
-fn settings(storage: &Path, port: u16) -> String {
+fn settings(storage: &Path, address: SocketAddrV4) -> String {
     format!(
         "version: 0.1\nlog: {{ level: warn }}\n\
          storage:\n  filesystem: {{ rootdirectory: {} }}\n  delete: {{ enabled: true }}\n\
-         http: {{ addr: '127.0.0.1:{port}' }}\n",
+         http: {{ addr: '{address}' }}\n",
         storage.display()
     )
 }
 
-/// Tells whether a socket listens on `port` in the network of the process `pid`.
-fn listens(pid: i32, port: u16) -> bool {
+/// Tells whether a socket listens on `address` in the network of the process `pid`.
+fn listens(pid: i32, address: SocketAddrV4) -> bool {
     let table = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap_or_default();
-    let end = format!(":{port:04X}");
-    table.lines().skip(1).map(|it| it.split_whitespace().collect::<Vec<_>>()).any(|fields| {
-        fields.get(1).is_some_and(|it| it.ends_with(&end)) && fields.get(3) == Some(&LISTEN)
-    })
+    // As the kernel prints it: the address in the machine's own byte order.
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let wanted = format!("{ip:08X}:{:04X}", address.port());
+    table
+        .lines()
+        .skip(1)
+        .map(|it| it.split_whitespace().collect::<Vec<_>>())
+        .any(|fields| fields.get(1) == Some(&wanted.as_str()) && fields.get(3) == Some(&LISTEN))
 }

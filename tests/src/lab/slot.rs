@@ -1,7 +1,7 @@
 //! Which lab is whose: a number gives a lab its folders, addresses and names, so that labs never meet.
 
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -14,6 +14,8 @@ use super::teardown;
 pub(super) const HOME: &str = "/run/arena-lab";
 /// Where engines keep images and containers, and labs what the next one can use again.
 pub(super) const CACHE: &str = "/var/tmp/arena-lab";
+/// Addresses of all labs' networks.
+pub(super) const NETWORKS: &str = "10.213.0.0/16";
 /// The lab that `arena-lab up` leaves running.
 const KEPT: u8 = 0;
 /// The last number: more labs at a time than any machine carries.
@@ -78,6 +80,7 @@ impl Slot {
     }
 
     fn make_folders(&self) -> anyhow::Result<()> {
+        ensure!(rustix::process::geteuid().is_root(), "a lab makes namespaces: run this as root");
         fs::create_dir_all(self.folder().join("pids"))?;
         fs::create_dir_all(self.data())?;
         Ok(())
@@ -142,9 +145,11 @@ impl Slot {
         format!("arena-lab-{}-{node}", self.number)
     }
 
-    /// Returns the port of the registry at this machine's loopback address.
-    pub(crate) fn registry_port(&self) -> u16 {
-        REGISTRY_PORT + u16::from(self.number)
+    /// Returns where the registry listens on this machine: at loopback for people, and for a test where
+    /// no other lab's does.
+    pub(crate) fn registry_address(&self) -> SocketAddrV4 {
+        let address = if self.is_kept() { Ipv4Addr::LOCALHOST } else { self.host_address() };
+        SocketAddrV4::new(address, REGISTRY_PORT)
     }
 }
 

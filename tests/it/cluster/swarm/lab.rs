@@ -59,7 +59,7 @@ async fn wait_for_state(lab: &Lab, node: u8, state: &str) -> anyhow::Result<()> 
 
 #[tokio::test]
 async fn an_image_of_ours_runs_on_the_host_network_of_a_node() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 1, gpus: 0 }).await?;
+    let lab = Lab::start(LabSpec::default()).await?;
     let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
     start_stub(&lab, &image).await?;
     wait_for("the stub to be healthy", LIMIT, || async {
@@ -75,7 +75,7 @@ async fn an_image_of_ours_runs_on_the_host_network_of_a_node() -> anyhow::Result
 
 #[tokio::test]
 async fn an_image_tells_its_user_its_port_its_check_and_its_schemas() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 1, gpus: 0 }).await?;
+    let lab = Lab::start(LabSpec::default()).await?;
     let image = lab.push_image("game", "test").await?;
     lab.docker(1, &["pull", "--quiet", &image.reference]).await?;
     let format = "{{.Config.User}} {{json .Config.ExposedPorts}} {{json .Config.Healthcheck.Test}}\n\
@@ -109,7 +109,7 @@ async fn an_image_tells_its_user_its_port_its_check_and_its_schemas() -> anyhow:
 
 #[tokio::test]
 async fn three_nodes_count_their_gpus_and_refuse_one_too_many() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 3, gpus: 2 }).await?;
+    let lab = Lab::start(LabSpec { nodes: 3, gpus: 2, ..LabSpec::default() }).await?;
     let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
     for node in lab.nodes() {
         let format = "{{range .Description.Resources.GenericResources}}\
@@ -130,11 +130,15 @@ async fn three_nodes_count_their_gpus_and_refuse_one_too_many() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_node_is_lost_and_comes_back_and_an_engine_restarts() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 3, gpus: 1 }).await?;
+async fn a_node_that_is_killed_paused_or_cut_off_is_down_until_it_is_back() -> anyhow::Result<()> {
+    let lab = Lab::start(LabSpec { nodes: 3, gpus: 1, ..LabSpec::default() }).await?;
     lab.kill_node(3).await?;
     wait_for_state(&lab, 3, "down").await?;
     lab.start_node(3).await?;
+    lab.pause_daemon(2).await?;
+    wait_for_state(&lab, 2, "down").await?;
+    lab.resume_daemon(2).await?;
+    lab.wait_until_ready().await?;
     lab.restart_daemon(2).await?;
     lab.wait_until_ready().await?;
     lab.unplug(2).await?;
@@ -146,14 +150,28 @@ async fn a_node_is_lost_and_comes_back_and_an_engine_restarts() -> anyhow::Resul
 
 #[tokio::test]
 async fn nothing_is_pulled_while_the_registry_is_down() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 1, gpus: 0 }).await?;
+    let lab = Lab::start(LabSpec::default()).await?;
     let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
-    let pinned = format!("127.0.0.1:5000/arena/stub@{}", image.digest);
+    // The name that this machine uses, and not only the nodes.
+    let pinned = format!("{}/arena/stub@{}", lab.registry_address(), image.digest);
     lab.stop_registry().await?;
     let refused = lab.docker(1, &["pull", "--quiet", &pinned]).await.unwrap_err();
     assert!(format!("{refused:#}").contains("connection refused"), "{refused:#}");
     lab.start_registry().await?;
     lab.docker(1, &["pull", "--quiet", &pinned]).await?;
+    lab.close().await
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_image_until_there_is_room() -> anyhow::Result<()> {
+    let lab = Lab::start(LabSpec { nodes: 2, disk_mib: Some(256), ..LabSpec::default() }).await?;
+    let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
+    let pull = ["pull", "--quiet", &image.reference];
+    lab.fill_disk(2).await?;
+    let refused = lab.docker(2, &pull).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("no space left on device"), "{refused:#}");
+    lab.free_disk(2).await?;
+    lab.docker(2, &pull).await?;
     lab.close().await
 }
 
@@ -183,7 +201,7 @@ fn bridge_of(lab: &Path) -> String {
 
 #[tokio::test]
 async fn nothing_is_left_of_a_closed_lab() -> anyhow::Result<()> {
-    let lab = Lab::start(LabSpec { nodes: 3, gpus: 0 }).await?;
+    let lab = Lab::start(LabSpec { nodes: 3, ..LabSpec::default() }).await?;
     let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
     start_stub(&lab, &image).await?;
     let (folder, bridge) = (lab.folder(), bridge_of(&lab.folder()));
@@ -208,7 +226,7 @@ async fn a_lab_whose_owner_was_killed_is_removed_by_the_next_one() -> anyhow::Re
     let socket = Path::new(endpoint.strip_prefix("unix://").context("a unix socket")?);
     assert!(socket.exists(), "{endpoint} is left");
     let folder = socket.ancestors().nth(3).context("the lab's folder")?;
-    Lab::start(LabSpec { nodes: 1, gpus: 0 }).await?.close().await?;
+    Lab::start(LabSpec::default()).await?.close().await?;
     assert_eq!(left_of(folder, &bridge_of(folder)), Vec::<String>::new());
     Ok(())
 }
