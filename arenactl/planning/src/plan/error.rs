@@ -11,14 +11,14 @@ use crate::units::{Bytes, Cpus};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     /// No node has the labels.
-    #[error("{service} may run on no node: 0 of {nodes} have {labels}")]
+    #[error("{service} may run on no node: 0 of {} ({}) have {labels}", nodes.len(), names(nodes))]
     NoNodeAllowed {
         /// The service.
         service: ServiceName,
         /// The labels it asks for.
         labels: String,
-        /// How many nodes there are.
-        nodes: usize,
+        /// All nodes.
+        nodes: Vec<String>,
     },
     /// No node could ever hold an instance.
     #[error(
@@ -38,8 +38,8 @@ pub enum PlanError {
     },
     /// The nodes could never hold all instances.
     #[error(
-        "{service} needs {wanted} {kind} for {instances} instances, {} has {total} for it",
-        of_nodes(nodes)
+        "{service} needs {wanted} {kind} for {instances} instances, the region ({}) has {total} for it",
+        names(nodes)
     )]
     TooFewGpus {
         /// The service.
@@ -52,7 +52,7 @@ pub enum PlanError {
         kind: String,
         /// GPUs that other services do not need and that instances fit on.
         total: u32,
-        /// The nodes that have some.
+        /// The nodes it may run on.
         nodes: Vec<String>,
     },
     /// No node could ever hold an instance.
@@ -216,14 +216,11 @@ fn resource_help(service: &ServiceName, resource: &str) -> String {
 /// Most nodes that a message names.
 const NODES_MAX: usize = 8;
 
-/// Writes `the region (lab-1, lab-2)`.
-fn of_nodes(nodes: &[String]) -> String {
-    let names: Vec<_> = nodes.iter().take(NODES_MAX).map(String::as_str).collect();
-    match nodes.len() {
-        0 => "the region".to_owned(),
-        1..=NODES_MAX => format!("the region ({})", names.join(", ")),
-        _ => format!("the region ({}, …)", names.join(", ")),
-    }
+/// Writes `lab-1, lab-2`.
+fn names(nodes: &[String]) -> String {
+    let more = (nodes.len() > NODES_MAX).then_some("…");
+    let names = nodes.iter().take(NODES_MAX).map(String::as_str).chain(more);
+    names.collect::<Vec<_>>().join(", ")
 }
 
 /// Writes `lab-1 0.5, lab-2 1`.

@@ -22,9 +22,12 @@ pub(super) fn impossible(wanted: &Release, observed: &Observed) -> Vec<PlanError
         let allowed: Vec<&Node> =
             observed.nodes.iter().filter(|it| spec.placement.allows(&it.labels)).collect();
         if allowed.is_empty() {
-            let (service, nodes) = (service.clone(), observed.nodes.len());
-            let labels = labels(&spec.placement);
-            errors.push(PlanError::NoNodeAllowed { service, labels, nodes });
+            let (labels, all) =
+                (labels(&spec.placement), observed.nodes.iter().collect::<Vec<_>>());
+            let nodes = all.iter().map(|it| it.name.clone()).collect();
+            errors.push(PlanError::NoNodeAllowed { service: service.clone(), labels, nodes });
+            // Labels alone would not help where no node is large enough.
+            errors.extend(too_large(service, spec, &all));
             continue;
         }
         let too_large = too_large(service, spec, &allowed);
@@ -85,14 +88,13 @@ fn too_many(
     if wanted <= total {
         return None;
     }
-    let with_gpus = allowed.iter().filter(|it| it.gpus > 0);
     Some(PlanError::TooFewGpus {
         service: service.clone(),
         instances: spec.instances,
         wanted,
         kind: kind(allowed.iter().copied()),
         total,
-        nodes: with_gpus.map(|it| it.name.clone()).collect(),
+        nodes: allowed.iter().map(|it| it.name.clone()).collect(),
     })
 }
 

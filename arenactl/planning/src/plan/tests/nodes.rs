@@ -105,9 +105,13 @@ services:
         &release(1, yaml, "a"),
         &observed,
         &expect![[r"
-        error: game may run on no node: 0 of 3 have gpu.vram_class=4g
-          help: label a node (Swarm: `docker node update --label-add KEY=VALUE NODE`), or change `services.game.placement.labels`
-    "]],
+            error: game may run on no node: 0 of 3 (lab-1, lab-2, lab-3) have gpu.vram_class=4g
+              help: label a node (Swarm: `docker node update --label-add KEY=VALUE NODE`), or change `services.game.placement.labels`
+            error: an instance of game needs 16GiB of memory, the largest node (lab-1) has 4GiB
+              help: set `services.game.resources.memory` to 4GiB or less
+            error: an instance of game needs 4 cores, the largest node (lab-1) has 2
+              help: set `services.game.resources.cpu` to 2 or less
+        "]],
     );
     for node in &mut observed.nodes {
         node.labels.insert("gpu.vram_class".to_owned(), "4G".to_owned());
