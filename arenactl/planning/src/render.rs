@@ -16,7 +16,7 @@ pub use nomad::nomad;
 pub use swarm::swarm;
 
 use crate::release::{Inputs, Origin, Release};
-use crate::spec::{Ask, Kind, Read, ServiceSpec, SpecError, read};
+use crate::spec::{Ask, Read, ServiceSpec, SpecError, read};
 use crate::units::Timestamp;
 
 /// A file to write.
@@ -28,8 +28,11 @@ pub struct Rendered {
     pub text: String,
 }
 
-/// Renders what the repository keeps: a stack for staging and production, jobs for production, of a
-/// first release without digests.
+/// Environments whose stacks the repository keeps. Their jobs are production's: see [`committed`].
+const STACKS: [&str; 4] = ["dev", "lab", "production", "staging"];
+
+/// Renders what the repository keeps: a stack an environment, and jobs for production, of a first release
+/// without digests.
 ///
 /// # Errors
 /// All mistakes in `spec`, the text of `arena.yaml`.
@@ -43,16 +46,13 @@ pub fn committed(spec: &str) -> Result<Vec<Rendered>, Vec<SpecError>> {
         }
         Ok(Release::draft(ReleaseId(1), spec, Inputs::default(), origin))
     };
-    let (staging, production) = (release("staging")?, release("production")?);
-    let mut files = vec![swarm(&staging), swarm(&production)];
-    files.extend(nomad(&production));
+    let mut files = Vec::new();
+    for environment in STACKS {
+        files.push(swarm(&release(environment)?));
+    }
+    files.extend(nomad(&release("production")?));
     Ok(files)
 }
-
-/// The side port inside a container: each has its own network.
-const SIDE_PORT: u16 = 9100;
-/// The mesh port inside a container.
-const MESH_PORT: u16 = 7400;
 
 /// Returns the image that an instance of `service` runs, by digest where the release has one.
 #[must_use]
@@ -66,15 +66,11 @@ pub fn image(release: &Release, service: &ServiceName) -> String {
 
 /// Returns the variables that are the same with every orchestrator.
 fn named(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> BTreeMap<String, String> {
-    let mut variables = BTreeMap::from([
+    BTreeMap::from([
         ("ARENA_CLUSTER".to_owned(), release.spec.cluster.to_string()),
         ("ARENA_SERVICE".to_owned(), name.to_string()),
         ("ARENA_RELEASE".to_owned(), release.id.to_string()),
         ("ARENA_DRAIN_DEADLINE_S".to_owned(), spec.drain.deadline.as_s().to_string()),
         ("ARENA_LOG_FORMAT".to_owned(), "json".to_owned()),
-    ]);
-    if spec.kind == Kind::Data {
-        variables.insert("ARENA_DATA_DIR".to_owned(), "/data".to_owned());
-    }
-    variables
+    ])
 }

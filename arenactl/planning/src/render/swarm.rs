@@ -1,47 +1,62 @@
 //! A Docker stack (`docker stack deploy`; Compose file format 3.8).
 //!
-//! Service names carry the release (`game-r42`), so that two releases run side by side. QUIC ports are
-//! never published through the ingress mesh, which loses UDP after an update (moby/moby#36878); the
-//! public port is published in host mode, so the old task must stop before the new one starts there.
+//! Service names carry the release (`game-r42`), so that two releases run side by side. Each task has a
+//! network of its own, the overlay network `mesh`, and fixed ports on it; names resolve to tasks, not to a
+//! virtual address (`dnsrr`), since QUIC wants to know whom it talks to. QUIC ports are never published
+//! through the ingress mesh, which loses UDP after an update (moby/moby#36878); the public port is
+//! published in host mode.
+//!
+//! A task is named by its slot, and so is its certificate. An update therefore stops a task before its
+//! successor starts: two processes of one name would hold one lease. Secrets cannot be chosen by slot, so
+//! all tasks of a service see the certificates of all its slots.
 
 use std::collections::BTreeMap;
 
-use arena_types::ServiceName;
-use serde_json::{Value, json};
+use arena_types::{InstanceId, ServiceName};
+use serde_json::{Map, Value, json};
 
+use crate::Digest;
 use crate::release::Release;
-use crate::render::{MESH_PORT, Rendered, SIDE_PORT, image, named, object_name};
-use crate::spec::{Kind, Port, SecretName, ServiceSpec};
+use crate::render::names::{IdentityPart, identity_name, object_name, roots_name};
+use crate::render::{Rendered, image, named};
+use crate::spec::{Backend, GPU_KIND_DEFAULT, Kind, Port, ServiceSpec, Spec};
+use crate::units::Span;
 
-/// The kind of generic resource that nodes declare for a GPU. With this one the container runtime
-/// shows a task the GPUs it was given and no others.
-const GPU_KIND: &str = "GPU";
+/// The side port inside a container.
+const SIDE_PORT: u16 = 9100;
+/// The mesh port inside a container.
+const MESH_PORT: u16 = 7400;
+/// The public port inside a container, where the spec leaves it open.
+const PUBLIC_PORT: u16 = 8080;
+/// The number of a task among those of its service, from 1. Swarm fills it in.
+const SLOT: &str = "{{.Task.Slot}}";
+/// Where an instance finds its certificate: a folder a slot.
+const IDENTITY_DIR: &str = "/run/identity";
+/// Where an instance finds its plain files.
+const CONFIGS_DIR: &str = "/run/configs";
+/// Bytes that an instance may leave in `/tmp`, which counts as its memory.
+const TMP_BYTES: u64 = 64 << 20;
 
 /// Renders `release` as one stack.
 #[must_use]
 pub fn swarm(release: &Release) -> Rendered {
     let services = &release.spec.services;
-    let used: BTreeMap<String, Value> = services
-        .values()
-        .flat_map(|it| &it.secrets)
-        .map(|it| (it.to_string(), secret(release, it)))
-        .collect();
-    let volumes: BTreeMap<String, Value> = services
+    let rendered: Map<String, Value> = services
         .iter()
-        .filter(|(_, it)| it.kind == Kind::Data)
-        .map(|(name, _)| (name.to_string(), json!({})))
+        .map(|(name, it)| (task_name(release, name), service(release, name, it)))
         .collect();
-    let rendered: BTreeMap<String, Value> = services
-        .iter()
-        .map(|(name, it)| (format!("{name}-{}", release.id), service(release, name, it)))
-        .collect();
-    let stack = json!({
+    let mut stack = json!({
         "version": "3.8",
-        "networks": { "mesh": { "driver": "overlay" } },
-        "secrets": used,
-        "volumes": volumes,
+        "networks": { "mesh": { "driver": "overlay", "attachable": true } },
+        "secrets": secrets(release),
+        "configs": configs(release),
+        "volumes": volumes(release),
         "services": rendered,
     });
+    take_literally(&mut stack);
+    for service in stack["services"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        service["environment"]["ARENA_REGION"] = json!(region(&release.spec));
+    }
     let yaml = serde_yaml::to_string(&stack).expect("plain data with text keys is YAML");
     let environment = &release.spec.environment;
     let head =
@@ -49,14 +64,90 @@ pub fn swarm(release: &Release) -> Rendered {
     Rendered { path: format!("stacks/{environment}.yml"), text: head + &yaml }
 }
 
-/// Secrets are immutable in Swarm: their name carries the hash, so that a new value is a new name.
-fn secret(release: &Release, name: &SecretName) -> Value {
+/// Compose would replace `$NAME` by a variable of whoever deploys.
+fn take_literally(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::Array(values) => values.iter_mut().for_each(take_literally),
+        Value::Object(map) => map.values_mut().for_each(take_literally),
+        _ => {}
+    }
+}
+
+/// Whoever deploys names the region, unless the spec has one for swarms.
+fn region(spec: &Spec) -> String {
+    let first = spec.regions.iter().find(|(_, it)| it.backend == Backend::Swarm);
+    first.map_or("${ARENA_REGION:?name the region}".to_owned(), |(name, _)| {
+        format!("${{ARENA_REGION:-{name}}}")
+    })
+}
+
+/// Names a service of the stack, which is also the host name of its tasks.
+fn task_name(release: &Release, service: &ServiceName) -> String {
+    format!("{service}-{}", release.id)
+}
+
+fn instances<'a>(
+    release: &'a Release,
+    name: &'a ServiceName,
+    spec: &ServiceSpec,
+) -> impl Iterator<Item = (u32, InstanceId)> + 'a {
+    (1..=spec.instances).map(move |slot| {
+        let name = format!("{}-{slot}", task_name(release, name));
+        (slot, name.parse().expect("names of services are short enough for a release and a number"))
+    })
+}
+
+/// What arenactl or an operator has put into the swarm. It is immutable there: names carry the hash of
+/// the content, so that a new value is a new name.
+fn external(release: &Release, name: &str, hash: Option<&Digest>) -> Value {
     let cluster = &release.spec.cluster;
-    let name = match release.secret_hashes.get(name) {
-        Some(hash) => object_name(cluster, name.as_str(), *hash),
-        None => format!("{cluster}_{name}"),
-    };
+    let name =
+        hash.map_or_else(|| format!("{cluster}_{name}"), |it| object_name(cluster, name, *it));
     json!({ "external": true, "name": name })
+}
+
+fn secrets(release: &Release) -> BTreeMap<String, Value> {
+    let cluster = &release.spec.cluster;
+    let mut all = BTreeMap::from([(
+        "roots".to_owned(),
+        json!({ "external": true, "name": roots_name(cluster) }),
+    )]);
+    for (name, spec) in &release.spec.services {
+        for secret in &spec.secrets {
+            let hash = release.secret_hashes.get(secret);
+            all.insert(format!("secret_{secret}"), external(release, secret.as_str(), hash));
+        }
+        for (_, instance) in instances(release, name, spec) {
+            for part in [IdentityPart::Cert, IdentityPart::Key] {
+                let name = identity_name(cluster, &instance, part);
+                let key = format!("identity_{instance}_{part}");
+                all.insert(key, json!({ "external": true, "name": name }));
+            }
+        }
+    }
+    all
+}
+
+fn configs(release: &Release) -> BTreeMap<String, Value> {
+    let used = release.spec.services.values().flat_map(|it| &it.configs);
+    used.map(|name| {
+        (name.to_string(), external(release, name.as_str(), release.config_files.get(name)))
+    })
+    .collect()
+}
+
+/// Data stays with its service whatever release runs; what other instances keep is their own.
+fn volumes(release: &Release) -> BTreeMap<String, Value> {
+    let cluster = &release.spec.cluster;
+    let volume = |(name, spec): (&ServiceName, &ServiceSpec)| {
+        let volume = match spec.kind {
+            Kind::Data => format!("{cluster}_{name}"),
+            _ => format!("{cluster}_{}-{SLOT}", task_name(release, name)),
+        };
+        (name.to_string(), json!({ "name": volume }))
+    };
+    release.spec.services.iter().map(volume).collect()
 }
 
 fn service(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
@@ -64,31 +155,80 @@ fn service(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
         "image": image(release, name),
         "environment": environment(release, name, spec),
         "networks": ["mesh"],
-        "secrets": spec.secrets,
-        "stop_grace_period": format!("{}s", spec.drain.deadline.as_s()),
+        "secrets": mounted_secrets(release, name, spec),
+        "volumes": [
+            { "type": "volume", "source": name, "target": "/data" },
+            { "type": "tmpfs", "target": "/tmp", "tmpfs": { "size": TMP_BYTES } },
+        ],
+        "read_only": true,
+        "cap_drop": ["ALL"],
+        "stop_grace_period": seconds(spec.drain.deadline),
         "deploy": deploy(release, name, spec),
     });
+    if spec.image.is_none() {
+        // An image of somebody else's has a check of its own, or none.
+        service["healthcheck"] = healthcheck(spec);
+    }
     if !spec.args.is_empty() {
         service["command"] = json!(spec.args);
     }
-    if let Some(port) = fixed_public_port(spec) {
-        service["ports"] =
-            json!([{ "target": port, "published": port, "protocol": "tcp", "mode": "host" }]);
+    if !spec.configs.is_empty() {
+        let mount = |name| json!({ "source": name, "target": format!("{CONFIGS_DIR}/{name}") });
+        service["configs"] = spec.configs.iter().map(mount).collect();
     }
-    if spec.kind == Kind::Data {
-        service["volumes"] = json!([format!("{name}:/data")]);
+    if let Some(port) = spec.ports.public {
+        service["ports"] = json!([published(port)]);
     }
     service
 }
 
-fn fixed_public_port(spec: &ServiceSpec) -> Option<u16> {
-    spec.ports.public.map(Port::number).filter(|it| *it > 0)
+/// The program itself asks its side port: images have neither a shell nor a client.
+fn healthcheck(spec: &ServiceSpec) -> Value {
+    json!({
+        "test": ["CMD", "/arena/service", "healthcheck"],
+        "interval": "2s",
+        "timeout": "2s",
+        "retries": 5,
+        "start_period": seconds(spec.ready_timeout),
+    })
+}
+
+fn mounted_secrets(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Vec<Value> {
+    let own = spec
+        .secrets
+        .iter()
+        .map(|secret| json!({ "source": format!("secret_{secret}"), "target": secret }));
+    let identities = instances(release, name, spec).flat_map(|(slot, instance)| {
+        let mount = |source: String, file: &str| {
+            json!({ "source": source, "target": format!("{IDENTITY_DIR}/{slot}/{file}.pem") })
+        };
+        [
+            mount(format!("identity_{instance}_cert"), "cert"),
+            mount(format!("identity_{instance}_key"), "key"),
+            mount("roots".to_owned(), "roots"),
+        ]
+    });
+    own.chain(identities).collect()
+}
+
+/// Any port of the node will do where the spec leaves it open.
+fn published(port: Port) -> Value {
+    match port.number() {
+        0 => json!({ "target": PUBLIC_PORT, "protocol": "tcp", "mode": "host" }),
+        number => {
+            json!({ "target": number, "published": number, "protocol": "tcp", "mode": "host" })
+        }
+    }
+}
+
+fn seconds(span: Span) -> String {
+    format!("{}s", span.as_s()) // Go knows no days.
 }
 
 fn deploy(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
-    let stops_first = spec.kind == Kind::Data || fixed_public_port(spec).is_some();
-    json!({
+    let mut deploy = json!({
         "replicas": spec.instances,
+        "endpoint_mode": "dnsrr",
         "labels": {
             "arena.cluster": release.spec.cluster,
             "arena.release": release.id,
@@ -96,29 +236,67 @@ fn deploy(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
         },
         "update_config": {
             "parallelism": spec.batch,
-            "order": if stops_first { "stop-first" } else { "start-first" },
-            "failure_action": "pause", // arenactl decides what follows, not the engine
+            "order": "stop-first",
+            "failure_action": "pause", // Whoever deploys decides what follows, not the engine.
         },
         "restart_policy": {
             "condition": "on-failure",
             "delay": "1s",
             "max_attempts": spec.restart.attempts,
-            "window": format!("{}s", spec.restart.within.as_s()),
+            "window": seconds(spec.restart.within),
         },
-        "resources": { "limits": share(spec, 0), "reservations": share(spec, spec.resources.gpus) },
-    })
+        "resources": resources(release, spec),
+    });
+    if !spec.placement.is_anywhere() {
+        deploy["placement"] = placement(spec);
+    }
+    deploy
 }
 
-fn share(spec: &ServiceSpec, gpus: u32) -> Value {
-    let mut share = json!({
+fn placement(spec: &ServiceSpec) -> Value {
+    let placement = &spec.placement;
+    let mut rendered = json!({});
+    if !placement.labels.is_empty() {
+        rendered["constraints"] = json!(placement.constraints());
+    }
+    if !placement.spread.is_empty() {
+        let spread = placement.preferences();
+        rendered["preferences"] = spread.iter().map(|it| json!({ "spread": it })).collect();
+    }
+    if placement.max_per_node > 0 {
+        rendered["max_replicas_per_node"] = json!(placement.max_per_node);
+    }
+    rendered
+}
+
+fn resources(release: &Release, spec: &ServiceSpec) -> Value {
+    let limits = json!({
         "cpus": spec.resources.cpu,
         "memory": format!("{}b", spec.resources.memory.as_u64()),
     });
-    if gpus > 0 {
-        share["generic_resources"] =
-            json!([{ "discrete_resource_spec": { "kind": GPU_KIND, "value": gpus } }]);
+    let mut reservations = limits.clone();
+    if spec.resources.gpus > 0 {
+        let kind = gpu_kind(&release.spec);
+        let gpus = json!({ "kind": kind, "value": spec.resources.gpus });
+        reservations["generic_resources"] = json!([{ "discrete_resource_spec": gpus }]);
     }
-    share
+    json!({ "limits": limits, "reservations": reservations })
+}
+
+/// The kind of the first swarm, which is most often the only one.
+fn gpu_kind(spec: &Spec) -> &str {
+    let first = spec.regions.values().find(|it| it.backend == Backend::Swarm);
+    first.map_or(GPU_KIND_DEFAULT, |it| &it.gpu_kind)
+}
+
+/// The address of the service that alone opens the embedded stores, for all others.
+fn store_address(release: &Release, name: &ServiceName) -> Option<String> {
+    let (store, _) = release
+        .spec
+        .services
+        .iter()
+        .find(|(name, it)| name.as_str() == "store" && it.kind == Kind::Data)?;
+    (name != store).then(|| format!("{}:{MESH_PORT}", task_name(release, store)))
 }
 
 fn environment(
@@ -128,16 +306,25 @@ fn environment(
 ) -> BTreeMap<String, String> {
     let mut variables = named(release, name, spec);
     let mut set = |key: &str, value: String| variables.insert(key.to_owned(), value);
-    set("ARENA_INSTANCE", format!("{name}-{}-{{{{.Task.Slot}}}}", release.id));
-    set("ARENA_REGION", "${ARENA_REGION:?name the region}".to_owned());
+    set("ARENA_INSTANCE", format!("{}-{SLOT}", task_name(release, name)));
+    set("ARENA_REGION", String::new()); // Written last, since it is a variable of Compose.
     set("ARENA_SIDE_ADDR", format!("0.0.0.0:{SIDE_PORT}"));
     set("ARENA_MESH_ADDR", format!("0.0.0.0:{MESH_PORT}"));
     set("ARENA_SECRETS_DIR", "/run/secrets".to_owned());
+    set("ARENA_IDENTITY_DIR", format!("{IDENTITY_DIR}/{SLOT}"));
+    set("ARENA_DATA_DIR", "/data".to_owned());
+    if let Some(address) = store_address(release, name) {
+        set("ARENA_STORE_ADDR", address);
+    }
+    if !spec.configs.is_empty() {
+        set("ARENA_CONFIGS_DIR", CONFIGS_DIR.to_owned());
+    }
     if let Some(port) = spec.ports.public {
-        set("ARENA_PUBLIC_ADDR", format!("0.0.0.0:{}", port.number()));
+        let port = if port == Port::AUTO { PUBLIC_PORT } else { port.number() };
+        set("ARENA_PUBLIC_ADDR", format!("0.0.0.0:{port}"));
     }
     for (key, value) in spec.variables(name) {
-        set(&key, value.replace('$', "$$")); // Compose would replace `$NAME`
+        set(&key, value.replace("{{", "{{\"{{\"}}")); // Swarm would take it for a template.
     }
     variables
 }

@@ -44,10 +44,13 @@ fn every_valid_fixture_has_its_exact_spec() {
 #[test]
 fn the_reference_and_our_own_file_have_no_mistake() {
     let own = text_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../arena.yaml"));
-    for (name, text) in [("reference.yaml", REFERENCE), ("arena.yaml", own.as_str())] {
+    for (name, text, environments) in [
+        ("reference.yaml", REFERENCE, &["dev", "production", "staging"][..]),
+        ("arena.yaml", &own, &["dev", "lab", "production", "staging"]),
+    ] {
         let read = read(text, &Ask::default());
         assert_eq!(report(name, &read.errors), "");
-        assert_eq!(read.environments, ["dev", "production", "staging"], "{name}");
+        assert_eq!(read.environments, environments, "{name}");
         for environment in read.environments {
             let ask = Ask { environment: Some(environment.clone()), set: Vec::new() };
             assert_eq!(super::read(text, &ask).spec.environment, environment, "{name}");
