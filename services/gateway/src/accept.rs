@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use arena_instance::{PublicPort, SharedPort};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,6 +33,10 @@ const HEADERS_MAX: usize = 64;
 /// Wait after `accept` fails for want of descriptors or memory: retrying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a shared port that is given up still takes connections whose handshake has begun: above
+/// the round trip to a player on the other side of the world.
+const HANDSHAKES_MAX: Duration = Duration::from_millis(400);
+
 /// Who is at the other end of a connection; an extension of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
@@ -40,6 +45,7 @@ pub struct Peer(pub SocketAddr);
 #[derive(Clone, Debug)]
 pub struct Gate {
     admission: Arc<Mutex<Admission>>,
+    open: watch::Sender<u32>,
     started: Instant,
 }
 
@@ -47,7 +53,8 @@ impl Gate {
     /// Starts with nobody connected.
     #[must_use]
     pub fn new(bounds: Bounds) -> Self {
-        Self { admission: Arc::new(Mutex::new(Admission::new(bounds, 0))), started: Instant::now() }
+        let admission = Arc::new(Mutex::new(Admission::new(bounds, 0)));
+        Self { admission, open: watch::Sender::new(0), started: Instant::now() }
     }
 
     /// Whether this address may make a REST request now.
@@ -62,8 +69,14 @@ impl Gate {
         self.with(|admission, now_ms| admission.hello(ip, now_ms))
     }
 
+    /// Waits until no connection is open.
+    pub async fn empty(&self) {
+        let _ = self.open.subscribe().wait_for(|it| *it == 0).await; // this gate is a sender of it
+    }
+
     fn enter(&self, ip: IpAddr) -> Result<Admitted, Refused> {
         self.with(|admission, now_ms| admission.open(ip, now_ms))?;
+        self.open.send_modify(|it| *it += 1);
         Ok(Admitted { gate: self.clone(), ip })
     }
 
@@ -83,18 +96,46 @@ struct Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.gate.with(|admission, _| admission.close(self.ip));
+        self.gate.open.send_modify(|it| *it -= 1);
     }
 }
 
-/// Accepts connections and hands them to `service` for ever. While `stop` is true none is taken and
-/// those that are open end after the request under way; web sockets live on, their sessions end them.
-pub async fn serve<S>(
-    listener: TcpListener,
-    tls: Option<TlsKeeper>,
-    gate: Gate,
-    service: S,
-    mut stop: watch::Receiver<bool>,
-) where
+/// Where connections come from.
+#[derive(Debug)]
+pub enum Port {
+    /// A socket that stays open while nobody is taken from it.
+    Kept(TcpListener),
+    /// A port of several gateways, given up while nobody is taken.
+    Shared(SharedPort),
+}
+
+impl Port {
+    /// Takes the instance's port.
+    ///
+    /// # Errors
+    /// If the system cannot wait for a socket.
+    pub fn new(port: PublicPort) -> io::Result<Self> {
+        Ok(match port {
+            PublicPort::Kept(listener) => Self::Kept(TcpListener::from_std(listener)?),
+            PublicPort::Shared(port) => Self::Shared(port),
+        })
+    }
+}
+
+/// The two sides of a public port's being open.
+#[derive(Debug)]
+pub struct Doors {
+    /// While it is true no connection is to be taken.
+    pub stop: watch::Receiver<bool>,
+    /// Whether connections may come; false once the last one of a stopped port was taken.
+    pub open: watch::Sender<bool>,
+}
+
+/// Accepts connections and hands them to `service` for ever. While `doors.stop` is true none is taken
+/// and those that are open end after the request under way, or after their first one; web sockets live
+/// on, their sessions end them.
+pub async fn serve<S>(mut port: Port, tls: Option<TlsKeeper>, gate: Gate, service: S, doors: Doors)
+where
     S: Service<
             http::Request<hyper::body::Incoming>,
             Response = warp::reply::Response,
@@ -104,30 +145,90 @@ pub async fn serve<S>(
         + 'static,
     S::Future: Send,
 {
-    loop {
-        if stop.wait_for(|it| !*it).await.is_err() {
-            return;
+    let Doors { mut stop, open } = doors;
+    let porter = Porter { tls, gate, service, stop: stop.clone() };
+    while stop.wait_for(|it| !*it).await.is_ok() {
+        match &mut port {
+            Port::Kept(listener) => {
+                open.send_replace(true);
+                porter.take(listener, stopped(&mut stop)).await;
+            }
+            Port::Shared(shared) => match shared.listen().and_then(TcpListener::from_std) {
+                Ok(listener) => {
+                    open.send_replace(true);
+                    porter.take(&listener, stopped(&mut stop)).await;
+                    porter.take_last(listener).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, addr = %shared.local_addr(), "cannot listen again");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
         }
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopped(&mut stop) => continue,
-        };
-        let (stream, peer) = match accepted {
-            Ok(it) => it,
-            Err(error) => {
-                tracing::warn!(%error, "accept failed; is the limit of open files reached?");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
+        open.send_replace(false);
+    }
+}
+
+/// Takes connections and starts them.
+struct Porter<S> {
+    tls: Option<TlsKeeper>,
+    gate: Gate,
+    service: S,
+    stop: watch::Receiver<bool>,
+}
+
+impl<S> Porter<S>
+where
+    S: Service<
+            http::Request<hyper::body::Incoming>,
+            Response = warp::reply::Response,
+            Error = Infallible,
+        > + Clone
+        + Send
+        + 'static,
+    S::Future: Send,
+{
+    /// Takes connections until `end`.
+    async fn take(&self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        tokio::pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = &mut end => return,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.start(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed; is the limit of open files reached?");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
-        };
-        let admitted = match gate.enter(peer.ip()) {
-            Ok(it) => it,
-            Err(refused) => {
-                tracing::debug!(%peer, ?refused, "connection refused");
-                continue;
+        }
+    }
+
+    /// Takes what is still on its way to a listener, then closes it: what is in its queue would be
+    /// reset.
+    async fn take_last(&self, listener: TcpListener) {
+        match SharedPort::deafen(&listener) {
+            Ok(()) => self.take(&listener, tokio::time::sleep(HANDSHAKES_MAX)).await,
+            Err(error) => tracing::warn!(%error, "new connections may be reset"),
+        }
+        let Ok(listener) = listener.into_std() else { return };
+        while let Ok((stream, peer)) = listener.accept() {
+            let ready = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match ready {
+                Ok(stream) => self.start(stream, peer),
+                Err(error) => tracing::warn!(%peer, %error, "a connection is lost"),
             }
+        }
+    }
+
+    fn start(&self, stream: TcpStream, peer: SocketAddr) {
+        let admitted = match self.gate.enter(peer.ip()) {
+            Ok(it) => it,
+            Err(refused) => return tracing::debug!(%peer, ?refused, "connection refused"),
         };
-        let (tls, service, stop) = (tls.clone(), service.clone(), stop.clone());
+        let (tls, service, stop) = (self.tls.clone(), self.service.clone(), self.stop.clone());
         tokio::spawn(async move {
             if let Err(error) = connection(stream, peer, admitted, tls, service, stop).await {
                 tracing::debug!(%peer, %error, "connection ended");
@@ -192,8 +293,11 @@ where
     S::Future: Send,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let (asked, mut first) = watch::channel(false);
     let service =
         hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+            // The answer to an upgrade must not say `connection: close`; it ends HTTP by itself.
+            asked.send_replace(!request.headers().contains_key(http::header::UPGRADE));
             request.extensions_mut().insert(Peer(peer));
             service.clone().call(request)
         });
@@ -207,7 +311,11 @@ where
     tokio::pin!(connection);
     let served = tokio::select! {
         served = &mut connection => served,
-        () = stopped(&mut stop) => {
+        () = async {
+            stopped(&mut stop).await;
+            // Whoever connected before the port closed has not asked yet; the head has its time limit.
+            let _ = first.wait_for(|it| *it).await;
+        } => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -248,3 +356,6 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Counted<I> {
         Pin::new(&mut self.io).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,12 +3,10 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
 use warp::reply::{Reply as _, Response};
 use warp::{Filter, Rejection};
 
-use crate::accept::{self, Gate, Peer};
+use crate::accept::{self, Doors, Gate, Peer, Port};
 use crate::rest::{ApiError, Rest, routes};
 use crate::socket::{self, MESSAGE_LEN_READ_MAX, Shared};
 use crate::tls::TlsKeeper;
@@ -18,16 +16,11 @@ const WRITE_BUFFER_MAX: usize = 256 << 10;
 /// A request and its answer may take this long; a slow body ends here.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Serves players on `listener` for ever; while `stop` is true no connection is taken.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsKeeper>,
-    shared: Shared,
-    stop: watch::Receiver<bool>,
-) {
+/// Serves players at `port` for ever; while `doors.stop` is true no connection is taken.
+pub async fn serve(port: Port, tls: Option<TlsKeeper>, shared: Shared, doors: Doors) {
     let gate = shared.gate.clone();
     let service = warp::service(filter(shared));
-    accept::serve(listener, tls, gate, Timed { service }, stop).await;
+    accept::serve(port, tls, gate, Timed { service }, doors).await;
 }
 
 fn filter(

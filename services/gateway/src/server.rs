@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arena_instance::{Boot, Instance, Order};
+use arena_instance::{Boot, Instance, Order, PublicPort};
 use arena_types::contract::InstanceState;
 use arena_types::registry::{EPOCHS, InstanceRecord, instances_of};
 use arena_wire::play::Move;
 use arena_wire::token::TokenKey;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::accept::Gate;
+use crate::accept::{Doors, Gate, Port};
 use crate::config::Settings;
 use crate::edge;
 use crate::error::GatewayError;
@@ -36,6 +35,8 @@ const RESUME_KEY: &str = "resume_key";
 const WARM_PAUSE: Duration = Duration::from_millis(100);
 /// A session that did not go in its window is closed this long after the last one's; it resumes.
 const STRAGGLERS_AFTER: Duration = Duration::from_secs(8);
+/// What was asked before the public port closed is answered within this, or not at all.
+const LAST_ANSWERS_MAX: Duration = Duration::from_secs(3);
 
 /// Serves players until the instance's life ends.
 ///
@@ -48,18 +49,50 @@ pub async fn serve(boot: Boot, settings: Settings) -> Result<(), GatewayError> {
         tokio::spawn(tls.keep());
     }
     let public = instance.take_public().ok_or(GatewayError::NoPublicPort)?;
-    let listener = TcpListener::from_std(public).map_err(GatewayError::Public)?;
+    let is_shared = matches!(public, PublicPort::Shared(_));
+    let port = Port::new(public).map_err(GatewayError::Public)?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     let shared = shared(&instance, &settings)?;
     let serving = instance.serve(|server| server)?;
     let (stop, stopped) = watch::channel(true);
-    tokio::spawn(edge::serve(listener, tls, shared.clone(), stopped));
+    let (open, opened) = watch::channel(false);
+    let doors = Doors { stop: stopped, open };
+    tokio::spawn(edge::serve(port, tls, shared.clone(), doors));
     tokio::spawn(shared.keys.clone().keep(shared.upstream.clone()));
     tokio::spawn(report(instance.clone(), shared.sessions.clone()));
-    tokio::spawn(warm(instance.clone(), shared.keys.clone(), shared.revocations.clone()));
-    tokio::spawn(obey(instance.clone(), shared.sessions.clone(), stop, scheme));
+    let warm = warm(instance.clone(), shared.keys.clone(), shared.revocations.clone());
+    let ready = ready(instance.clone(), opened.clone());
+    let doors = (stop, opened.clone());
+    let obey = obey(instance.clone(), shared.sessions.clone(), doors, scheme);
+    tokio::spawn(async move {
+        if is_shared {
+            warm.await; // until then another gateway takes players better
+            tokio::join!(obey, ready);
+        } else {
+            let ready = async {
+                warm.await;
+                ready.await;
+            };
+            tokio::join!(obey, ready);
+        }
+    });
     instance.run(serving).await;
+    answer_last(&instance, &shared.gate, opened).await;
     Ok(())
+}
+
+/// Waits until the public port is closed and what was asked before is answered.
+async fn answer_last(instance: &Instance, gate: &Gate, mut opened: watch::Receiver<bool>) {
+    if *instance.orders().borrow() == Order::StopNow {
+        return;
+    }
+    let answered = async {
+        let _ = opened.wait_for(|it| !*it).await; // an error: the port is gone
+        gate.empty().await;
+    };
+    if tokio::time::timeout(LAST_ANSWERS_MAX, answered).await.is_err() {
+        tracing::info!("connections without a session are cut off");
+    }
 }
 
 fn shared(instance: &Instance, settings: &Settings) -> Result<Shared, GatewayError> {
@@ -130,7 +163,7 @@ async fn report(instance: Instance, sessions: Sessions) {
     }
 }
 
-/// Says ready once logins can be verified: the keys are known, and which tokens were taken back.
+/// Waits until logins can be verified: the keys are known, and which tokens were taken back.
 async fn warm(instance: Instance, keys: Keys, mut revocations: Revocations) {
     instance.waits_for("the registry has not told which tokens were taken back").await;
     revocations.changed().await;
@@ -138,14 +171,20 @@ async fn warm(instance: Instance, keys: Keys, mut revocations: Revocations) {
     while !keys.is_warm() {
         tokio::time::sleep(WARM_PAUSE).await;
     }
-    instance.ready().await;
+}
+
+/// Says ready once the public port is open: another gateway may close it then.
+async fn ready(instance: Instance, mut opened: watch::Receiver<bool>) {
+    if opened.wait_for(|it| *it).await.is_ok() {
+        instance.ready().await;
+    }
 }
 
 /// Takes connections while the instance serves, sends sessions away while it drains.
 async fn obey(
     instance: Instance,
     sessions: Sessions,
-    stop: watch::Sender<bool>,
+    (stop, mut opened): (watch::Sender<bool>, watch::Receiver<bool>),
     scheme: &'static str,
 ) {
     let mut orders = instance.orders();
@@ -154,6 +193,14 @@ async fn obey(
         let order = *orders.borrow_and_update();
         let draining = order != Order::Serve;
         stop.send_replace(draining);
+        if draining {
+            // Whoever still comes through the closing port is a session like the others; and nobody
+            // is sent away to where this gateway still listens.
+            let _ = opened.wait_for(|it| !*it).await;
+            if orders.has_changed().unwrap_or(false) {
+                continue;
+            }
+        }
         sessions.drain(draining);
         match order {
             Order::Drain { .. } => {

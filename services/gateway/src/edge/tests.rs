@@ -24,7 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::accept::Gate;
+use crate::accept::{Doors, Gate, Port};
 use crate::keys::{
     Keys,
     tests::{signer, token},
@@ -48,6 +48,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FOREVER_S: i64 = 4_000_000_000;
 const WIDE: Rate = Rate { per_s: 1_000, burst: 1_000 };
 const MATCH: MatchId = MatchId::from_u64(77);
+
+fn doors(stop: watch::Receiver<bool>) -> Doors {
+    Doors { stop, open: watch::Sender::new(false) }
+}
 
 struct Gateway {
     addr: SocketAddr,
@@ -100,7 +104,7 @@ impl Gateway {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(super::serve(listener, None, shared.clone(), stopped));
+        tokio::spawn(super::serve(Port::Kept(listener), None, shared.clone(), doors(stopped)));
         let access = token(&signing_key, "a", "test", FOREVER_S);
         Self { addr, shared, stop, access, epochs, heard, _kept: (game, stores, folder) }
     }
@@ -508,7 +512,8 @@ async fn with_a_certificate_the_port_speaks_tls_1_3_and_nothing_else() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let stop = gateway.stop.subscribe();
-    tokio::spawn(super::serve(listener, Some(tls), gateway.shared.clone(), stop));
+    let port = Port::Kept(listener);
+    tokio::spawn(super::serve(port, Some(tls), gateway.shared.clone(), doors(stop)));
     let get = b"GET /v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made).unwrap();

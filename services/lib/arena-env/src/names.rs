@@ -44,6 +44,8 @@ variables! {
     MESH_ADDR = "ARENA_MESH_ADDR", "all", Some("127.0.0.1:0");
     /// Where players connect (HTTP, WebSocket; TCP) unless a socket named `public` is passed.
     PUBLIC_ADDR = "ARENA_PUBLIC_ADDR", "gateway", None;
+    /// 1 if the gateways of one machine share the public port (`SO_REUSEPORT`): one that drains lets go of it, another takes over. 0: it is this gateway's alone.
+    PUBLIC_SHARED = "ARENA_PUBLIC_SHARED", "gateway", Some("0");
     /// The IP address that other instances reach this one at. Unset, ports that listen on all addresses are told as the local address of the route to the store; by the store itself, as the first address of its host name that is no loopback.
     ADVERTISE_IP = "ARENA_ADVERTISE_IP", "all", None;
     /// Host name or IP address, and mesh port, of the service `store`. A name is looked up again and again, so that the store may move.

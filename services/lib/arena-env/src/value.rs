@@ -69,6 +69,16 @@ impl FromVariable for IpAddr {
     }
 }
 
+impl FromVariable for bool {
+    fn from_variable(text: &str) -> Result<Self, String> {
+        match text {
+            "1" => Ok(true),
+            "0" => Ok(false),
+            _ => Err("1 (yes) or 0 (no)".to_owned()),
+        }
+    }
+}
+
 impl FromVariable for u32 {
     fn from_variable(text: &str) -> Result<Self, String> {
         parse(text, "a number from 0 to 4294967295")

@@ -1,6 +1,6 @@
 //! An instance before it is known where others reach it.
 
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use arena_env::SecretsDir;
@@ -12,7 +12,7 @@ use crate::boot::{Boot, StartError};
 use crate::control::{COLD, Control};
 use crate::lifecycle::Event;
 use crate::side::Side;
-use crate::{Order, Program, Settings, Sockets, own_ip};
+use crate::{Order, Program, PublicPort, Settings, Sockets, own_ip};
 
 /// Name of the secret that authorises a drain, in `ARENA_SECRETS_DIR`.
 const DRAIN_TOKEN: &str = "drain_token";
@@ -28,7 +28,7 @@ pub(crate) struct Early {
     pub(crate) control: Control,
     pub(crate) capacity: watch::Sender<u32>,
     pub(crate) mesh: UdpSocket,
-    pub(crate) public: Option<TcpListener>,
+    pub(crate) public: Option<PublicPort>,
     /// Where its sockets are bound.
     pub(crate) bound: Addrs,
 }

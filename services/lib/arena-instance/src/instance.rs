@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::lifecycle::{Event, Load};
 use crate::live::{self, LiveConfig};
 use crate::mirror::Mirror;
 use crate::register::Registration;
-use crate::{Settings, endpoints, policy};
+use crate::{PublicPort, Settings, endpoints, policy};
 
 /// Calls in flight of a stopping instance may take this long: above the default deadline of a call.
 const CALLS_GRACE: Duration = Duration::from_secs(8);
@@ -46,7 +46,7 @@ struct Inner {
     addrs: Addrs,
     channels: Mutex<HashMap<String, Channel>>,
     mesh: Mutex<Option<UdpSocket>>,
-    public: Mutex<Option<TcpListener>>,
+    public: Mutex<Option<PublicPort>>,
     registration: Mutex<Option<Registration>>,
 }
 
@@ -263,9 +263,9 @@ impl Instance {
         mount(server).serve(socket.expect("an instance serves once"))
     }
 
-    /// Hands over the socket that players connect to, non-blocking; `None` after the first call.
+    /// Hands over the port that players connect to; `None` after the first call.
     #[must_use]
-    pub fn take_public(&self) -> Option<TcpListener> {
+    pub fn take_public(&self) -> Option<PublicPort> {
         self.inner.public.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

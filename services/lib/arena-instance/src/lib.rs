@@ -41,6 +41,7 @@ pub mod policy;
 mod port_holder;
 mod register;
 mod settings;
+mod shared_port;
 mod side;
 mod sockets;
 
@@ -54,4 +55,5 @@ pub use live::LiveConfig;
 pub use mirror::{Entries, Mirror};
 pub use register::LEASE_TTL;
 pub use settings::{Need, Program, Settings, Threads};
-pub use sockets::{SocketError, Sockets};
+pub use shared_port::SharedPort;
+pub use sockets::{PublicPort, SocketError, Sockets};

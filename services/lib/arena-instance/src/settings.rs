@@ -62,6 +62,8 @@ pub struct Settings {
     pub mesh_addr: SocketAddr,
     /// `ARENA_PUBLIC_ADDR`.
     pub public_addr: Option<SocketAddr>,
+    /// `ARENA_PUBLIC_SHARED`.
+    pub public_shared: bool,
     /// `ARENA_ADVERTISE_IP`.
     pub advertise_ip: Option<IpAddr>,
     /// `ARENA_STORE_ADDR`.
@@ -91,6 +93,7 @@ impl Settings {
         let side_addr = reader.read(&names::SIDE_ADDR);
         let mesh_addr = reader.read(&names::MESH_ADDR);
         let public_addr = if_needed(program, Need::PublicPort, reader, &names::PUBLIC_ADDR);
+        let public_shared = reader.read(&names::PUBLIC_SHARED);
         let advertise_ip = reader.optional(&names::ADVERTISE_IP);
         let store_addr = if_needed(program, Need::Store, reader, &names::STORE_ADDR);
         let identity_dir = reader.read(&names::IDENTITY_DIR);
@@ -112,6 +115,7 @@ impl Settings {
             side_addr: side_addr?,
             mesh_addr: mesh_addr?,
             public_addr: public_addr?,
+            public_shared: public_shared?,
             advertise_ip: advertise_ip?,
             store_addr: store_addr?,
             identity_dir: identity_dir?,
@@ -213,6 +217,7 @@ mod tests {
         let error = read(&[
             ("ARENA_CLUSTER", "demo"),
             ("ARENA_SERVICE", "gateway"),
+            ("ARENA_PUBLIC_SHARED", "yes"),
             ("ARENA_LOG", "loudly=x=y"),
             ("ARENA_LOG_FORMAT", "yaml"),
         ])
@@ -225,6 +230,7 @@ mod tests {
                 "ARENA_INSTANCE",
                 "ARENA_RELEASE",
                 "ARENA_PUBLIC_ADDR",
+                "ARENA_PUBLIC_SHARED",
                 "ARENA_STORE_ADDR",
                 "ARENA_IDENTITY_DIR",
                 "ARENA_SECRETS_DIR",

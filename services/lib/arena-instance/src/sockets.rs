@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use arena_env::Source;
 use listenfd::ListenFd;
 
-use crate::{Settings, port_holder};
+use crate::{Settings, SharedPort, port_holder};
 
 const SIDE: &str = "side";
 const MESH: &str = "mesh";
@@ -20,7 +20,31 @@ pub struct Sockets {
     /// QUIC.
     pub mesh: UdpSocket,
     /// Players, if the program has them.
-    pub public: Option<TcpListener>,
+    pub public: Option<PublicPort>,
+}
+
+/// The port that players connect to.
+#[derive(Debug)]
+pub enum PublicPort {
+    /// A listening socket, non-blocking. It stays open while nobody is taken from it: a supervisor
+    /// and the instances it starts hold the same one.
+    Kept(TcpListener),
+    /// A port that other instances of this machine listen at with sockets of their own. Whoever
+    /// takes no players lets go of it.
+    Shared(SharedPort),
+}
+
+impl PublicPort {
+    /// Returns where it is bound.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Kept(listener) => listener.local_addr(),
+            Self::Shared(port) => Ok(port.local_addr()),
+        }
+    }
 }
 
 /// Why a socket is not there.
@@ -77,8 +101,8 @@ impl Sockets {
             None => bind_udp(MESH, settings.mesh_addr)?,
         };
         let public = match (passed.tcp(PUBLIC)?, settings.public_addr) {
-            (Some(socket), _) => Some(socket),
-            (None, Some(addr)) => Some(bind_tcp(PUBLIC, addr)?),
+            (Some(socket), _) => Some(PublicPort::Kept(socket)),
+            (None, Some(addr)) => Some(bind_public(addr, settings.public_shared)?),
             (None, None) => None,
         };
         Ok(Self { side, mesh, public })
@@ -118,13 +142,24 @@ impl Passed {
     }
 }
 
+fn bind_public(addr: SocketAddr, is_shared: bool) -> Result<PublicPort, SocketError> {
+    if !is_shared {
+        return bind_tcp(PUBLIC, addr).map(PublicPort::Kept);
+    }
+    SharedPort::bind(addr).map(PublicPort::Shared).map_err(tcp_refused(PUBLIC, addr))
+}
+
 fn bind_tcp(socket: &'static str, addr: SocketAddr) -> Result<TcpListener, SocketError> {
     // The standard library sets SO_REUSEADDR, so that a restart does not wait for TIME_WAIT.
     let bound = TcpListener::bind(addr).and_then(|it| it.set_nonblocking(true).map(|()| it));
-    bound.map_err(|source| {
+    bound.map_err(tcp_refused(socket, addr))
+}
+
+fn tcp_refused(socket: &'static str, addr: SocketAddr) -> impl Fn(io::Error) -> SocketError {
+    move |source| {
         let holder = port_holder::find(port_holder::Transport::Tcp, addr.port());
         SocketError::Bind { socket, addr, holder, source }
-    })
+    }
 }
 
 fn bind_udp(socket: &'static str, addr: SocketAddr) -> Result<UdpSocket, SocketError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arena_instance::{Boot, Instance, Program, Settings, Sockets};
+use arena_instance::{Boot, Instance, Program, PublicPort, Settings, Sockets};
 use arena_mesh::{Ca, Channel, Endpoint, Identity, SpiffeId};
 use arena_store::Stores;
 use arena_store_embedded::{Embedded, Options};
@@ -101,6 +101,7 @@ impl Cluster {
             side_addr: loopback,
             mesh_addr: loopback,
             public_addr: None,
+            public_shared: false,
             advertise_ip: None,
             store_addr: None,
             identity_dir,
@@ -125,7 +126,7 @@ impl Cluster {
         let sockets = Sockets {
             side: listen()?,
             mesh: UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?,
-            public: has_public.then(listen).transpose()?,
+            public: has_public.then(listen).transpose()?.map(PublicPort::Kept),
         };
         Ok(Boot::start(program, settings, sockets)?)
     }
