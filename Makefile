@@ -44,6 +44,11 @@ deny: ## licences, bans and sources of every crate we build on
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny@0.20.2
 	cargo deny check bans licenses sources
 
+.PHONY: audit
+audit: deny ## known vulnerabilities of those crates, where the database is reachable
+	if cargo deny fetch db; then cargo deny check advisories; \
+	else echo 'rustsec/advisory-db is not reachable: advisories were NOT checked' >&2; fi
+
 # Bins and tests in one build: apart they would resolve other features and build every dependency twice.
 test: deps-test ## every test that fits 25 minutes on 2 cores
 	cargo build --locked --workspace --bins --tests

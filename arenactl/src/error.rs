@@ -7,7 +7,7 @@ use crate::backend::BackendError;
 use crate::config_client::ConfigError;
 use crate::docker::{CredentialError, DockerError};
 use crate::durable::FileError;
-use crate::images::ImageError;
+use crate::images::{CrateError, ImageError};
 use crate::ledger::LedgerError;
 use crate::lock::LockError;
 use crate::secrets::SecretError;
@@ -217,6 +217,13 @@ impl From<ImageError> for CliError {
         };
         let (help, details) = (error.help(), error.details());
         Self::new(status, error).with_details(details).with_help(help)
+    }
+}
+
+impl From<CrateError> for CliError {
+    fn from(error: CrateError) -> Self {
+        let help = error.help();
+        Self::new(Status::PreflightFailed, error).with_help(help)
     }
 }
 

@@ -5,10 +5,12 @@ mod build_context;
 mod error;
 mod push;
 mod recipe;
+mod sbom;
 mod view;
 
 pub use build::{Built, Workshop};
 pub use error::ImageError;
 pub use push::{Pushed, Pusher};
 pub use recipe::{OPERATOR, Recipe, Target, recipes};
+pub use sbom::{Bom, Contents, CrateError, Installed, Workspace, installed};
 pub use view::{Phase, Row, View};

@@ -141,7 +141,7 @@ fn silent(image: &str) -> ImageError {
 }
 
 /// Splits `host:5000/name:tag`; without a tag it is `latest`.
-fn split_tag(image: &str) -> (&str, &str) {
+pub(super) fn split_tag(image: &str) -> (&str, &str) {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => (name, tag),
         _ => (image, "latest"),

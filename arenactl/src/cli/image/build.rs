@@ -13,11 +13,13 @@ use arenactl_planning::spec::Spec;
 
 use super::push;
 use super::selection::{IMAGES_AT_ONCE, Selection, listed};
+use crate::artifacts::Artifacts;
 use crate::cli::Context;
 use crate::cli::rollout::draft::git_revision;
 use crate::docker::Logins;
+use crate::durable::{self, Access};
 use crate::error::{CliError, Status};
-use crate::images::{Built, Phase, Recipe, View, Workshop};
+use crate::images::{self, Built, Contents, Phase, Recipe, View, Workshop, Workspace};
 use crate::print::table;
 
 /// Build the images of the services, and arenactl's own.
@@ -31,6 +33,10 @@ pub(crate) struct Build {
     /// The Dockerfile, with targets `plain` and `gpu` [default: `Dockerfile.gpu` beside the spec].
     #[arg(long, value_name = "PATH")]
     dockerfile: Option<PathBuf>,
+    /// Writes what is in each image to DIR/<program>.cdx.json (CycloneDX 1.5): the crates of the workspace whose
+    /// Cargo.toml is beside the spec, and the Debian packages of the base.
+    #[arg(long, value_name = "DIR")]
+    sbom: Option<PathBuf>,
     /// Pushes them as well.
     #[arg(long)]
     push: bool,
@@ -43,6 +49,9 @@ impl Build {
         Context::block_on(async {
             let docker = self.selection.connect().await?;
             let built = self.build(context, &spec, &docker, &recipes).await?;
+            if let Some(folder) = &self.sbom {
+                self.write_sboms(context, &docker, &recipes, folder).await?;
+            }
             if self.push {
                 return push::push(context, &self.selection, docker, &recipes).await;
             }
@@ -75,6 +84,29 @@ impl Build {
             workshop.build(recipe, row)
         });
         Ok(stream::iter(builds).buffered(IMAGES_AT_ONCE).try_collect().await?)
+    }
+
+    async fn write_sboms(
+        &self,
+        context: &Context,
+        docker: &Docker,
+        recipes: &[Recipe],
+        folder: &Path,
+    ) -> Result<(), CliError> {
+        let workspace = Workspace::read(&context.global.file.with_file_name("Cargo.toml"))?;
+        let programs = context.programs();
+        for recipe in recipes {
+            let program = Artifacts::new(&programs).digest(&programs.join(&recipe.binary))?;
+            let installed =
+                images::installed(docker, &self.selection.engine, &recipe.image).await?;
+            let contents = Contents { recipe, program, workspace: &workspace, installed };
+            let path = folder.join(format!("{}.cdx.json", recipe.binary));
+            let text = serde_json::to_vec_pretty(&contents.bom()?);
+            let text = text.expect("our own types serialise to JSON");
+            durable::write(&path, &text, Access::Everyone)?;
+            context.printer.say(&format!("wrote {}", path.display()));
+        }
+        Ok(())
     }
 
     fn dockerfile(&self, spec: &Path) -> PathBuf {
