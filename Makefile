@@ -23,7 +23,7 @@ down: ## stop what `make run` started
 
 lab: deps-lab ## real Docker engines here (NODES=1..3, GPUS=…), our images in their registry
 	cargo build --locked --workspace --bins --tests
-	$(TARGET)/debug/arena-lab up --nodes $(NODES) --gpus $(GPUS)
+	$(TARGET)/debug/arena-lab status 2>/dev/null || $(TARGET)/debug/arena-lab up --nodes $(NODES) --gpus $(GPUS)
 	$(TARGET)/debug/arena-lab push
 
 lab-down: ## take away what `make lab` started

@@ -14,6 +14,7 @@ mod registry;
 mod run;
 mod slot;
 mod teardown;
+mod tls;
 
 use std::ffi::OsStr;
 use std::net::Ipv4Addr;
@@ -129,6 +130,14 @@ impl Lab {
         Ok(Self::new(slot, LabSpec { nodes, ..LabSpec::default() }, End::Leave, None))
     }
 
+    /// Takes down the lab that [`Self::keep`] left running, or what is left of it.
+    ///
+    /// # Errors
+    /// If something does not go.
+    pub async fn remove_kept() -> anyhow::Result<()> {
+        tokio::task::spawn_blocking(|| teardown::remove(&Slot::of_kept())).await?
+    }
+
     fn new(slot: Slot, spec: LabSpec, end: End, alone: Option<MutexGuard<'static, ()>>) -> Self {
         let nodes = (1..=spec.nodes).map(|it| Node::new(slot.clone(), it)).collect();
         let registry = Registry::new(slot.clone());
@@ -145,6 +154,7 @@ impl Lab {
         ensure!((1..=NODES_MAX).contains(&spec.nodes), "a lab has 1 to {NODES_MAX} nodes");
         network::make(&lab.slot).await?;
         image::reuse(&lab.registry).await?;
+        tls::make(&lab.slot, &lab.nodes)?;
         try_join_all(lab.nodes.iter().map(|it| it.start(spec))).await?;
         lab.registry.start(&lab.nodes).await?;
         lab.make_swarm().await?;
@@ -209,6 +219,18 @@ impl Lab {
     #[must_use]
     pub fn socket(&self, node: u8) -> PathBuf {
         self.slot.socket(node)
+    }
+
+    /// Returns the address of a node's engine for clients that show [`Self::certificates`].
+    #[must_use]
+    pub fn tcp_endpoint(&self, node: u8) -> String {
+        Node::new(self.slot.clone(), node).tcp_endpoint()
+    }
+
+    /// Returns the folder of a client's certificates: `ca.pem`, `cert.pem` and `key.pem`.
+    #[must_use]
+    pub fn certificates(&self) -> PathBuf {
+        self.slot.client_certificates()
     }
 
     /// Returns the address of a node; this machine and all nodes reach it.

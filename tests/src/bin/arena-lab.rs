@@ -4,7 +4,7 @@
 //! `push [TAG]` puts the services' images there; `status` tells what runs; `down` takes all away.
 //! `run [--nodes N] [--gpus N] -- COMMAND…` has a lab of its own for as long as the command runs.
 
-#![expect(clippy::print_stdout, reason = "a command's output")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
 
 use std::process::ExitCode;
 
@@ -20,15 +20,22 @@ const USAGE: &str = "arena-lab up [--nodes 1..3] [--gpus N] | push [TAG] | statu
 const TAG: &str = "lab";
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    match args[..] {
+    obey(&args).await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn obey(args: &[&str]) -> anyhow::Result<ExitCode> {
+    match *args {
         ["up", ref options @ ..] => tell(&Lab::keep(spec(options)?).await?),
         ["push"] => push(TAG).await?,
         ["push", tag] => push(tag).await?,
         ["status"] => tell(&Lab::kept()?),
-        ["down"] => Lab::kept()?.close().await?,
+        ["down"] => Lab::remove_kept().await?,
         ["run", ref rest @ ..] => return run(rest).await,
         _ => bail!("usage: {USAGE}"),
     }

@@ -20,6 +20,7 @@ use super::network;
 use super::process::Tracked;
 use super::run::run_command;
 use super::slot::{NETWORKS, Slot};
+use super::tls::TLS_PORT;
 use crate::region::wait_for;
 
 /// Most nodes of a lab: three managers' worth, and the machine has few cores.
@@ -103,11 +104,16 @@ impl Node {
     fn engine_config(&self, gpus: u8) -> serde_json::Value {
         let gpus: Vec<_> =
             (0..gpus).map(|it| format!("{GPU_KIND}={}", gpu(self.number, it))).collect();
+        let tls = self.slot.node_certificates(self.number);
         json!({
             "data-root": self.disk(),
             "exec-root": "/run/docker",
             "pidfile": "/run/docker.pid",
-            "hosts": ["unix:///run/docker.sock"],
+            "hosts": ["unix:///run/docker.sock", self.tcp_endpoint()],
+            "tlsverify": true,
+            "tlscacert": tls.join("ca.pem"),
+            "tlscert": tls.join("cert.pem"),
+            "tlskey": tls.join("key.pem"),
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "cgroup-parent": format!("/{}", self.slot.control_group(self.number)),
             "node-generic-resources": gpus,
@@ -203,6 +209,11 @@ impl Node {
     /// Returns the engine's address for clients on this machine.
     pub(crate) fn endpoint(&self) -> String {
         format!("unix://{}", self.slot.socket(self.number).display())
+    }
+
+    /// Returns the engine's address for clients with a certificate.
+    pub(crate) fn tcp_endpoint(&self) -> String {
+        format!("tcp://{}:{TLS_PORT}", self.slot.address(self.number))
     }
 
     /// Returns a command that runs on the node's network, and otherwise on this machine.

@@ -1,7 +1,8 @@
 //! Which lab is whose: a number gives a lab its folders, addresses and names, so that labs never meet.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
@@ -55,7 +56,7 @@ impl Slot {
     /// Takes the number of the lab that outlives this process.
     pub(crate) fn claim_kept() -> anyhow::Result<Self> {
         let _lock = lock(&Path::new(HOME).join("lock"))?;
-        let slot = Self { number: KEPT };
+        let slot = Self::of_kept();
         ensure!(!slot.runs(), "a lab is up already: `arena-lab down` removes it");
         teardown::remove(&slot)?; // its files may be left of before a restart of the machine
         slot.make_folders()?;
@@ -64,9 +65,14 @@ impl Slot {
 
     /// Returns the number of the lab that `arena-lab up` left running.
     pub(crate) fn kept() -> anyhow::Result<Self> {
-        let slot = Self { number: KEPT };
+        let slot = Self::of_kept();
         ensure!(slot.runs(), "no lab is up: `arena-lab up` starts one");
         Ok(slot)
+    }
+
+    /// Returns the number of the lab that outlives its command, whether it is up or not.
+    pub(crate) const fn of_kept() -> Self {
+        Self { number: KEPT }
     }
 
     /// Returns the processes of this lab that run.
@@ -82,7 +88,8 @@ impl Slot {
     fn make_folders(&self) -> anyhow::Result<()> {
         ensure!(rustix::process::geteuid().is_root(), "a lab makes namespaces: run this as root");
         fs::create_dir_all(self.folder().join("pids"))?;
-        fs::create_dir_all(self.data())?;
+        // Only root may look inside: a client's key is in there.
+        DirBuilder::new().recursive(true).mode(0o700).create(self.data())?;
         Ok(())
     }
 
@@ -118,6 +125,16 @@ impl Slot {
     /// Returns the socket of a node's engine.
     pub(crate) fn socket(&self, node: u8) -> PathBuf {
         self.run_folder(node).join("docker.sock")
+    }
+
+    /// Returns the folder of a node's certificates. A node sees it: it is not below `/run`.
+    pub(crate) fn node_certificates(&self, node: u8) -> PathBuf {
+        self.data().join("tls").join(format!("node-{node}"))
+    }
+
+    /// Returns the folder of a client's certificates.
+    pub(crate) fn client_certificates(&self) -> PathBuf {
+        self.data().join("tls/client")
     }
 
     /// Returns the address of a node, reachable from the other nodes and from this machine.

@@ -108,6 +108,22 @@ async fn an_image_tells_its_user_its_port_its_check_and_its_schemas() -> anyhow:
 }
 
 #[tokio::test]
+async fn an_engine_answers_over_tcp_to_a_client_that_shows_a_certificate() -> anyhow::Result<()> {
+    let lab = Lab::start(LabSpec::default()).await?;
+    let docker = |certificates: &Path| {
+        let mut command = Command::new("docker");
+        command.args(["--host", &lab.tcp_endpoint(1), "--tlsverify", "info"]);
+        command.args(["--format", "{{.Name}}"]).env("DOCKER_CERT_PATH", certificates);
+        command
+    };
+    let known = docker(&lab.certificates()).output().await?;
+    assert_eq!(String::from_utf8_lossy(&known.stdout).trim_end(), "lab-1", "{known:?}");
+    let unknown = docker(&lab.folder()).output().await?;
+    assert!(!unknown.status.success(), "{unknown:?}");
+    lab.close().await
+}
+
+#[tokio::test]
 async fn three_nodes_count_their_gpus_and_refuse_one_too_many() -> anyhow::Result<()> {
     let lab = Lab::start(LabSpec { nodes: 3, gpus: 2, ..LabSpec::default() }).await?;
     let image = lab.push_binary("stub", &binary("arena-stub")?, "test").await?;
