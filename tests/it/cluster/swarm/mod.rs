@@ -1,3 +1,4 @@
 //! Docker Swarm: real engines, in a lab.
 
+mod gpu_image;
 mod lab;
