@@ -27,10 +27,10 @@ regions: {local: {backend: local}}
 services: {play: {kind: stateless}}
 ";
 
-/// Runs one function of this file as a test on a ledger that `$open` opens; `$guard` lives as long.
+/// Makes a test of each function of this file, on a ledger that `$open` opens; `$guard` lives as long.
 macro_rules! ledger_conformance {
     ($guard:ident = $new:expr, $open:expr) => {
-        $crate::ledger::conformance::ledger_conformance! { @all $guard = $new, $open;
+        $crate::ledger::conformance::ledger_conformance! { @each $guard = $new, $open;
             a_living_holder_is_not_waited_for
             a_dead_holder_is_replaced_and_fenced
             a_holder_elsewhere_is_replaced_after_it_stood_still_for_a_ttl
@@ -42,7 +42,7 @@ macro_rules! ledger_conformance {
             what_is_not_kept_is_forgotten
         }
     };
-    (@all $guard:ident = $new:expr, $open:expr; $($name:ident)*) => {$(
+    (@each $guard:ident = $new:expr, $open:expr; $($name:ident)*) => {$(
         #[tokio::test]
         async fn $name() {
             let $guard = $new;
