@@ -2,23 +2,31 @@
 
 pub mod local;
 pub mod memory;
+pub mod swarm;
+pub(crate) mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 
+use arena_mesh::CaError;
 use arena_types::{InstanceId, Region, ReleaseId, ServiceName};
+use arena_wire::config::v1::config_client::ConfigClient;
 use arenactl_planning::observed::{Node, Observed, ObservedInstance, UnitState, Weights};
-use arenactl_planning::release::Release;
+use arenactl_planning::release::{Inputs, Release};
 use arenactl_planning::rollout::{Effect, Event, Rollout};
+use arenactl_planning::spec::{ConfigName, SecretName, Spec};
 use arenactl_planning::units::{Span, Timestamp};
 use async_trait::async_trait;
-use serde::Serialize;
 
-use crate::artifacts::ArtifactError;
+use crate::artifacts::{ArtifactError, Remember};
+use crate::config_client::{AnyChannel, ConfigError};
+use crate::docker::CredentialError;
 use crate::durable::FileError;
 use crate::history::History;
+use crate::relay::RelayError;
 use crate::secrets::SecretError;
 use crate::supervisor::IdentityError;
+use crate::swarm::SwarmError;
+pub use unit::Unit;
 
 /// What acts: observes a region and performs what a rollout asks for.
 #[async_trait(?Send)]
@@ -29,8 +37,14 @@ pub trait Backend {
     /// Returns what a release lacks here, beside programs and resources: each would stop a rollout halfway.
     ///
     /// # Errors
-    /// [`BackendError::File`] if what runs cannot be read.
-    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError>;
+    /// [`BackendError`] if what runs cannot be read.
+    async fn lacks(&mut self, release: &Release) -> Result<Vec<Lack>, BackendError>;
+
+    /// Returns what a new release of `spec` is made of: programs, and hashes of secrets and files.
+    async fn inputs(&mut self, spec: &Spec, remember: Remember) -> Result<Inputs, BackendError>;
+
+    /// Returns the values of secrets that are known here, to make sure that none of them is shown.
+    fn secret_values(&self, spec: &Spec) -> BTreeMap<SecretName, String>;
 
     /// Makes ready what a release needs before its first instance starts: programs, secrets, identities.
     /// Effects performed from now on belong to `rollout`.
@@ -40,11 +54,14 @@ pub trait Backend {
     ///
     /// # Errors
     /// [`BackendError::File`].
-    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError>;
+    async fn published_rules(&mut self) -> Result<Option<serde_json::Value>, BackendError>;
 
     /// Gives these rules to new matches and remembers that; returns their version. Doing it again changes
     /// nothing.
     async fn publish_rules(&mut self, rules: &serde_json::Value) -> Result<u32, BackendError>;
+
+    /// Returns a client of the region's config service.
+    async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError>;
 
     /// Returns every instance there is, stopped ones included, ordered by name.
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError>;
@@ -82,35 +99,6 @@ pub trait Backend {
         kept: &BTreeSet<ReleaseId>,
         releases: &BTreeMap<ReleaseId, Release>,
     ) -> Result<(), BackendError>;
-}
-
-/// One instance, as people and plans see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Unit {
-    /// Its name.
-    pub instance: InstanceId,
-    /// Its service.
-    pub service: ServiceName,
-    /// The release it was started from.
-    pub release: ReleaseId,
-    /// Where it is in its life.
-    pub state: UnitState,
-    /// Players' sessions it holds.
-    pub sessions: u32,
-    /// Matches it hosts.
-    pub matches: u32,
-    /// Matches it can host.
-    pub capacity: u32,
-    /// Its process, where there is one on this machine.
-    pub pid: Option<u32>,
-    /// How often it was started again.
-    pub restarts: u32,
-    /// Its addresses by socket name.
-    pub addresses: BTreeMap<String, SocketAddr>,
-    /// Seconds left of its drain.
-    pub drain_left_s: Option<u64>,
-    /// What it waits for, or why it failed.
-    pub note: String,
 }
 
 /// Something a release needs that is not there; found before anything is started.
@@ -181,6 +169,44 @@ pub enum BackendError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// The swarm failed or refused.
+    #[error(transparent)]
+    Swarm(#[from] SwarmError),
+    /// The way into the cluster's network failed.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
+    /// Docker's own settings do not say who one is to a registry.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// The config service cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An image cannot be pinned.
+    #[error("cannot find the image `{image}`")]
+    Image {
+        /// The image.
+        image: String,
+        /// What its registry says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A secret or a config that a release needs is gone from the swarm.
+    #[error("the secret or config `{name}` is not in the swarm")]
+    NoSecret {
+        /// Its name in the swarm.
+        name: String,
+    },
+    /// A config's file has another content than the release was made with.
+    #[error("config `{name}` has another content now than the release was made with")]
+    ConfigDiffers {
+        /// The config.
+        name: ConfigName,
+    },
+    /// No certificate authority could be made.
+    #[error("cannot make the certificate authority of the cluster")]
+    Authority {
+        /// What failed.
+        source: CaError,
+    },
     /// The script of a simulated backend is wrong.
     #[error("cannot read the memory script: {why}")]
     Script {
@@ -208,6 +234,26 @@ impl BackendError {
             Self::Instance { instance, .. } => {
                 format!("see `arenactl logs {instance}`, then `arenactl resume`")
             }
+            Self::Swarm(error) => error.help(),
+            Self::Credentials(error) => error.help(),
+            Self::Config(error) => error.help(),
+            Self::Relay(_) => {
+                "see its tasks: `docker service ps --no-trunc`, of the service named \
+                               `<cluster>_<region>_operator`, then run the command again"
+                    .to_owned()
+            }
+            Self::Image { .. } => "build and push it: `arenactl build --push`; see what there is: \
+                                   `arenactl doctor`"
+                .to_owned(),
+            Self::NoSecret { .. } => {
+                "it was removed by hand: `arenactl deploy` makes a release with a new one"
+                    .to_owned()
+            }
+            Self::ConfigDiffers { .. } => {
+                "give the file that content again, or `arenactl deploy` a release with the new one"
+                    .to_owned()
+            }
+            Self::Authority { .. } => "run the command again".to_owned(),
             Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),
             Self::Script { .. } => "see `arenactl/src/backend/memory/script.rs`".to_owned(),
         }
@@ -239,7 +285,7 @@ pub async fn observe(
             sessions: unit.sessions,
             matches: unit.matches,
             capacity: unit.capacity,
-            node: None,
+            node: unit.node,
         });
     }
     Ok(observed)

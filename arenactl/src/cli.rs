@@ -134,6 +134,8 @@ enum Command {
     Supervise(process::supervise::Supervise),
     #[command(hide = true)]
     Exec(process::exec::Exec),
+    #[command(hide = true)]
+    Relay(process::relay::Relay),
 }
 
 /// Reads the arguments, runs the command, prints its failure; returns the exit code.
@@ -213,6 +215,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Down(command) => command.run(&context),
         Command::Supervise(command) => command.run(&context),
         Command::Exec(command) => Err(command.run()),
+        Command::Relay(command) => command.run(),
     }
 }
 

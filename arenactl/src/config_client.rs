@@ -9,6 +9,9 @@ use arena_wire::config::v1::config_client::ConfigClient;
 use arena_wire::config::v1::{ActivateRulesRequest, PublishRulesRequest};
 use arenactl_planning::observed::UnitState;
 use serde_json::Value;
+use tonic::body::Body;
+use tower::util::BoxCloneService;
+use tower::{Service, ServiceExt as _};
 
 use crate::backend::Unit;
 use crate::lock;
@@ -18,7 +21,7 @@ use crate::supervisor::Authority;
 /// The service that holds flags and rules.
 pub const CONFIG: &str = "config";
 /// A setting is a small write; longer means that the service or its store is in trouble.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Codes of gRPC that blame the caller: `INVALID_ARGUMENT`, `NOT_FOUND`, `FAILED_PRECONDITION`, `OUT_OF_RANGE`.
 const CODES_OF_CALLER: [i32; 4] = [3, 5, 9, 11];
@@ -82,7 +85,7 @@ pub fn connect(
     region: &Region,
     folder: &StateFolder,
     units: &[Unit],
-) -> Result<ConfigClient<Channel>, ConfigError> {
+) -> Result<ConfigClient<AnyChannel>, ConfigError> {
     let ready =
         units.iter().find(|unit| unit.service.as_str() == CONFIG && unit.state == UnitState::Ready);
     let found = ready.and_then(|unit| Some((&unit.instance, *unit.addresses.get("mesh")?)));
@@ -98,7 +101,24 @@ pub fn connect(
         .service(CONFIG)
         .default_deadline(CALL_TIMEOUT)
         .pinned(Endpoint::new(instance, address));
-    Ok(ConfigClient::new(channel))
+    Ok(ConfigClient::new(any(channel)))
+}
+
+/// A channel of any kind: over the mesh, or through a relay.
+pub type AnyChannel =
+    BoxCloneService<http::Request<Body>, http::Response<Body>, Box<dyn Error + Send + Sync>>;
+
+/// Makes one of any kind of a channel.
+pub(crate) fn any<S, B>(channel: S) -> AnyChannel
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let channel = channel.map_response(|response: http::Response<B>| response.map(Body::new));
+    BoxCloneService::new(channel.map_err(Into::into))
 }
 
 /// Publishes rules and makes them the ones that new matches use; returns their version. Publishing the same
@@ -107,7 +127,7 @@ pub fn connect(
 /// # Errors
 /// [`ConfigError::Refused`] and [`ConfigError::Failed`].
 pub async fn publish(
-    client: &mut ConfigClient<Channel>,
+    client: &mut ConfigClient<AnyChannel>,
     rules: &Value,
     why: &str,
     is_active: Active,

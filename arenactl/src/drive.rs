@@ -7,6 +7,7 @@ use arenactl_planning::units::Timestamp;
 use tokio::time::Instant;
 
 use crate::backend::{Backend, BackendError};
+use crate::error::causes;
 use crate::interrupt::Interrupts;
 use crate::journal::Step;
 use crate::ledger::{Ledger, LedgerError};
@@ -155,7 +156,7 @@ impl Drive<'_> {
             (Ok(answer), _) => answer,
             // What cannot be started has failed, and the rollout knows what to do about that.
             (Err(error), Effect::Start { instance, .. } | Effect::Restore { instance, .. }) => {
-                Some(Event::Failed { instance: instance.clone(), reason: reason(&error) })
+                Some(Event::Failed { instance: instance.clone(), reason: causes(&error) })
             }
             (Err(source), _) => {
                 return Err(DriveError::Perform { effect: effect.to_string(), source });
@@ -241,11 +242,6 @@ impl Drive<'_> {
         self.watcher.wish(&wish);
         wish
     }
-}
-
-fn reason(error: &BackendError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Returns when the current phase's time is over. A step of an unknown time counts from the start.

@@ -12,6 +12,7 @@ use crate::ledger::LedgerError;
 use crate::lock::LockError;
 use crate::secrets::SecretError;
 use crate::state_folder::NoStateFolder;
+use crate::swarm::SwarmError;
 
 /// How a command ended; each has one exit code, and scripts may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -109,13 +110,7 @@ impl CliError {
     /// Returns what happened, then each cause, outermost first.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
-        let mut next: Option<&(dyn Error + 'static)> = Some(self.source.as_ref());
-        let mut chain = Vec::new();
-        while let Some(error) = next {
-            chain.push(error.to_string());
-            next = error.source();
-        }
-        chain
+        chain(self.source.as_ref())
     }
 
     /// Returns what the operator can do next.
@@ -123,6 +118,21 @@ impl CliError {
     pub fn help(&self) -> &[String] {
         &self.help
     }
+}
+
+/// Returns an error and each of its causes, outermost first.
+fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
+    let (mut next, mut chain) = (Some(error), Vec::new());
+    while let Some(error) = next {
+        chain.push(error.to_string());
+        next = error.source();
+    }
+    chain
+}
+
+/// Writes an error and each of its causes in one line.
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
+    chain(error).join(": ")
 }
 
 impl From<FileError> for CliError {
@@ -162,11 +172,20 @@ impl From<LockError> for CliError {
 impl From<BackendError> for CliError {
     fn from(error: BackendError) -> Self {
         let status = match &error {
-            BackendError::Script { .. } => Status::InvalidInput,
+            BackendError::Script { .. } | BackendError::Config(ConfigError::Refused { .. }) => {
+                Status::InvalidInput
+            }
+            BackendError::Swarm(SwarmError::Drift { .. }) => Status::Conflict,
             _ => Status::PreflightFailed,
         };
         let help = error.help();
         Self::new(status, error).with_help(help)
+    }
+}
+
+impl From<SwarmError> for CliError {
+    fn from(error: SwarmError) -> Self {
+        BackendError::from(error).into()
     }
 }
 

@@ -62,7 +62,7 @@ impl std::fmt::Display for RevisionStatus {
 }
 
 /// An entry of a region's history, pointing at a release.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Revision {
     /// Its number, from 1 without gaps.
     pub number: u32,

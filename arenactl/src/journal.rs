@@ -4,7 +4,7 @@ use arenactl_planning::rollout::{Effect, Event, Rollout};
 use arenactl_planning::units::Timestamp;
 
 /// One step: a rollout's state and the effects that are to be performed next.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Step {
     /// The state after the event.
     pub rollout: Rollout,

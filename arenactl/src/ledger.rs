@@ -2,6 +2,7 @@
 //! kind of cluster.
 
 pub mod file;
+pub mod swarm;
 
 #[cfg(test)]
 mod conformance;
@@ -17,7 +18,9 @@ use crate::durable;
 use crate::history::{History, Revision, RevisionStatus};
 use crate::journal::{Steering, Step};
 use crate::lock::{Holder, Lock, LockError, LockView};
+use crate::swarm::SwarmError;
 pub use file::FileLedger;
+pub use swarm::SwarmLedger;
 
 /// Where a region's releases, revisions, journal and lock are kept. What was answered survives a crash.
 #[async_trait(?Send)]
@@ -149,6 +152,9 @@ pub enum LedgerError {
         /// The driver's answer.
         source: sqlx::Error,
     },
+    /// The swarm that keeps it failed.
+    #[error("cannot use the ledger in the swarm")]
+    Swarm(#[source] SwarmError),
     /// Its folder could not be made.
     #[error(transparent)]
     Folder(#[from] durable::FileError),
@@ -173,7 +179,14 @@ impl LedgerError {
             Self::Other { path, .. } => {
                 format!("check that `{}` is yours and writable", path.display())
             }
+            Self::Swarm(error) => error.help(),
             Self::Folder(error) => error.help(),
         }
+    }
+}
+
+impl From<SwarmError> for LedgerError {
+    fn from(error: SwarmError) -> Self {
+        Self::Swarm(error)
     }
 }

@@ -11,7 +11,7 @@ use arenactl_planning::release::Release;
 use arenactl_planning::rollout::{Event, Outcome, Rollout};
 use arenactl_planning::units::Timestamp;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendError};
 use crate::drive::{Drive, DriveError, Ending};
 use crate::error::{CliError, Status};
 use crate::history::{History, Revision, RevisionKind, RevisionStatus};
@@ -22,6 +22,7 @@ use crate::lock::{Lock, LockError};
 use crate::print::Printer;
 use crate::progress::Progress;
 use crate::rules;
+use crate::swarm::SwarmError;
 
 /// A locked region and everything a rollout in it needs.
 pub struct Operation<'a> {
@@ -192,7 +193,7 @@ impl Operation<'_> {
     async fn publish_rules(&mut self, release: ReleaseId) -> Result<Option<u32>, CliError> {
         let history = self.ledger.history().await?;
         let Some(release) = history.releases.get(&release) else { return Ok(None) };
-        let Some(rules) = rules::due(&*self.backend, release)? else { return Ok(None) };
+        let Some(rules) = rules::due(&mut *self.backend, release).await? else { return Ok(None) };
         Ok(Some(self.backend.publish_rules(&rules).await?))
     }
 
@@ -214,7 +215,8 @@ impl Operation<'_> {
         let units = self.backend.units().await?;
         let carried: BTreeSet<ReleaseId> = units.iter().map(|unit| unit.release).collect();
         let kept = history.kept(deploy.keep_releases, &carried);
-        Ok(self.backend.remove_programs(&kept, &history.releases).await?)
+        self.backend.remove_programs(&kept, &history.releases).await?;
+        Ok(self.ledger.forget(&kept).await?)
     }
 
     async fn detached(self, revision: &Revision) -> Result<Status, CliError> {
@@ -241,8 +243,18 @@ impl Operation<'_> {
                 DriveError::Lock(LockError::Ledger(error)) => error.help(),
                 DriveError::Lock(_) => String::new(),
             };
+            let status = match &error {
+                DriveError::Perform {
+                    source: BackendError::Swarm(SwarmError::Drift { .. }),
+                    ..
+                }
+                | DriveError::Look { source: BackendError::Swarm(SwarmError::Drift { .. }) } => {
+                    Status::Conflict
+                }
+                _ => Status::LeftAsIs,
+            };
             let resume = format!("then go on with `arenactl resume --region {}`", self.region);
-            let failure = CliError::new(Status::LeftAsIs, error);
+            let failure = CliError::new(status, error);
             let failure = if help.is_empty() { failure } else { failure.with_help(help) };
             return Err(failure.with_help(resume).with_help(format!(
                 "or take it back with `arenactl abort --region {}` ({})",

@@ -41,10 +41,13 @@ pub fn lacks(release: &Release) -> Vec<Lack> {
 /// Returns the rules of a release unless they are the ones that a deploy published last.
 ///
 /// # Errors
-/// [`BackendError::File`] if what was published last cannot be read.
-pub fn due(backend: &dyn Backend, release: &Release) -> Result<Option<Value>, BackendError> {
+/// [`BackendError`] if what was published last cannot be read.
+pub async fn due(
+    backend: &mut dyn Backend,
+    release: &Release,
+) -> Result<Option<Value>, BackendError> {
     let wanted = document(&release.spec.rules);
-    let published = backend.published_rules()?.unwrap_or_else(standard);
+    let published = backend.published_rules().await?.unwrap_or_else(standard);
     Ok((wanted != published).then_some(wanted))
 }
 

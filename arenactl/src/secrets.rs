@@ -6,11 +6,15 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use arenactl_planning::Digest;
+use arenactl_planning::release::Release;
 use arenactl_planning::spec::{SecretName, SecretSource, SecretSpec};
 
 use crate::artifacts::hex;
+use crate::backend::Lack;
 use crate::durable::{self, Access, FileError};
 
+/// Name of the secret with the bearer token of `POST /drain`.
+pub(crate) const DRAIN_TOKEN: &str = "drain_token";
 /// A shorter value could be guessed from its hash, which a release carries.
 const VALUE_BYTES_MIN: usize = 16;
 
@@ -74,15 +78,67 @@ pub fn hashes(
     folder: &Path,
 ) -> Result<BTreeMap<SecretName, Digest>, SecretError> {
     let hash = |(name, spec): (&SecretName, &SecretSpec)| {
-        let digest = if let Some(value) = given_value(name, spec)? {
-            digest_of_given(name, &value)
-        } else {
-            let text = format!("generated {name} {}", generation(folder, name)?);
-            Digest::of(text.as_bytes())
-        };
-        Ok((name.clone(), digest))
+        Ok((name.clone(), digest(name, spec, generation(folder, name)?)?))
     };
     secrets.iter().map(hash).collect()
+}
+
+/// Returns the hash of one secret's value; `generation` counts how often a generated one was drawn anew.
+///
+/// # Errors
+/// [`SecretError`].
+pub fn digest(
+    name: &SecretName,
+    spec: &SecretSpec,
+    generation: u32,
+) -> Result<Digest, SecretError> {
+    Ok(match given_value(name, spec)? {
+        Some(value) => digest_of_given(name, &value),
+        None => Digest::of(format!("generated {name} {generation}").as_bytes()),
+    })
+}
+
+/// Returns the value of a secret as a release with this hash has it: the given one if it is the same, else a
+/// freshly drawn one.
+///
+/// # Errors
+/// [`SecretError`]; [`SecretError::Differs`] if another value is given now.
+pub(crate) fn value_of(
+    name: &SecretName,
+    spec: &SecretSpec,
+    hash: &Digest,
+) -> Result<String, SecretError> {
+    match given_value(name, spec)? {
+        Some(value) if *hash == digest_of_given(name, &value) => Ok(value),
+        Some(_) => Err(SecretError::Differs { name: name.clone() }),
+        None => Ok(random_hex(spec.bytes)?),
+    }
+}
+
+/// Returns the values that are given from outside, to make sure that none of them is shown.
+pub(crate) fn given_values(
+    secrets: &BTreeMap<SecretName, SecretSpec>,
+) -> BTreeMap<SecretName, String> {
+    let value =
+        |(name, spec): (&SecretName, _)| Some((name.clone(), given_value(name, spec).ok()??));
+    secrets.iter().filter_map(value).collect()
+}
+
+/// An instance that cannot be drained can neither be replaced nor stopped without dropping its players.
+pub(crate) fn no_drain_token(release: &Release) -> Option<Lack> {
+    let knows = |secret: &SecretName| secret.as_str() == DRAIN_TOKEN;
+    let without = release.spec.services.iter().filter(|(_, it)| !it.secrets.iter().any(knows));
+    let without: Vec<_> = without.map(|(service, _)| service.to_string()).collect();
+    (!without.is_empty()).then(|| Lack {
+        what: format!(
+            "services that nobody could drain, for want of the secret `{DRAIN_TOKEN}`: {}",
+            without.join(", ")
+        ),
+        help: format!(
+            "set `secrets.{DRAIN_TOKEN}: {{ source: generate }}`, and name `{DRAIN_TOKEN}` in each \
+             `services.<service>.secrets`"
+        ),
+    })
 }
 
 /// Makes sure that every secret has the value that a release was made with: one of its `hashes`. Generated ones

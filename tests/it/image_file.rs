@@ -24,10 +24,7 @@ fn every_stage_ends_with_the_binary() {
     assert_eq!(stages.len(), 3, "folders, plain, gpu");
     for stage in &stages[1..] {
         let last = stage.trim_end().lines().last().unwrap_or_default();
-        assert_eq!(
-            last, "COPY target/release/${BINARY} /arena/service",
-            "layers below stay the same"
-        );
+        assert_eq!(last, "COPY target/release/${BINARY} /service", "layers below stay the same");
         assert!(stage.contains("\nUSER 65532:65532\n"), "a user without rights: {stage}");
     }
     // Both are newer than the builder of engine 20.10.

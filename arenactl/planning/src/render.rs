@@ -16,7 +16,7 @@ pub use nomad::nomad;
 pub use swarm::swarm;
 
 use crate::release::{Inputs, Origin, Release};
-use crate::spec::{Ask, Read, ServiceSpec, SpecError, read};
+use crate::spec::{Ask, Kind, Read, ServiceSpec, SpecError, read};
 use crate::units::Timestamp;
 
 /// A file to write.
@@ -62,6 +62,16 @@ pub fn image(release: &Release, service: &ServiceName) -> String {
         Some(artifact) if !name.contains('@') => format!("{name}@sha256:{}", artifact.digest),
         _ => name,
     }
+}
+
+/// The name of the service that alone opens the embedded stores.
+const STORE: &str = "store";
+
+/// Returns the service that `user` keeps its data in, if the spec has one and it is another.
+fn store<'a>(release: &'a Release, user: &ServiceName) -> Option<&'a ServiceName> {
+    let mut services = release.spec.services.iter();
+    let (name, _) = services.find(|(name, it)| name.as_str() == STORE && it.kind == Kind::Data)?;
+    (name != user).then_some(name)
 }
 
 /// Returns the variables that are the same with every orchestrator.

@@ -34,7 +34,7 @@ pub use checked_text::{
 pub use configs::ConfigSpec;
 pub use deploy::{DeploySpec, OnFailure};
 pub use error::{Place, Problem, SpecError, report};
-pub use images::Images;
+pub use images::{Images, PROGRAM};
 pub use placement::Placement;
 pub use ports::{Port, Ports, Publish};
 pub use read::{Ask, ENVIRONMENT_DEFAULT, Read, read};

@@ -5,7 +5,6 @@
 
 mod perform;
 mod preflight;
-mod side_port;
 mod start;
 mod traffic;
 mod unit;
@@ -14,16 +13,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use arena_types::{ClusterName, InstanceId, Region, ReleaseId, ServiceName};
+use arenactl_planning::Digest;
 use arenactl_planning::history;
 use arenactl_planning::observed::{Node, Weights};
-use arenactl_planning::release::Release;
+use arenactl_planning::release::{Artifact, Inputs, Release};
+
+use arena_wire::config::v1::config_client::ConfigClient;
 use arenactl_planning::rollout::{Effect, Event, Rollout};
+use arenactl_planning::spec::{SecretName, Spec};
 use arenactl_planning::units::{Bytes, Cpus, Timestamp};
 use async_trait::async_trait;
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, Remember};
 use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Lack, Unit};
-use crate::config_client::{self, Active, ConfigError};
+use crate::config_client::{self, Active, AnyChannel, ConfigError};
 use crate::durable::{self, Access};
 use crate::state_folder::StateFolder;
 use crate::supervisor::{self, Authority, launch::log_folder};
@@ -66,6 +69,26 @@ impl Local {
         self.folder.region().join("rules.json")
     }
 
+    /// Programs are named by their bytes.
+    fn programs_of(
+        &self,
+        spec: &Spec,
+        remember: Remember,
+    ) -> Result<BTreeMap<ServiceName, Artifact>, BackendError> {
+        let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
+        let mut artifacts = BTreeMap::new();
+        for (service, wanted) in &spec.services {
+            let name = wanted.binary.as_str();
+            let digest = match known.get(name) {
+                Some(digest) => *digest,
+                None => self.artifacts.known_digest(&self.programs.join(name), remember)?,
+            };
+            known.insert(name, digest);
+            artifacts.insert(service.clone(), Artifact { name: name.to_owned(), digest });
+        }
+        Ok(artifacts)
+    }
+
     pub(crate) fn release(&self, id: ReleaseId) -> Result<&Release, BackendError> {
         self.releases.get(&id).ok_or(BackendError::UnknownRelease { release: id })
     }
@@ -77,10 +100,22 @@ impl Backend for Local {
         Timestamp(clock::now_ms())
     }
 
-    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError> {
+    async fn lacks(&mut self, release: &Release) -> Result<Vec<Lack>, BackendError> {
         let mut lacks = preflight::lacks(&self.folder, release)?;
         lacks.extend(rules::lacks(release));
         Ok(lacks)
+    }
+
+    async fn inputs(&mut self, spec: &Spec, remember: Remember) -> Result<Inputs, BackendError> {
+        Ok(Inputs {
+            artifacts: self.programs_of(spec, remember)?,
+            secret_hashes: secrets::hashes(&spec.secrets, &self.folder.secrets())?,
+            ..Inputs::default()
+        })
+    }
+
+    fn secret_values(&self, spec: &Spec) -> BTreeMap<SecretName, String> {
+        secrets::values(&spec.secrets, &self.folder.secrets())
     }
 
     async fn prepare(&mut self, release: &Release, rollout: &str) -> Result<(), BackendError> {
@@ -98,13 +133,13 @@ impl Backend for Local {
         Ok(())
     }
 
-    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError> {
+    async fn published_rules(&mut self) -> Result<Option<serde_json::Value>, BackendError> {
         Ok(durable::read_json(&self.published())?)
     }
 
     async fn publish_rules(&mut self, rules: &serde_json::Value) -> Result<u32, BackendError> {
-        let units = self.units().await?;
         let refused = |error: ConfigError| BackendError::Rules { source: error.into() };
+        let units = self.units().await?;
         let client = config_client::connect(&self.cluster, &self.region, &self.folder, &units);
         let mut client = client.map_err(refused)?;
         let published =
@@ -112,6 +147,11 @@ impl Backend for Local {
         let version = published.map_err(refused)?;
         durable::write_json(&self.published(), rules, Access::Owner)?;
         Ok(version)
+    }
+
+    async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError> {
+        let units = self.units().await?;
+        Ok(config_client::connect(&self.cluster, &self.region, &self.folder, &units)?)
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

@@ -9,17 +9,22 @@ mod simulated;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use arena_types::{InstanceId, ReleaseId, ServiceName};
+use arena_types::{InstanceId, Region, ReleaseId, ServiceName};
+use arena_wire::config::v1::config_client::ConfigClient;
+use arenactl_planning::Digest;
 use arenactl_planning::observed::{Node, UnitState, Weights};
-use arenactl_planning::release::Release;
+use arenactl_planning::release::{Artifact, Inputs, Release};
 use arenactl_planning::rollout::{Awaited, Effect, Event, Rollout};
+use arenactl_planning::spec::{SecretName, Spec};
 use arenactl_planning::units::Timestamp;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::artifacts::Remember;
 use crate::backend::{Backend, BackendError, Lack, Unit};
+use crate::config_client::{AnyChannel, ConfigError};
 use crate::durable::{self, Access};
-use crate::rules;
+use crate::{rules, secrets};
 use script::Script;
 use simulated::Simulated;
 
@@ -33,7 +38,10 @@ const IDLE_MS: u64 = 1_000;
 /// The simulated backend.
 #[derive(Debug)]
 pub struct Memory {
+    region: Region,
     path: PathBuf,
+    /// Where values of secrets would be kept.
+    secrets: PathBuf,
     script: Script,
     cluster: Cluster,
 }
@@ -53,7 +61,12 @@ impl Memory {
     ///
     /// # Errors
     /// [`BackendError::Script`] and [`BackendError::File`].
-    pub fn open(path: &Path, script: Option<&Path>) -> Result<Self, BackendError> {
+    pub fn open(
+        region: &Region,
+        path: &Path,
+        secrets: &Path,
+        script: Option<&Path>,
+    ) -> Result<Self, BackendError> {
         let script = script.map(Script::read).transpose()?.unwrap_or_default();
         let fresh = || Cluster {
             now_ms: EPOCH_MS,
@@ -62,7 +75,8 @@ impl Memory {
             rules: None,
         };
         let cluster = durable::read_json(path)?.unwrap_or_else(fresh);
-        Ok(Self { path: path.to_path_buf(), script, cluster })
+        let (region, path, secrets) = (region.clone(), path.to_path_buf(), secrets.to_path_buf());
+        Ok(Self { region, path, secrets, script, cluster })
     }
 
     fn save(&self) -> Result<(), BackendError> {
@@ -95,6 +109,7 @@ impl Memory {
             addresses: BTreeMap::new(),
             drain_left_s: None,
             note: unit.note(self.cluster.now_ms, behavior),
+            node: None,
         }
     }
 }
@@ -105,15 +120,29 @@ impl Backend for Memory {
         Timestamp(self.cluster.now_ms)
     }
 
-    fn lacks(&self, release: &Release) -> Result<Vec<Lack>, BackendError> {
+    async fn lacks(&mut self, release: &Release) -> Result<Vec<Lack>, BackendError> {
         Ok(rules::lacks(release))
+    }
+
+    /// Simulated instances run no program, so there the name is all.
+    async fn inputs(&mut self, spec: &Spec, _: Remember) -> Result<Inputs, BackendError> {
+        let artifact =
+            |name: &String| Artifact { name: name.clone(), digest: Digest::of(name.as_bytes()) };
+        let services = spec.services.iter();
+        let artifacts = services.map(|(service, it)| (service.clone(), artifact(&it.binary)));
+        let secret_hashes = secrets::hashes(&spec.secrets, &self.secrets)?;
+        Ok(Inputs { artifacts: artifacts.collect(), secret_hashes, ..Inputs::default() })
+    }
+
+    fn secret_values(&self, spec: &Spec) -> BTreeMap<SecretName, String> {
+        secrets::values(&spec.secrets, &self.secrets)
     }
 
     async fn prepare(&mut self, _: &Release, _: &str) -> Result<(), BackendError> {
         self.save()
     }
 
-    fn published_rules(&self) -> Result<Option<serde_json::Value>, BackendError> {
+    async fn published_rules(&mut self) -> Result<Option<serde_json::Value>, BackendError> {
         Ok(self.cluster.rules.clone())
     }
 
@@ -124,6 +153,11 @@ impl Backend for Memory {
         self.cluster.rules = Some(rules.clone());
         self.save()?;
         Ok(SIMULATED_RULES)
+    }
+
+    /// Nothing that is simulated answers a call.
+    async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError> {
+        Err(ConfigError::NoInstance { region: self.region.clone() }.into())
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

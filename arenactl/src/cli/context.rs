@@ -3,22 +3,24 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
-use arena_mesh::Channel;
 use arena_types::{ClusterName, Region};
 use arena_wire::config::v1::config_client::ConfigClient;
-use arenactl_planning::spec::{self, Ask, Spec, SpecError};
+use arenactl_planning::spec::{self, Ask, RegionSpec, Spec, SpecError};
 
 use crate::backend::local::Local;
 use crate::backend::memory::Memory;
+use crate::backend::swarm::SwarmBackend;
 use crate::backend::{Backend, BackendError};
 use crate::cli::{Global, Rehearsal};
-use crate::config_client;
+use crate::config_client::AnyChannel;
+use crate::docker;
 use crate::durable::FileError;
 use crate::error::{CliError, Status};
 use crate::history::History;
-use crate::ledger::{FileLedger, Ledger};
+use crate::ledger::{FileLedger, Ledger, SwarmLedger};
 use crate::print::Printer;
 use crate::state_folder::{self, StateFolder};
+use crate::swarm::Swarm;
 
 /// Options and printer of a command.
 #[derive(Clone)]
@@ -47,9 +49,8 @@ struct SpecMistakes {
 
 impl Place {
     /// Connects to the config service.
-    pub(crate) async fn config(&mut self) -> Result<ConfigClient<Channel>, CliError> {
-        let units = self.backend.units().await?;
-        Ok(config_client::connect(&self.cluster, &self.region, &self.folder, &units)?)
+    pub(crate) async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, CliError> {
+        Ok(self.backend.config().await?)
     }
 }
 
@@ -157,26 +158,50 @@ impl Context {
         region: Region,
         spec: Option<&Spec>,
     ) -> Result<Place, CliError> {
-        self.supported(&region, spec)?;
         let root = state_folder::root(self.global.state_dir.as_deref())?;
         let folder = StateFolder::new(&root, &cluster, &region);
+        let kind = spec.and_then(|spec| spec.regions.get(&region));
+        if let (Some(kind), None) = (kind, self.global.backend) {
+            match kind.backend {
+                spec::Backend::Local => {}
+                spec::Backend::Swarm => {
+                    return self.swarm_place(cluster, region, folder, kind).await;
+                }
+                spec::Backend::Nomad => return Err(unsupported(&region)),
+            }
+        }
         let mut ledger = Box::new(FileLedger::look(&folder.ledger()).await?);
         let history = ledger.history().await?;
         let backend = self.backend(&cluster, &region, &folder, &history)?;
         Ok(Place { cluster, region, folder, ledger, history, backend })
     }
 
-    fn supported(&self, region: &Region, spec: Option<&Spec>) -> Result<(), CliError> {
-        let kind = spec.and_then(|spec| spec.regions.get(region)).map(|it| it.backend);
-        match kind {
-            _ if self.global.backend.is_some() => Ok(()),
-            None | Some(spec::Backend::Local) => Ok(()),
-            Some(_) => Err(CliError::new(
-                Status::InvalidInput,
-                format!("this arenactl cannot deploy to the backend of region `{region}`"),
-            )
-            .with_help("use a region with `backend: local`, or `arenactl render` for its files")),
-        }
+    /// Everything about a region in a swarm is kept there: only the way to it is in the spec.
+    async fn swarm_place(
+        &self,
+        cluster: ClusterName,
+        region: Region,
+        folder: StateFolder,
+        spec: &RegionSpec,
+    ) -> Result<Place, CliError> {
+        let path = |text: &String| self.spec_folder().join(text);
+        let tls = spec.tls.as_ref().map(|tls| docker::Tls {
+            ca: path(&tls.ca),
+            cert: path(&tls.cert),
+            key: path(&tls.key),
+        });
+        let endpoint = spec.endpoint.as_deref().unwrap_or(docker::DEFAULT_ENDPOINT);
+        let swarm = Swarm::connect(endpoint, tls.as_ref(), cluster.clone(), region.clone()).await?;
+        let mut ledger = Box::new(SwarmLedger::new(swarm.clone()));
+        let history = ledger.history().await?;
+        let releases = history.releases.clone();
+        let backend = SwarmBackend::new(swarm, spec.clone(), &self.spec_folder(), releases)?;
+        Ok(Place { cluster, region, folder, ledger, history, backend: Box::new(backend) })
+    }
+
+    /// Returns the folder from which the spec's paths count.
+    fn spec_folder(&self) -> PathBuf {
+        self.global.file.parent().map(Path::to_path_buf).unwrap_or_default()
     }
 
     fn backend(
@@ -188,8 +213,8 @@ impl Context {
     ) -> Result<Box<dyn Backend>, BackendError> {
         if self.global.backend == Some(Rehearsal::Memory) {
             let path = folder.region().join("memory.json");
-            let memory = Memory::open(&path, self.global.memory_script.as_deref())?;
-            return Ok(Box::new(memory));
+            let script = self.global.memory_script.as_deref();
+            return Ok(Box::new(Memory::open(region, &path, &folder.secrets(), script)?));
         }
         Ok(Box::new(Local::new(
             cluster.clone(),
@@ -199,6 +224,13 @@ impl Context {
             history.releases.clone(),
         )))
     }
+}
+
+fn unsupported(region: &Region) -> CliError {
+    let what = format!("this arenactl cannot deploy to the backend of region `{region}`");
+    CliError::new(Status::InvalidInput, what).with_help(
+        "use a region with `backend: local` or `swarm`, or `arenactl render` for its files",
+    )
 }
 
 fn clusters_with(root: &Path, region: &str) -> Vec<ClusterName> {

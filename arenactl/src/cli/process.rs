@@ -1,4 +1,5 @@
 //! Hidden commands: what arenactl starts itself as.
 
 pub(super) mod exec;
+pub(super) mod relay;
 pub(super) mod supervise;

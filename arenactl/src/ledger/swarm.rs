@@ -220,7 +220,8 @@ impl Ledger for SwarmLedger {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Weak;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Weak};
 
     use arena_tests::{Lab, LabSpec};
     use futures::FutureExt as _;
@@ -232,19 +233,21 @@ mod tests {
     static LAB: Mutex<Weak<Lab>> = Mutex::const_new(Weak::new());
 
     struct Place {
-        lab: std::sync::Arc<Lab>,
+        lab: Arc<Lab>,
         region: String,
     }
 
     impl Place {
-        async fn new(region: &str) -> Self {
+        async fn new() -> Self {
+            static COUNT: AtomicU32 = AtomicU32::new(0);
             let mut shared = LAB.lock().await;
             let lab = match shared.upgrade() {
                 Some(lab) => lab,
-                None => std::sync::Arc::new(Lab::start(LabSpec::default()).await.unwrap()),
+                None => Arc::new(Lab::start(LabSpec::default()).await.unwrap()),
             };
-            *shared = std::sync::Arc::downgrade(&lab);
-            Self { lab, region: region.to_owned() }
+            *shared = Arc::downgrade(&lab);
+            let number = COUNT.fetch_add(1, Ordering::Relaxed);
+            Self { lab, region: format!("region-{number}") }
         }
 
         async fn open(&self) -> Box<dyn Ledger> {
@@ -256,7 +259,7 @@ mod tests {
     }
 
     crate::ledger::conformance::ledger_conformance! {
-        place = Place::new(&format!("r{}", line!())).await,
+        place = Place::new().await,
         || place.open().boxed_local()
     }
 }

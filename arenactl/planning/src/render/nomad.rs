@@ -2,22 +2,34 @@
 //!
 //! Durations are nanoseconds. Health is `manual`: arenactl decides when an allocation is healthy, so
 //! nothing is promoted or reverted behind its back. Old instances are drained before they are stopped:
-//! `KillTimeout` is capped by the client at 30 s.
+//! `KillTimeout` is capped by the client at 30 s. A job belongs to one release and never changes, so it is
+//! registered only if there is none of its name.
+//!
+//! Secrets and identities are variables, at paths that a job may read unless an ACL says otherwise:
+//! `nomad/jobs/<job>` holds secrets by name and configs as `config_<name>`, `nomad/jobs/<job>/<service>` holds `cert_<index>`,
+//! `key_<index>` and `roots`.
 
-use std::collections::BTreeMap;
+mod task;
 
 use arena_types::ServiceName;
 use serde_json::{Value, json};
 
 use crate::release::Release;
-use crate::render::{Rendered, image, named};
-use crate::spec::{Kind, Port, ServiceSpec};
+use crate::render::Rendered;
+use crate::spec::{Kind, LabelName, Placement, Port, ServiceSpec};
 use crate::units::Span;
 
-/// What a client allows at most unless it was configured otherwise (`max_kill_timeout`).
-const KILL_TIMEOUT: Span = Span::from_s(30);
-/// Megahertz that are asked for one core; what a core has depends on the machine.
-const MHZ_PER_CORE: u64 = 1_000;
+/// Disk of an instance beside its data: a game's results until they are stored elsewhere.
+const EPHEMERAL_DISK_MB: u64 = 300;
+/// How long a failed allocation waits for its next node.
+const RESCHEDULE_DELAY: Span = Span::from_s(5);
+/// How long updates pause between batches; arenactl makes none, but Nomad wants a number.
+const STAGGER: Span = Span::from_s(30);
+/// The label that Nomad knows as an attribute of its own.
+const REGION_LABEL: &str = "region";
+/// Labels that describe GPUs: Nomad asks the devices themselves.
+const GPU_MODEL_LABEL: &str = "gpu.model";
+const GPU_VRAM_LABEL: &str = "gpu.vram_class";
 
 /// Renders `release` as one job a service.
 #[must_use]
@@ -27,8 +39,12 @@ pub fn nomad(release: &Release) -> Vec<Rendered> {
         .services
         .iter()
         .map(|(name, spec)| {
-            let job = json!({ "Job": job(release, name, spec) });
-            let text = serde_json::to_string_pretty(&job).expect("JSON with text keys prints");
+            let register = json!({
+                "Job": job(release, name, spec),
+                "EnforceIndex": true,
+                "JobModifyIndex": 0,
+            });
+            let text = serde_json::to_string_pretty(&register).expect("JSON with text keys prints");
             Rendered { path: format!("nomad/{name}.nomad.json"), text: text + "\n" }
         })
         .collect()
@@ -39,11 +55,12 @@ const fn nanoseconds(span: Span) -> u64 {
 }
 
 fn job(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
-    let id = format!("{}-{name}-{}", release.spec.cluster, release.id);
+    let id = job_id(release, name);
     json!({
         "ID": id,
         "Name": id,
         "Type": "service",
+        "Namespace": "default",
         "Datacenters": ["*"],
         "Meta": {
             "arena.cluster": release.spec.cluster,
@@ -52,6 +69,10 @@ fn job(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
         },
         "TaskGroups": [group(release, name, spec)],
     })
+}
+
+fn job_id(release: &Release, name: &ServiceName) -> String {
+    format!("{}-{name}-{}", release.spec.cluster, release.id)
 }
 
 fn group(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
@@ -63,6 +84,7 @@ fn group(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
             "HealthCheck": "manual",
             "AutoRevert": false,
             "AutoPromote": false,
+            "Stagger": nanoseconds(STAGGER),
             "MinHealthyTime": 0,
             "HealthyDeadline": nanoseconds(spec.ready_timeout),
             "ProgressDeadline": 2 * nanoseconds(spec.ready_timeout),
@@ -73,6 +95,13 @@ fn group(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
             "Delay": nanoseconds(Span::from_s(1)),
             "Mode": "fail",
         },
+        "ReschedulePolicy": {
+            "Attempts": 0,
+            "Unlimited": true,
+            "Delay": nanoseconds(RESCHEDULE_DELAY),
+            "DelayFunction": "constant",
+        },
+        "EphemeralDisk": { "SizeMB": EPHEMERAL_DISK_MB, "Sticky": true, "Migrate": true },
         "Networks": [network(spec)],
         "Services": [{
             "Name": format!("{}-{name}", release.spec.cluster),
@@ -88,8 +117,15 @@ fn group(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
                 "Timeout": nanoseconds(Span::from_s(1)),
             }],
         }],
-        "Tasks": [task(release, name, spec)],
+        "Tasks": [task::task(release, name, spec)],
     });
+    let constraints = constraints(&spec.placement, spec.resources.gpus > 0);
+    if !constraints.is_empty() {
+        group["Constraints"] = json!(constraints);
+    }
+    if !spec.placement.spread.is_empty() {
+        group["Spreads"] = json!(spreads(&spec.placement));
+    }
     if spec.kind == Kind::Data {
         let source = format!("{}-{name}", release.spec.cluster);
         group["Volumes"] = json!({ "data": { "Type": "host", "Source": source } });
@@ -111,61 +147,37 @@ fn network(spec: &ServiceSpec) -> Value {
     network
 }
 
-fn task(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
-    let mut ports = vec!["side", "mesh"];
-    ports.extend(spec.ports.public.map(|_| "public"));
-    let variable = format!("nomad/jobs/{}/secrets", release.spec.cluster);
-    let template = |secret: &crate::spec::SecretName| {
-        let text =
-            format!("{{{{ with nomadVar \"{variable}\" }}}}{{{{ .{secret} }}}}{{{{ end }}}}");
-        let path = format!("secrets/{secret}");
-        json!({ "EmbeddedTmpl": text, "DestPath": path, "Perms": "0400", "ChangeMode": "noop" })
-    };
-    let mut task = json!({
-        "Name": name,
-        "Driver": "docker",
-        "KillSignal": "SIGTERM",
-        "KillTimeout": nanoseconds(spec.drain.deadline.min(KILL_TIMEOUT)),
-        "Config": {
-            "image": image(release, name),
-            "args": spec.args,
-            "ports": ports,
-            "network_mode": "host",
-        },
-        "Env": environment(release, name, spec),
-        "Templates": spec.secrets.iter().map(template).collect::<Vec<_>>(),
-        "Resources": {
-            "CPU": u64::from(spec.resources.cpu.as_milli()) * MHZ_PER_CORE / 1_000,
-            "MemoryMB": spec.resources.memory.as_u64() >> 20,
-        },
-    });
-    if spec.resources.gpus > 0 {
-        let gpus = json!([{ "Name": "nvidia/gpu", "Count": spec.resources.gpus }]);
-        task["Resources"]["Devices"] = gpus;
+/// Returns what a node must have. Labels are the client's `meta`, with the same names.
+fn constraints(placement: &Placement, with_gpus: bool) -> Vec<Value> {
+    let own = placement
+        .labels
+        .iter()
+        .filter(|(name, value)| !(with_gpus && task::device_constraint(name, value).is_some()));
+    let mut constraints: Vec<Value> = own
+        .map(
+            |(name, value)| json!({ "LTarget": attribute(name), "RTarget": value, "Operand": "=" }),
+        )
+        .collect();
+    if placement.max_per_node > 0 {
+        constraints.push(json!({
+            "LTarget": "${node.unique.id}",
+            "RTarget": placement.max_per_node.to_string(),
+            "Operand": "distinct_property",
+        }));
     }
-    if spec.kind == Kind::Data {
-        task["VolumeMounts"] = json!([{ "Volume": "data", "Destination": "/data" }]);
-    }
-    task
+    constraints
 }
 
-fn environment(
-    release: &Release,
-    name: &ServiceName,
-    spec: &ServiceSpec,
-) -> BTreeMap<String, String> {
-    let mut variables = named(release, name, spec);
-    let mut set = |key: &str, value: &str| variables.insert(key.to_owned(), value.to_owned());
-    set("ARENA_INSTANCE", &format!("{name}-{}-${{NOMAD_ALLOC_INDEX}}", release.id));
-    set("ARENA_REGION", "${NOMAD_REGION}");
-    set("ARENA_SIDE_ADDR", "${NOMAD_ADDR_side}");
-    set("ARENA_MESH_ADDR", "${NOMAD_ADDR_mesh}");
-    set("ARENA_SECRETS_DIR", "${NOMAD_SECRETS_DIR}");
-    if spec.ports.public.is_some() {
-        set("ARENA_PUBLIC_ADDR", "${NOMAD_ADDR_public}");
+/// Spreads over labels, each half as important as the one before.
+fn spreads(placement: &Placement) -> Vec<Value> {
+    let weights = std::iter::successors(Some(100_u32), |it| Some((it / 2).max(1)));
+    let spread = |(name, weight)| json!({ "Attribute": attribute(name), "Weight": weight });
+    placement.spread.iter().zip(weights).map(spread).collect()
+}
+
+fn attribute(label: &LabelName) -> String {
+    match label.as_str() {
+        REGION_LABEL => "${node.region}".to_owned(),
+        other => format!("${{meta.{other}}}"),
     }
-    for (key, value) in spec.variables(name) {
-        set(&key, &value);
-    }
-    variables
 }

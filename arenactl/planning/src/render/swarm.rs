@@ -18,8 +18,8 @@ use serde_json::{Map, Value, json};
 use crate::Digest;
 use crate::release::Release;
 use crate::render::names::{IdentityPart, identity_name, object_name, roots_name};
-use crate::render::{Rendered, image, named};
-use crate::spec::{Backend, GPU_KIND_DEFAULT, Kind, Port, ServiceSpec, Spec};
+use crate::render::{Rendered, image, named, store};
+use crate::spec::{Backend, GPU_KIND_DEFAULT, Kind, PROGRAM, Port, ServiceSpec, Spec};
 use crate::units::Span;
 
 /// The side port inside a container.
@@ -185,7 +185,7 @@ fn service(release: &Release, name: &ServiceName, spec: &ServiceSpec) -> Value {
 /// The program itself asks its side port: images have neither a shell nor a client.
 fn healthcheck(spec: &ServiceSpec) -> Value {
     json!({
-        "test": ["CMD", "/arena/service", "healthcheck"],
+        "test": ["CMD", PROGRAM, "healthcheck"],
         "interval": "2s",
         "timeout": "2s",
         "retries": 5,
@@ -289,16 +289,6 @@ fn gpu_kind(spec: &Spec) -> &str {
     first.map_or(GPU_KIND_DEFAULT, |it| &it.gpu_kind)
 }
 
-/// The address of the service that alone opens the embedded stores, for all others.
-fn store_address(release: &Release, name: &ServiceName) -> Option<String> {
-    let (store, _) = release
-        .spec
-        .services
-        .iter()
-        .find(|(name, it)| name.as_str() == "store" && it.kind == Kind::Data)?;
-    (name != store).then(|| format!("{}:{MESH_PORT}", task_name(release, store)))
-}
-
 fn environment(
     release: &Release,
     name: &ServiceName,
@@ -313,8 +303,8 @@ fn environment(
     set("ARENA_SECRETS_DIR", "/run/secrets".to_owned());
     set("ARENA_IDENTITY_DIR", format!("{IDENTITY_DIR}/{SLOT}"));
     set("ARENA_DATA_DIR", "/data".to_owned());
-    if let Some(address) = store_address(release, name) {
-        set("ARENA_STORE_ADDR", address);
+    if let Some(store) = store(release, name) {
+        set("ARENA_STORE_ADDR", format!("{}:{MESH_PORT}", task_name(release, store)));
     }
     if !spec.configs.is_empty() {
         set("ARENA_CONFIGS_DIR", CONFIGS_DIR.to_owned());

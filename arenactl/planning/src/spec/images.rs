@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::section::{Rule, Section};
 
+/// Where `Dockerfile.gpu` puts the program of an image.
+pub const PROGRAM: &str = "/service";
+
 /// Where images come from and what they are built on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Images {

@@ -23,7 +23,7 @@ pub struct Placement {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Vec<String>")]
     pub spread: Vec<LabelName>,
-    /// Instances that one node holds at most; 0 is no limit.
+    /// Instances of one release that one node holds at most; 0 is no limit.
     #[serde(default, skip_serializing_if = "is_unlimited")]
     pub max_per_node: u32,
 }

@@ -33,7 +33,7 @@ const STRATEGIES: [(&str, Strategy); 3] = [
 ];
 
 /// Variables that arenactl sets for every instance.
-const RESERVED: [&str; 15] = [
+const RESERVED: [&str; 16] = [
     "ARENA_CLUSTER",
     "ARENA_REGION",
     "ARENA_SERVICE",
@@ -42,6 +42,7 @@ const RESERVED: [&str; 15] = [
     "ARENA_SIDE_ADDR",
     "ARENA_MESH_ADDR",
     "ARENA_PUBLIC_ADDR",
+    "ARENA_PUBLIC_SHARED",
     "ARENA_ADVERTISE_IP",
     "ARENA_STORE_ADDR",
     "ARENA_IDENTITY_DIR",

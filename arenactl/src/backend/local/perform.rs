@@ -10,11 +10,12 @@ use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::{Awaited, Effect, Event, Rollout, Wait};
 use arenactl_planning::units::Span;
 
-use super::side_port::{self as http, SidePortError};
 use super::start::SECRETS;
 use super::{Local, traffic, unit};
+use crate::backend::unit::answer;
 use crate::backend::{BackendError, Unit};
-use crate::secrets;
+use crate::secrets::{self, DRAIN_TOKEN};
+use crate::side_port::{self as http, SidePortError};
 use crate::supervisor::control::{self, Request};
 use crate::supervisor::{Phase, Report};
 
@@ -24,8 +25,6 @@ const STOP_GRACE_MS: u64 = 10_000;
 const DRAIN_ATTEMPT_COUNT_MAX: u32 = 5;
 /// Pause between two tries; each has its own timeout.
 const DRAIN_RETRY_INTERVAL: Duration = Duration::from_millis(500);
-/// File in an instance's secrets folder with the bearer token of `POST /drain`.
-pub(super) const DRAIN_TOKEN: &str = "drain_token";
 
 impl Local {
     pub(super) async fn perform_effect(
@@ -184,21 +183,4 @@ fn side_port(folder: &Path) -> Result<Option<SocketAddr>, BackendError> {
     let report = Report::read(folder)?.filter(Report::is_supervised);
     let running = report.filter(|report| report.child.is_some() && report.phase != Phase::Stopping);
     Ok(running.and_then(|report| report.addresses.get("side").copied()))
-}
-
-/// Says whether what is waited for is there; what does not run is empty, and has stopped.
-fn answer(wait: Wait, unit: Option<&Unit>) -> Option<Event> {
-    let instance = wait.unit;
-    let state = unit.map_or(UnitState::Stopped, |unit| unit.state);
-    let is_gone = state == UnitState::Stopped;
-    match wait.state {
-        Awaited::Ready => (state == UnitState::Ready).then_some(Event::Ready { instance }),
-        Awaited::Empty | Awaited::Moved if state == UnitState::Empty => {
-            Some(Event::Empty { instance })
-        }
-        Awaited::Empty | Awaited::Moved | Awaited::Stopped => {
-            let is_over = is_gone || (state == UnitState::Failed && wait.state != Awaited::Stopped);
-            is_over.then_some(Event::Stopped { instance })
-        }
-    }
 }

@@ -7,16 +7,15 @@ use arena_types::ServiceName;
 use arenactl_planning::release::Release;
 use arenactl_planning::spec::{SecretName, SecretSource};
 
-use super::perform::DRAIN_TOKEN;
 use super::start::SECRETS;
 use super::unit;
 use crate::backend::{BackendError, Lack};
-use crate::process;
 use crate::state_folder::StateFolder;
 use crate::supervisor::Report;
+use crate::{process, secrets};
 
 pub(super) fn lacks(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, BackendError> {
-    let mut lacks: Vec<Lack> = no_drain_token(release).into_iter().collect();
+    let mut lacks: Vec<Lack> = secrets::no_drain_token(release).into_iter().collect();
     for (name, secret) in &release.spec.secrets {
         if secret.source == SecretSource::Generate {
             lacks.extend(gone(folder, name)?);
@@ -43,23 +42,6 @@ fn taken_ports(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, Bac
         help: format!("stop it, or set `services.{service}.ports.public: auto`"),
     };
     Ok(taken.map(lack).collect())
-}
-
-/// An instance that cannot be drained can neither be replaced nor stopped without dropping its players.
-fn no_drain_token(release: &Release) -> Option<Lack> {
-    let knows = |secret: &SecretName| secret.as_str() == DRAIN_TOKEN;
-    let without = release.spec.services.iter().filter(|(_, it)| !it.secrets.iter().any(knows));
-    let without: Vec<_> = without.map(|(service, _)| service.to_string()).collect();
-    (!without.is_empty()).then(|| Lack {
-        what: format!(
-            "services that nobody could drain, for want of the secret `{DRAIN_TOKEN}`: {}",
-            without.join(", ")
-        ),
-        help: format!(
-            "set `secrets.{DRAIN_TOKEN}: {{ source: generate }}`, and name `{DRAIN_TOKEN}` in each \
-             `services.<service>.secrets`"
-        ),
-    })
 }
 
 /// A value drawn anew would not be the one that running instances share.

@@ -3,17 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use arena_types::contract::{InstanceReport, InstanceState};
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::units::Timestamp;
 
-use super::side_port;
 use crate::backend::{BackendError, Unit};
-use crate::clock;
 use crate::durable::{self, Access, FileError};
 use crate::state_folder::StateFolder;
 use crate::supervisor::report::REPORT_FILE;
 use crate::supervisor::{LAUNCH_FILE, Launch, Phase, Report};
+use crate::{clock, side_port};
 
 /// Written when an instance is told to stop: since when, and that it was meant to.
 const STOPPED_FILE: &str = "stopped.json";
@@ -65,7 +63,7 @@ pub(super) fn clear_stopped(folder: &Path) -> Result<(), FileError> {
 /// Looks at one instance; `None` if the folder holds none.
 pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
     let known = match launch(folder)? {
-        Some(launch) => blank(&launch.instance, &launch.service, &launch.release).ok(),
+        Some(launch) => Unit::blank(&launch.instance, &launch.service, &launch.release).ok(),
         None => named(folder),
     };
     let Some(mut unit) = known else { return Ok(None) };
@@ -82,10 +80,7 @@ pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
     (unit.state, unit.note) = supervised(&report, is_meant_to_stop);
     let is_worth_asking = report.child.is_some() && unit.state != UnitState::Failed;
     if let (true, Some(side)) = (is_worth_asking, report.addresses.get("side")) {
-        match side_port::report(*side).await {
-            Ok(answer) => fill(&mut unit, &answer, *side).await,
-            Err(error) => unit.note = error.to_string(),
-        }
+        unit.judge(side_port::probe(*side).await);
     }
     Ok(Some(unit))
 }
@@ -96,24 +91,7 @@ fn named(folder: &Path) -> Option<Unit> {
     let instance = folder.file_name()?.to_str()?;
     let (rest, _) = instance.rsplit_once('-')?;
     let (service, release) = rest.rsplit_once('-')?;
-    blank(instance, service, release).ok()
-}
-
-fn blank(instance: &str, service: &str, release: &str) -> Result<Unit, arena_types::NameError> {
-    Ok(Unit {
-        instance: instance.parse()?,
-        service: service.parse()?,
-        release: release.parse()?,
-        state: UnitState::Starting,
-        sessions: 0,
-        matches: 0,
-        capacity: 0,
-        pid: None,
-        restarts: 0,
-        addresses: std::collections::BTreeMap::new(),
-        drain_left_s: None,
-        note: String::new(),
-    })
+    Unit::blank(instance, service, release).ok()
 }
 
 /// What a supervisor's report alone says: the state until the side port says more.
@@ -131,37 +109,6 @@ fn supervised(report: &Report, is_meant_to_stop: bool) -> (UnitState, String) {
         Phase::Stopping => (UnitState::Draining, "stopping".to_owned()),
         Phase::Starting | Phase::Running => (UnitState::Starting, String::new()),
         Phase::BackingOff => (UnitState::Starting, last_exit),
-    }
-}
-
-/// An answer on the instance's port may come from another program once the instance is gone: names decide.
-async fn fill(unit: &mut Unit, answer: &InstanceReport, side: std::net::SocketAddr) {
-    if answer.instance != unit.instance {
-        unit.note = format!("its side port answers as {}", answer.instance);
-        return;
-    }
-    unit.sessions = answer.sessions;
-    unit.matches = answer.matches;
-    unit.capacity = answer.capacity;
-    unit.drain_left_s = answer.drain_left_s;
-    match answer.state {
-        InstanceState::Starting => {
-            unit.state = UnitState::Starting;
-            if let Ok(Err(reason)) = side_port::readiness(side).await {
-                unit.note = reason;
-            }
-        }
-        InstanceState::Ready if unit.state == UnitState::Draining => {}
-        InstanceState::Ready => match side_port::readiness(side).await {
-            Ok(Ok(())) => (unit.state, unit.note) = (UnitState::Ready, String::new()),
-            Ok(Err(reason)) => unit.note = reason,
-            Err(error) => unit.note = error.to_string(),
-        },
-        InstanceState::Draining => {
-            unit.state = UnitState::Draining;
-            unit.note = format!("{} sessions, {} matches left", answer.sessions, answer.matches);
-        }
-        InstanceState::Empty => (unit.state, unit.note) = (UnitState::Empty, String::new()),
     }
 }
 

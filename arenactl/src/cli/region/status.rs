@@ -37,7 +37,7 @@ impl StatusOf {
             }
             let lock = place.ledger.lock_view().await?;
             let open = open(&mut place).await?;
-            let are_rules_due = session::has_due_rules(&place)?;
+            let are_rules_due = session::has_due_rules(&mut place).await?;
             let current = place.history.current();
             let release = current.map(|release| release.id);
             let revision = place.history.revisions.last().map(|revision| revision.number);

@@ -1,22 +1,19 @@
 //! From a spec to a release and its plan: what `plan`, `diff` and `deploy` share.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use arena_types::ServiceName;
 use arenactl_planning::Digest;
 use arenactl_planning::lint::{lint, lint_secrets};
 use arenactl_planning::plan::{Plan, Seed, plan};
-use arenactl_planning::release::{Artifact, Inputs, Origin, Release};
+use arenactl_planning::release::{Inputs, Origin, Release};
 use arenactl_planning::spec::Spec;
 
-use crate::artifacts::{Artifacts, Remember};
+use crate::artifacts::Remember;
 use crate::backend::{self, Lack};
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
 use crate::lock;
-use crate::secrets;
 
 /// A release that does not exist yet, and what it would take to get there.
 pub(crate) struct Draft {
@@ -32,12 +29,8 @@ pub(crate) async fn draft(
     why: &str,
     remember: Remember,
 ) -> Result<Draft, CliError> {
-    let inputs = Inputs {
-        artifacts: artifacts(context, place, spec, remember)?,
-        secret_hashes: secrets::hashes(&spec.secrets, &place.folder.secrets())?,
-        schema: BTreeMap::new(),
-        git: git_revision(&context.global.file),
-    };
+    let inputs = place.backend.inputs(spec, remember).await?;
+    let inputs = Inputs { git: git_revision(&context.global.file), ..inputs };
     let origin = Origin { created: place.backend.now(), by: lock::user(), why: why.to_owned() };
     let id = place.history.next_release();
     let release = Release::draft(id, spec.clone(), inputs, origin);
@@ -46,7 +39,7 @@ pub(crate) async fn draft(
 
 /// Plans the way to a release that exists.
 pub(crate) async fn planned(place: &mut Place, release: Release) -> Result<Draft, CliError> {
-    let lacks = place.backend.lacks(&release)?;
+    let lacks = place.backend.lacks(&release).await?;
     if !lacks.is_empty() {
         return Err(impossible(
             lacks.iter().map(|Lack { what, help }| (what.clone(), help.clone())),
@@ -60,7 +53,7 @@ pub(crate) async fn planned(place: &mut Place, release: Release) -> Result<Draft
         impossible(errors.iter().map(|error| (error.to_string(), error.help())))
     })?;
     let mut findings = lint(&plan, &release, &observed);
-    let known = secrets::values(&release.spec.secrets, &place.folder.secrets());
+    let known = place.backend.secret_values(&release.spec);
     findings.extend(lint_secrets(&plan, &known));
     if findings.is_empty() {
         return Ok(Draft { release, plan });
@@ -76,30 +69,6 @@ fn impossible(mistakes: impl Iterator<Item = (String, String)>) -> CliError {
     let lines = mistakes.map(|(what, help)| format!("  {what}\n    help: {help}"));
     CliError::new(Status::PreflightFailed, "the region cannot run this release")
         .with_details(lines.collect::<Vec<_>>())
-}
-
-/// Programs are named by their bytes; simulated instances run none, so there the name is all.
-fn artifacts(
-    context: &Context,
-    place: &Place,
-    spec: &Spec,
-    remember: Remember,
-) -> Result<BTreeMap<ServiceName, Artifact>, CliError> {
-    let folder = context.programs();
-    let store = Artifacts::new(&place.folder.artifacts());
-    let mut known: BTreeMap<&str, Digest> = BTreeMap::new();
-    let mut artifacts = BTreeMap::new();
-    for (service, wanted) in &spec.services {
-        let name = wanted.binary.as_str();
-        let digest = match known.get(name) {
-            Some(digest) => *digest,
-            None if context.global.backend.is_some() => Digest::of(name.as_bytes()),
-            None => store.known_digest(&folder.join(name), remember)?,
-        };
-        known.insert(name, digest);
-        artifacts.insert(service.clone(), Artifact { name: name.to_owned(), digest });
-    }
-    Ok(artifacts)
 }
 
 /// Best effort: a spec outside a repository, or a machine without git, has no revision.

@@ -146,7 +146,7 @@ pub(in crate::cli) async fn publish_due_rules(
     place: &mut Place,
     command: &str,
 ) -> Result<Option<Status>, CliError> {
-    if !has_due_rules(place)? {
+    if !has_due_rules(place).await? {
         return Ok(None);
     }
     let lock = lock(place, command).await?;
@@ -168,14 +168,14 @@ pub(in crate::cli) async fn publish_due_rules(
 }
 
 /// Says whether the release that serves has rules that its players do not have yet.
-pub(in crate::cli) fn has_due_rules(place: &Place) -> Result<bool, CliError> {
+pub(in crate::cli) async fn has_due_rules(place: &mut Place) -> Result<bool, CliError> {
     let Some(release) = place.history.current() else { return Ok(false) };
-    Ok(rules::due(&*place.backend, release)?.is_some())
+    Ok(rules::due(&mut *place.backend, release).await?.is_some())
 }
 
 async fn publish_rules(place: &mut Place) -> Result<Option<u32>, BackendError> {
     let Some(release) = place.history.current() else { return Ok(None) };
-    let Some(rules) = rules::due(&*place.backend, release)? else { return Ok(None) };
+    let Some(rules) = rules::due(&mut *place.backend, release).await? else { return Ok(None) };
     Ok(Some(place.backend.publish_rules(&rules).await?))
 }
 

@@ -22,7 +22,8 @@ impl Plan {
         let (draft, are_rules_due) = Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
             let draft = draft::draft(context, &mut place, &spec, "", Remember::Nothing).await?;
-            Ok((draft, session::has_due_rules(&place)?))
+            let are_rules_due = session::has_due_rules(&mut place).await?;
+            Ok((draft, are_rules_due))
         })?;
         context.printer.data(&draft.plan, || arenactl_planning::plan::text(&draft.plan));
         if are_rules_due {

@@ -83,8 +83,8 @@ async fn an_image_tells_its_user_its_port_its_check_and_its_schemas() -> anyhow:
                   {{index .Config.Labels \"org.opencontainers.image.title\"}}";
     let told = lab.docker(1, &["image", "inspect", "--format", format, &image.reference]).await?;
     expect![[r#"
-        65532:65532 {"8080/tcp":{}} ["CMD","/arena/service","healthcheck"]
-        SIGTERM ["/arena/service"]
+        65532:65532 {"8080/tcp":{}} ["CMD","/service","healthcheck"]
+        SIGTERM ["/service"]
         arena/game
     "#]]
     .assert_eq(&format!("{told}\n"));

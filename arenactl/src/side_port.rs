@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use arena_types::contract::{DrainRequest, InstanceReport, NotReady};
+use arena_types::contract::{DrainRequest, InstanceReport, InstanceState, NotReady};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, StatusCode, header};
@@ -11,14 +11,14 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// An instance on this machine that needs longer for a probe is not healthy.
+/// An instance that needs longer for a probe is not healthy.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest answer: a report is a few hundred bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// Why an instance did not answer as the contract says.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SidePortError {
+pub(crate) enum SidePortError {
     /// No connection or no answer in time.
     #[error("no answer from {address}: {why}")]
     Unreachable {
@@ -43,8 +43,32 @@ pub(super) enum SidePortError {
     },
 }
 
+/// What an instance says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Probe {
+    /// Its report, or why there is none.
+    pub report: Result<InstanceReport, String>,
+    /// Why it is not ready, where it matters.
+    pub not_ready: Option<String>,
+}
+
+/// Asks for the report and, where that alone does not tell, for the readiness.
+pub(crate) async fn probe(address: SocketAddr) -> Probe {
+    let report = match report(address).await {
+        Ok(report) => report,
+        Err(error) => return Probe { report: Err(error.to_string()), not_ready: None },
+    };
+    let asks = matches!(report.state, InstanceState::Starting | InstanceState::Ready);
+    let not_ready = if asks {
+        readiness(address).await.unwrap_or_else(|error| Err(error.to_string())).err()
+    } else {
+        None
+    };
+    Probe { report: Ok(report), not_ready }
+}
+
 /// Asks whether the instance is ready; `Err` inside is the reason it gives.
-pub(super) async fn readiness(address: SocketAddr) -> Result<Result<(), String>, SidePortError> {
+async fn readiness(address: SocketAddr) -> Result<Result<(), String>, SidePortError> {
     let answer = call(address, Method::GET, "/readyz", None, Bytes::new()).await?;
     if answer.status.is_success() {
         return Ok(Ok(()));
@@ -54,14 +78,14 @@ pub(super) async fn readiness(address: SocketAddr) -> Result<Result<(), String>,
 }
 
 /// Asks for the instance's report.
-pub(super) async fn report(address: SocketAddr) -> Result<InstanceReport, SidePortError> {
+async fn report(address: SocketAddr) -> Result<InstanceReport, SidePortError> {
     let answer = call(address, Method::GET, "/instance", None, Bytes::new()).await?;
     let parsed = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status.is_success());
     parsed.ok_or_else(|| answer.refused(address, Method::GET, "/instance"))
 }
 
 /// Starts a drain.
-pub(super) async fn drain(
+pub(crate) async fn drain(
     address: SocketAddr,
     token: &str,
     request: DrainRequest,
@@ -72,7 +96,7 @@ pub(super) async fn drain(
 }
 
 /// Cancels a drain: the instance takes new work again.
-pub(super) async fn undrain(address: SocketAddr, token: &str) -> Result<(), SidePortError> {
+pub(crate) async fn undrain(address: SocketAddr, token: &str) -> Result<(), SidePortError> {
     let answer = call(address, Method::DELETE, "/drain", Some(token), Bytes::new()).await?;
     answer.accepted(address, Method::DELETE, "/drain")
 }

@@ -1,0 +1,218 @@
+//! The relay itself: reads a call, makes it, writes the answer, until its standard input ends.
+
+use std::error::Error;
+use std::path::Path;
+use std::time::Duration;
+
+use arena_mesh::{Ca, Channel, Endpoint, Identity, SpiffeId};
+use arena_store_remote::{connect, is_idempotent};
+use arena_types::ServiceName;
+use arena_types::registry::{Traffic, traffic_key};
+use arenactl_planning::observed::Weights;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::future::join_all;
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
+};
+
+use super::protocol::LINE_LEN_MAX;
+use super::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply, Target, channel};
+use crate::error::causes;
+use crate::secrets;
+use crate::side_port::{self, SidePortError};
+
+/// The service whose registry holds the shares of new work.
+const STORE: &str = "store";
+/// The relay's own certificate is made for one command.
+const OWN_LIFE: Duration = Duration::from_hours(1);
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Serves calls from `input` to `output` with the secrets in `folder`.
+///
+/// # Errors
+/// Plain I/O.
+pub(crate) async fn serve(
+    input: impl AsyncRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+    folder: &Path,
+) -> std::io::Result<()> {
+    let mut input = BufReader::new(input);
+    loop {
+        let mut line = Vec::new();
+        let length = (&mut input).take(LINE_LEN_MAX as u64).read_until(b'\n', &mut line).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let reply = match serde_json::from_slice(&line) {
+            Ok(call) => answer(call, folder).await,
+            Err(error) => {
+                Reply::Failed { why: format!("this relay does not know the call: {error}") }
+            }
+        };
+        let mut text = serde_json::to_vec(&reply).expect("our own types serialise to JSON");
+        text.push(b'\n');
+        output.write_all(&text).await?;
+        output.flush().await?;
+    }
+}
+
+async fn answer(call: Call, folder: &Path) -> Reply {
+    let done = match call {
+        Call::Probe { targets } => {
+            let probes = targets.iter().map(|target| side_port::probe(target.address));
+            Ok(Reply::Probes { probes: join_all(probes).await })
+        }
+        Call::Drain { target, token, request } => match secrets::read(folder, &token) {
+            Ok(token) => steered(side_port::drain(target.address, &token, request).await),
+            Err(error) => Err(error.into()),
+        },
+        Call::Undrain { target, token } => match secrets::read(folder, &token) {
+            Ok(token) => steered(side_port::undrain(target.address, &token).await),
+            Err(error) => Err(error.into()),
+        },
+        Call::Issue { cluster, uri, life_s } => {
+            issue(&cluster, &uri, Duration::from_secs(life_s), folder)
+        }
+        Call::Traffic { cluster, store, service, weights } => {
+            let channel = own(&cluster, folder).map(|identity| {
+                let channel = Channel::builder(identity).service(STORE).idempotent(is_idempotent);
+                channel.pinned(Endpoint::at(store))
+            });
+            match channel {
+                Ok(channel) => route(channel, &service, &weights).await,
+                Err(error) => Err(error),
+            }
+        }
+        Call::Unary { cluster, service, target, path, body, timeout_ms } => {
+            let timeout = Duration::from_millis(timeout_ms);
+            unary(&cluster, &service, &target, &path, &body, timeout, folder).await
+        }
+    };
+    done.unwrap_or_else(|error| Reply::Failed { why: causes(error.as_ref()) })
+}
+
+/// An instance that does not answer may be gone; one that refuses is a mistake.
+fn steered(done: Result<(), SidePortError>) -> Result<Reply, Failure> {
+    match done {
+        Ok(()) => Ok(Reply::Done),
+        Err(error @ SidePortError::Unreachable { .. }) => {
+            Ok(Reply::Unreachable { why: error.to_string() })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn authority(cluster: &str, folder: &Path) -> Result<Ca, Failure> {
+    let cert = secrets::read(folder, AUTHORITY_CERT)?;
+    let key = secrets::read(folder, AUTHORITY_KEY)?;
+    Ok(Ca::from_pem(cluster, &cert, &key)?)
+}
+
+fn own(cluster: &str, folder: &Path) -> Result<Identity, Failure> {
+    let id: SpiffeId = format!("spiffe://{cluster}/operator/arenactl").parse()?;
+    Ok(Identity::new(authority(cluster, folder)?.issue(&id, OWN_LIFE)?))
+}
+
+fn issue(cluster: &str, uri: &str, life: Duration, folder: &Path) -> Result<Reply, Failure> {
+    let material = authority(cluster, folder)?.issue(&uri.parse()?, life)?;
+    Ok(Reply::Material {
+        cert: material.cert_pem().to_owned(),
+        key: material.key_pem().to_owned(),
+        roots: material.roots_pem().to_owned(),
+    })
+}
+
+/// Writes the shares of new work where matchmakers and balancers watch them.
+pub(crate) async fn route(
+    store: Channel,
+    service: &ServiceName,
+    weights: &Weights,
+) -> Result<Reply, Failure> {
+    let registry = connect(store).registry;
+    let key = traffic_key(service);
+    if weights.is_empty() {
+        registry.delete(&key).await?;
+    } else {
+        let traffic = Traffic { weights: weights.clone() };
+        registry.put(&key, serde_json::to_vec(&traffic)?.into(), None).await?;
+    }
+    Ok(Reply::Done)
+}
+
+async fn unary(
+    cluster: &str,
+    service: &str,
+    target: &Target,
+    path: &str,
+    body: &str,
+    timeout: Duration,
+    folder: &Path,
+) -> Result<Reply, Failure> {
+    let channel = Channel::builder(own(cluster, folder)?)
+        .service(service)
+        .default_deadline(timeout)
+        .pinned(Endpoint::new(&target.instance, target.address));
+    let body = STANDARD.decode(body)?;
+    Ok(match channel::call(channel, path, body.into()).await? {
+        Ok(message) => {
+            Reply::Message { body: Some(STANDARD.encode(message)), code: 0, why: String::new() }
+        }
+        Err(status) => Reply::Message {
+            body: None,
+            code: status.code() as i32,
+            why: status.message().to_owned(),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(lines: &str, folder: &Path) -> Vec<Reply> {
+        let mut output = Vec::new();
+        serve(lines.as_bytes(), &mut output, folder).await.unwrap();
+        let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_issued_with_a_key_that_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Ca::create("demo").unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_KEY), ca.key_pem()).unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_CERT), ca.cert_pem()).unwrap();
+        let call = Call::Issue {
+            cluster: "demo".to_owned(),
+            uri: "spiffe://demo/game/game-r1-0".to_owned(),
+            life_s: 3_600,
+        };
+        let replies = ask(&serde_json::to_string(&call).unwrap(), folder.path()).await;
+        let [Reply::Material { cert, key, roots }] = replies.as_slice() else {
+            panic!("{replies:?}")
+        };
+        let material = arena_mesh::Material::from_pem(cert, key, roots).unwrap();
+        assert_eq!(material.id().as_str(), "spiffe://demo/game/game-r1-0");
+        assert_eq!(roots, ca.cert_pem());
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_is_told_and_the_next_call_is_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let lines = "{\"call\":\"dance\"}\n{\"call\":\"issue\",\"cluster\":\"demo\",\"uri\":\"spiffe://demo/a/b\",\"life_s\":9}\n{\"call\":\"probe\",\"targets\":[{\"instance\":\"a-r1-0\",\"address\":\"127.0.0.1:1\"}]}\n";
+        let replies = ask(lines, folder.path()).await;
+        let [
+            Reply::Failed { why: unknown },
+            Reply::Failed { why: no_key },
+            Reply::Probes { probes },
+        ] = replies.as_slice()
+        else {
+            panic!("{replies:?}")
+        };
+        assert!(unknown.contains("does not know the call"), "{unknown}");
+        assert!(no_key.contains(AUTHORITY_CERT), "{no_key}");
+        assert!(probes[0].report.is_err());
+    }
+}
