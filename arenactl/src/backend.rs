@@ -13,12 +13,13 @@ use arena_wire::config::v1::config_client::ConfigClient;
 use arenactl_planning::observed::{Node, Observed, ObservedInstance, UnitState, Weights};
 use arenactl_planning::release::{Inputs, Release};
 use arenactl_planning::rollout::{Effect, Event, Rollout};
-use arenactl_planning::spec::{ConfigName, SecretName, Spec};
+use arenactl_planning::spec::{SecretName, Spec};
 use arenactl_planning::units::{Span, Timestamp};
 use async_trait::async_trait;
 
 use crate::artifacts::{ArtifactError, Remember};
 use crate::config_client::{AnyChannel, ConfigError};
+use crate::configs::ConfigFileError;
 use crate::docker::CredentialError;
 use crate::durable::FileError;
 use crate::history::History;
@@ -195,12 +196,9 @@ pub enum BackendError {
         /// Its name in the swarm.
         name: String,
     },
-    /// A config's file has another content than the release was made with.
-    #[error("config `{name}` has another content now than the release was made with")]
-    ConfigDiffers {
-        /// The config.
-        name: ConfigName,
-    },
+    /// A config has no content.
+    #[error(transparent)]
+    ConfigFile(#[from] ConfigFileError),
     /// No certificate authority could be made.
     #[error("cannot make the certificate authority of the cluster")]
     Authority {
@@ -249,10 +247,7 @@ impl BackendError {
                 "it was removed by hand: `arenactl deploy` makes a release with a new one"
                     .to_owned()
             }
-            Self::ConfigDiffers { .. } => {
-                "give the file that content again, or `arenactl deploy` a release with the new one"
-                    .to_owned()
-            }
+            Self::ConfigFile(error) => error.help(),
             Self::Authority { .. } => "run the command again".to_owned(),
             Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),
             Self::Script { .. } => "see `arenactl/src/backend/memory/script.rs`".to_owned(),

@@ -8,6 +8,7 @@ pub mod backend;
 pub mod cli;
 pub mod clock;
 pub mod config_client;
+pub mod configs;
 pub mod docker;
 pub mod drive;
 pub mod durable;

@@ -86,6 +86,12 @@ impl StateFolder {
         self.region.join("secrets")
     }
 
+    /// Returns the folder of the configs' contents, each under its hash.
+    #[must_use]
+    pub fn configs(&self) -> PathBuf {
+        self.region.join("configs")
+    }
+
     /// Returns the folder that holds all instances.
     #[must_use]
     pub fn instances(&self) -> PathBuf {

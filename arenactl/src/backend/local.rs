@@ -30,7 +30,7 @@ use crate::config_client::{self, Active, AnyChannel, ConfigError};
 use crate::durable::{self, Access};
 use crate::state_folder::StateFolder;
 use crate::supervisor::{self, Authority, launch::log_folder};
-use crate::{clock, process, rules, secrets};
+use crate::{clock, configs, process, rules, secrets};
 
 /// The backend of region `local`, and of every region whose spec says so.
 #[derive(Debug)]
@@ -41,6 +41,8 @@ pub struct Local {
     pub(crate) artifacts: Artifacts,
     /// Folder in which the programs of a new release are found.
     pub(crate) programs: PathBuf,
+    /// Folder from which the spec's paths count.
+    pub(crate) spec_folder: PathBuf,
     /// Releases by id, for effects that only name one.
     pub(crate) releases: BTreeMap<ReleaseId, Release>,
     /// Id of the rollout that effects belong to.
@@ -57,16 +59,30 @@ impl Local {
         region: Region,
         folder: StateFolder,
         programs: PathBuf,
+        spec_folder: PathBuf,
         releases: BTreeMap<ReleaseId, Release>,
     ) -> Self {
         let artifacts = Artifacts::new(&folder.artifacts());
         let (rollout, notes) = (String::new(), BTreeMap::new());
-        Self { cluster, region, folder, artifacts, programs, releases, rollout, notes }
+        Self { cluster, region, folder, artifacts, programs, spec_folder, releases, rollout, notes }
     }
 
     /// The file that remembers which rules a deploy published last.
     fn published(&self) -> PathBuf {
         self.folder.region().join("rules.json")
+    }
+
+    /// Keeps the content of every config of a release, so that a rollback finds it.
+    fn keep_configs(&self, release: &Release) -> Result<(), BackendError> {
+        for (name, digest) in &release.config_files {
+            let path = self.folder.configs().join(digest.to_string());
+            if !path.is_file() {
+                let content = configs::content(release, name, *digest, &self.spec_folder)?;
+                durable::private_folder(&self.folder.configs())?;
+                durable::write(&path, &content, Access::Owner)?;
+            }
+        }
+        Ok(())
     }
 
     /// Programs are named by their bytes.
@@ -102,6 +118,7 @@ impl Backend for Local {
 
     async fn lacks(&mut self, release: &Release) -> Result<Vec<Lack>, BackendError> {
         let mut lacks = preflight::lacks(&self.folder, release)?;
+        lacks.extend(preflight::lost_configs(&self.folder, &self.spec_folder, release));
         lacks.extend(rules::lacks(release));
         Ok(lacks)
     }
@@ -110,6 +127,7 @@ impl Backend for Local {
         Ok(Inputs {
             artifacts: self.programs_of(spec, remember)?,
             secret_hashes: secrets::hashes(&spec.secrets, &self.folder.secrets())?,
+            config_files: configs::hashes(spec, &self.spec_folder)?,
             ..Inputs::default()
         })
     }
@@ -125,6 +143,7 @@ impl Backend for Local {
             }
         }
         secrets::ensure(&release.spec.secrets, &release.secret_hashes, &self.folder.secrets())?;
+        self.keep_configs(release)?;
         let authority = Authority::ensure(self.cluster.as_str(), &self.folder.authority())?;
         let uri = format!("spiffe://{}/operator/{}", self.cluster, OPERATOR);
         authority.issue(&uri, &self.folder.operator())?;
@@ -214,7 +233,7 @@ impl Backend for Local {
         for digest in history::garbage(&stored, kept, releases) {
             self.artifacts.remove(digest)?;
         }
-        Ok(())
+        preflight::remove_configs(&self.folder, kept, releases)
     }
 }
 

@@ -38,7 +38,7 @@ use crate::config_client::AnyChannel;
 use crate::docker::Logins;
 use crate::relay::Relay;
 use crate::swarm::Swarm;
-use crate::{clock, rules, secrets};
+use crate::{clock, configs, rules, secrets};
 
 /// How often a swarm is looked at: a task's state passes several managers, tenths of seconds are lost in it.
 const LOOK_INTERVAL: Span = Span::from_ms(200);
@@ -109,7 +109,7 @@ impl Backend for SwarmBackend {
         Ok(Inputs {
             artifacts: self.pinned_images(spec).await?,
             secret_hashes: files::secret_hashes(spec)?,
-            config_files: files::config_hashes(spec, &self.folder)?,
+            config_files: configs::hashes(spec, &self.folder)?,
             ..Inputs::default()
         })
     }

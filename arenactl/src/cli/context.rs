@@ -221,6 +221,7 @@ impl Context {
             region.clone(),
             folder.clone(),
             self.programs(),
+            self.spec_folder(),
             history.releases.clone(),
         )))
     }

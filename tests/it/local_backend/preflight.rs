@@ -1,6 +1,6 @@
 //! What would stop a rollout halfway is found before anything is started.
 
-use super::{CHANGE, Region, assert_serving};
+use super::{CHANGE, Region, SPEC, assert_serving};
 
 #[test]
 fn a_service_that_could_not_be_drained_is_refused() {
@@ -54,6 +54,37 @@ fn a_given_secret_is_rolled_back_with_its_release() {
     assert_eq!(back.code, Some(0), "{}", back.stderr);
     assert_serving(&region.status().unwrap(), "r1");
     assert_eq!(own("play-r1-0"), "the first value, long enough");
+}
+
+#[test]
+fn a_changed_config_restarts_who_names_it_and_is_rolled_back_with_its_release() {
+    let region = Region::new().unwrap();
+    let file = region.folder.path().join("motd.txt");
+    let named = SPEC.replace("capacity: 10\n", "capacity: 10\n    configs: [motd]\n");
+    let spec = format!("configs: {{motd: {{from: motd.txt}}}}\n{named}");
+    std::fs::write(region.folder.path().join("arena.yaml"), spec).unwrap();
+    let deploy = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let answer = region.run(&["deploy"]).unwrap();
+        assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+        answer
+    };
+    deploy("hello");
+    let answer = deploy("good evening");
+    assert!(answer.stderr.contains("configs.motd: sha "), "{}", answer.stderr);
+    assert!(!answer.stderr.contains("gateway-r2-0"), "{}", answer.stderr);
+    let own = |instance: &str| {
+        let path = region.state(&format!("local/instances/{instance}/configs/motd"));
+        std::fs::read_to_string(path).unwrap()
+    };
+    assert_eq!(own("play-r2-0"), "good evening");
+    std::fs::remove_file(&file).unwrap();
+    let answer = region.run(&["plan"]).unwrap();
+    assert_eq!(answer.code, Some(4), "{}", answer.stderr);
+    assert!(answer.stderr.contains("motd.txt"), "{}", answer.stderr);
+    let back = region.run(&["rollback", "--yes"]).unwrap();
+    assert_eq!(back.code, Some(0), "{}", back.stderr);
+    assert_eq!(own("play-r1-0"), "hello");
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! What a release lacks on this machine, found before anything is started.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 
-use arena_types::ServiceName;
+use arena_types::{ReleaseId, ServiceName};
+use arenactl_planning::Digest;
 use arenactl_planning::release::Release;
-use arenactl_planning::spec::{SecretName, SecretSource};
+use arenactl_planning::spec::{ConfigName, SecretName, SecretSource};
 
 use super::start::SECRETS;
 use super::unit;
 use crate::backend::{BackendError, Lack};
+use crate::durable::FileError;
 use crate::state_folder::StateFolder;
 use crate::supervisor::Report;
-use crate::{process, secrets};
+use crate::{configs, process, secrets};
 
 pub(super) fn lacks(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, BackendError> {
     let mut lacks: Vec<Lack> = secrets::no_drain_token(release).into_iter().collect();
@@ -42,6 +46,40 @@ fn taken_ports(folder: &StateFolder, release: &Release) -> Result<Vec<Lack>, Bac
         help: format!("stop it, or set `services.{service}.ports.public: auto`"),
     };
     Ok(taken.map(lack).collect())
+}
+
+/// A config whose content is neither kept nor in its file any more.
+pub(super) fn lost_configs(
+    folder: &StateFolder,
+    spec_folder: &Path,
+    release: &Release,
+) -> Vec<Lack> {
+    let files = release.config_files.iter();
+    let missing = files.filter(|(_, digest)| !folder.configs().join(digest.to_string()).is_file());
+    let lack = |(name, digest): (&ConfigName, &Digest)| {
+        let error = configs::content(release, name, *digest, spec_folder).err()?;
+        Some(Lack { what: error.to_string(), help: error.help() })
+    };
+    missing.filter_map(lack).collect()
+}
+
+/// Removes the contents that no kept release names.
+pub(super) fn remove_configs(
+    folder: &StateFolder,
+    kept: &BTreeSet<ReleaseId>,
+    releases: &BTreeMap<ReleaseId, Release>,
+) -> Result<(), BackendError> {
+    let Ok(entries) = fs::read_dir(folder.configs()) else { return Ok(()) };
+    let kept = kept.iter().filter_map(|id| releases.get(id));
+    let needed: BTreeSet<String> =
+        kept.flat_map(|it| it.config_files.values()).map(ToString::to_string).collect();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !needed.contains(&name) {
+            fs::remove_file(&path).map_err(|source| FileError::Write { path, source })?;
+        }
+    }
+    Ok(())
 }
 
 /// A value drawn anew would not be the one that running instances share.

@@ -36,6 +36,8 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(5);
 const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "TZ", "RUST_BACKTRACE"];
 /// Folder of an instance's secrets.
 pub(super) const SECRETS: &str = "secrets";
+/// Folder of an instance's configs.
+const CONFIGS: &str = "configs";
 /// The service whose mesh address all others are told.
 pub(super) const STORE: &str = "store";
 
@@ -60,6 +62,7 @@ impl Local {
         durable::private_folder(&folder)?;
         durable::private_folder(Path::new(&launch.env[names::DATA_DIR.name]))?;
         self.share_secrets(service, release, &folder)?;
+        self.share_configs(service, release, &folder)?;
         durable::write_json(&folder.join(LAUNCH_FILE), &launch, Access::Owner)?;
         unit::clear_stopped(&folder)?;
         supervise(&folder).await
@@ -80,6 +83,26 @@ impl Local {
             let hash = record.secret_hashes.get(name);
             let value = secrets::of_release(&self.folder.secrets(), name.as_str(), hash)?;
             durable::write(&own.join(name.as_str()), value.as_bytes(), Access::Owner)?;
+        }
+        Ok(())
+    }
+
+    /// An instance sees the configs that its service names, each under its name.
+    fn share_configs(
+        &self,
+        service: &ServiceName,
+        release: ReleaseId,
+        folder: &Path,
+    ) -> Result<(), BackendError> {
+        let record = self.release(release)?;
+        let spec = record.spec.services.get(service);
+        for name in spec.iter().flat_map(|spec| &spec.configs) {
+            let Some(digest) = record.config_files.get(name) else { continue };
+            let kept = self.folder.configs().join(digest.to_string());
+            let content = std::fs::read(&kept)
+                .map_err(|source| durable::FileError::Read { path: kept, source })?;
+            durable::private_folder(&folder.join(CONFIGS))?;
+            durable::write(&folder.join(CONFIGS).join(name.as_str()), &content, Access::Owner)?;
         }
         Ok(())
     }
@@ -149,6 +172,10 @@ impl Local {
             (names::DRAIN_DEADLINE_S, spec.drain.deadline.as_s().to_string()),
         ];
         env.extend(texts.map(|(name, text)| (name.name.to_owned(), text)));
+        if !spec.configs.is_empty() {
+            let path = folder.join(CONFIGS).display().to_string();
+            env.insert(names::CONFIGS_DIR.name.to_owned(), path);
+        }
         if let Some(address) = self.store_address()? {
             env.insert(names::STORE_ADDR.name.to_owned(), address.to_string());
         }

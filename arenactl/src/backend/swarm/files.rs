@@ -2,14 +2,13 @@
 //! points at any more is removed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::time::Duration;
 
 use arena_mesh::{CERT_FILE, Ca, KEY_FILE, ROOTS_FILE};
 use arena_types::{InstanceId, ReleaseId, ServiceName};
 use arenactl_planning::Digest;
 use arenactl_planning::release::Release;
-use arenactl_planning::spec::{ConfigName, SecretName, ServiceSpec as Wanted, Spec};
+use arenactl_planning::spec::{SecretName, ServiceSpec as Wanted, Spec};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bollard::models::SecretSpec;
@@ -18,7 +17,7 @@ use bollard::query_parameters::{ListSecretsOptionsBuilder, ListServicesOptions};
 use super::SwarmBackend;
 use super::service::{File, config_path, identity_path, secret_path};
 use crate::backend::{BackendError, Lack};
-use crate::durable::FileError;
+use crate::configs;
 use crate::relay::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply};
 use crate::secrets::{self, SecretError};
 use crate::swarm::{Kind, SwarmError, label};
@@ -45,22 +44,6 @@ pub(super) fn secret_hashes(spec: &Spec) -> Result<BTreeMap<SecretName, Digest>,
     // In a swarm a generated secret is drawn once and never anew under the same name.
     let hash = |(name, spec)| Ok((SecretName::clone(name), secrets::digest(name, spec, 1)?));
     spec.secrets.iter().map(hash).collect()
-}
-
-/// Returns the hashes of configs as a release carries them.
-pub(super) fn config_hashes(
-    spec: &Spec,
-    folder: &Path,
-) -> Result<BTreeMap<ConfigName, Digest>, FileError> {
-    let hash = |(name, config): (&ConfigName, &arenactl_planning::spec::ConfigSpec)| {
-        Ok((name.clone(), Digest::of(&content(&config.from, folder)?)))
-    };
-    spec.configs.iter().map(hash).collect()
-}
-
-fn content(from: &str, folder: &Path) -> Result<Vec<u8>, FileError> {
-    let path = folder.join(from);
-    std::fs::read(&path).map_err(|source| FileError::Read { path, source })
 }
 
 impl SwarmBackend {
@@ -133,25 +116,12 @@ impl SwarmBackend {
         for (name, digest) in &release.config_files {
             let object = self.file_name(name.as_str(), *digest);
             if !known.contains_key(&object) {
-                let content = self.config_content(release, name, *digest)?;
+                let content = configs::content(release, name, *digest, &self.folder)?;
                 let labels = self.file_labels(name.as_str());
                 self.swarm.create_record(&object, labels, &content).await?;
             }
         }
         self.ensure_authority().await
-    }
-
-    /// Returns the content of a config as a release has it.
-    fn config_content(
-        &self,
-        release: &Release,
-        name: &ConfigName,
-        digest: Digest,
-    ) -> Result<Vec<u8>, BackendError> {
-        let differs = || BackendError::ConfigDiffers { name: name.clone() };
-        let config = release.spec.configs.get(name).ok_or_else(differs)?;
-        let content = content(&config.from, &self.folder)?;
-        if Digest::of(&content) == digest { Ok(content) } else { Err(differs()) }
     }
 
     /// The authority is made by the first deploy, under its lock. Half of one was left by a deploy that was
@@ -290,7 +260,7 @@ impl SwarmBackend {
             if known.contains_key(&self.file_name(name.as_str(), *digest)) {
                 continue;
             }
-            if let Err(error) = self.config_content(release, name, *digest) {
+            if let Err(error) = configs::content(release, name, *digest, &self.folder) {
                 lacks.push(Lack { help: error.help(), what: error.to_string() });
             }
         }

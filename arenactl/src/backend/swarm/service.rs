@@ -175,6 +175,7 @@ impl Blueprint<'_> {
             (names::DRAIN_DEADLINE_S, Some(self.wanted.drain.deadline.as_s().to_string())),
             (names::IDENTITY_DIR, Some(IDENTITY.to_owned())),
             (names::SECRETS_DIR, Some(SECRETS.to_owned())),
+            (names::CONFIGS_DIR, (!self.wanted.configs.is_empty()).then(|| CONFIGS.to_owned())),
             (names::DATA_DIR, Some(data)),
             (names::SIDE_ADDR, Some(all(side))),
             (names::MESH_ADDR, Some(all(mesh))),

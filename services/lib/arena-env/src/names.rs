@@ -54,6 +54,8 @@ variables! {
     IDENTITY_DIR = "ARENA_IDENTITY_DIR", "all", None;
     /// Folder of secret files, 32 random bytes in hexadecimal each.
     SECRETS_DIR = "ARENA_SECRETS_DIR", "all", None;
+    /// Folder of the plain files that `arena.yaml` names in `configs`; set where a service names some.
+    CONFIGS_DIR = "ARENA_CONFIGS_DIR", "programs of your own", None;
     /// Folder this instance alone writes to and finds again after a restart; made, for this user alone, if it is missing.
     DATA_DIR = "ARENA_DATA_DIR", "config, game, store", None;
     /// What is logged: directives `target=level`, for example `info,arena_mesh=debug`.
