@@ -13,7 +13,7 @@ use arena_types::{ReleaseId, ServiceName};
 
 pub use names::{IdentityPart, identity_name, object_name, roots_name};
 pub use nomad::nomad;
-pub use swarm::swarm;
+pub use swarm::{Externals, externals, swarm};
 
 use crate::release::{Inputs, Origin, Release};
 use crate::spec::{Ask, Kind, Read, ServiceSpec, SpecError, read};

@@ -15,6 +15,7 @@ mod perform;
 mod place;
 mod seal;
 mod service;
+mod stack;
 mod start;
 mod state;
 
@@ -39,6 +40,8 @@ use crate::docker::Logins;
 use crate::relay::Relay;
 use crate::swarm::Swarm;
 use crate::{clock, configs, rules, secrets};
+
+pub use stack::StackFile;
 
 /// How often a swarm is looked at: a task's state passes several managers, tenths of seconds are lost in it.
 const LOOK_INTERVAL: Span = Span::from_ms(200);

@@ -1,5 +1,6 @@
 //! What every command needs: the options, the printer, the spec and the region's place.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 
@@ -184,6 +185,20 @@ impl Context {
         folder: StateFolder,
         spec: &RegionSpec,
     ) -> Result<Place, CliError> {
+        let swarm = self.swarm(cluster.clone(), region.clone(), spec).await?;
+        let mut ledger = Box::new(SwarmLedger::new(swarm.clone()));
+        let history = ledger.history().await?;
+        let releases = history.releases.clone();
+        let backend = SwarmBackend::new(swarm, spec.clone(), &self.spec_folder(), releases)?;
+        Ok(Place { cluster, region, folder, ledger, history, backend: Box::new(backend) })
+    }
+
+    async fn swarm(
+        &self,
+        cluster: ClusterName,
+        region: Region,
+        spec: &RegionSpec,
+    ) -> Result<Swarm, CliError> {
         let path = |text: &String| self.spec_folder().join(text);
         let tls = spec.tls.as_ref().map(|tls| docker::Tls {
             ca: path(&tls.ca),
@@ -191,12 +206,23 @@ impl Context {
             key: path(&tls.key),
         });
         let endpoint = spec.endpoint.as_deref().unwrap_or(docker::DEFAULT_ENDPOINT);
-        let swarm = Swarm::connect(endpoint, tls.as_ref(), cluster.clone(), region.clone()).await?;
-        let mut ledger = Box::new(SwarmLedger::new(swarm.clone()));
-        let history = ledger.history().await?;
-        let releases = history.releases.clone();
-        let backend = SwarmBackend::new(swarm, spec.clone(), &self.spec_folder(), releases)?;
-        Ok(Place { cluster, region, folder, ledger, history, backend: Box::new(backend) })
+        Ok(Swarm::connect(endpoint, tls.as_ref(), cluster, region).await?)
+    }
+
+    /// Returns the backend of a region in a swarm, for what no other kind of region has.
+    pub(crate) async fn swarm_backend(
+        &self,
+        spec: &Spec,
+        region: &Region,
+    ) -> Result<SwarmBackend, CliError> {
+        let found = spec.regions.get(region).filter(|it| it.backend == spec::Backend::Swarm);
+        let found = found.ok_or_else(|| {
+            let what = format!("region `{region}` is no swarm");
+            CliError::new(Status::InvalidInput, what)
+                .with_help("name one with `backend: swarm`: `--region REGION`")
+        })?;
+        let swarm = self.swarm(spec.cluster.clone(), region.clone(), found).await?;
+        Ok(SwarmBackend::new(swarm, found.clone(), &self.spec_folder(), BTreeMap::new())?)
     }
 
     /// Returns the folder from which the spec's paths count.

@@ -1,4 +1,5 @@
-//! Commands about what a running arena can change: flags and rules.
+//! Commands about what a running arena can change: flags, rules and secrets.
 
 pub(super) mod flag;
 pub(super) mod rules;
+pub(super) mod secret;

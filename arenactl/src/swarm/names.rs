@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     File,
     /// A certificate of an instance and its key.
     Identity,
+    /// What a rendered stack finds by the names that it uses.
+    Stack,
     /// The certificate authority.
     Authority,
 }
@@ -51,6 +53,7 @@ impl Kind {
             Self::Operator => "operator",
             Self::File => "file",
             Self::Identity => "identity",
+            Self::Stack => "stack",
             Self::Authority => "authority",
         }
     }

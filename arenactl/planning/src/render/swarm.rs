@@ -19,7 +19,9 @@ use crate::Digest;
 use crate::release::Release;
 use crate::render::names::{IdentityPart, identity_name, object_name, roots_name};
 use crate::render::{Rendered, image, named, store};
-use crate::spec::{Backend, GPU_KIND_DEFAULT, Kind, PROGRAM, Port, ServiceSpec, Spec};
+use crate::spec::{
+    Backend, ConfigName, GPU_KIND_DEFAULT, Kind, PROGRAM, Port, SecretName, ServiceSpec, Spec,
+};
 use crate::units::Span;
 
 /// The side port inside a container.
@@ -98,13 +100,48 @@ fn instances<'a>(
     })
 }
 
+/// What a stack expects to find in the swarm, by the names that it uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Externals {
+    /// Secrets of the spec, with the name of each in the swarm.
+    pub secrets: BTreeMap<SecretName, String>,
+    /// Configs of the spec, with the name of each in the swarm.
+    pub configs: BTreeMap<ConfigName, String>,
+    /// Every instance, with its service.
+    pub instances: BTreeMap<InstanceId, ServiceName>,
+}
+
+/// Returns what the stack of `release` expects; the names of identities are those of
+/// [`identity_name`] and [`roots_name`].
+#[must_use]
+pub fn externals(release: &Release) -> Externals {
+    let mut externals = Externals::default();
+    for (name, spec) in &release.spec.services {
+        for secret in &spec.secrets {
+            let hash = release.secret_hashes.get(secret);
+            let object = object(release, secret.as_str(), hash);
+            externals.secrets.insert(secret.clone(), object);
+        }
+        for config in &spec.configs {
+            let hash = release.config_files.get(config);
+            let object = object(release, config.as_str(), hash);
+            externals.configs.insert(config.clone(), object);
+        }
+        let instances = instances(release, name, spec);
+        externals.instances.extend(instances.map(|(_, instance)| (instance, name.clone())));
+    }
+    externals
+}
+
 /// What arenactl or an operator has put into the swarm. It is immutable there: names carry the hash of
 /// the content, so that a new value is a new name.
 fn external(release: &Release, name: &str, hash: Option<&Digest>) -> Value {
+    json!({ "external": true, "name": object(release, name, hash) })
+}
+
+fn object(release: &Release, name: &str, hash: Option<&Digest>) -> String {
     let cluster = &release.spec.cluster;
-    let name =
-        hash.map_or_else(|| format!("{cluster}_{name}"), |it| object_name(cluster, name, *it));
-    json!({ "external": true, "name": name })
+    hash.map_or_else(|| format!("{cluster}_{name}"), |it| object_name(cluster, name, *it))
 }
 
 fn secrets(release: &Release) -> BTreeMap<String, Value> {

@@ -18,7 +18,7 @@ use super::SwarmBackend;
 use super::service::{File, config_path, identity_path, secret_path};
 use crate::backend::{BackendError, Lack};
 use crate::configs;
-use crate::relay::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply};
+use crate::relay::{AUTHORITY_CERT, AUTHORITY_KEY, Call, RelayError, Reply};
 use crate::secrets::{self, SecretError};
 use crate::swarm::{Kind, SwarmError, label};
 
@@ -37,6 +37,13 @@ pub(super) struct Files {
     pub(super) configs: Vec<File>,
     /// The name of the secret that is its drain token.
     pub(super) drain_token: Option<String>,
+}
+
+/// A certificate, its key, and whom its owner trusts, in PEM.
+pub(super) struct Issued {
+    pub(super) cert: String,
+    pub(super) key: String,
+    pub(super) roots: String,
 }
 
 /// Returns the hashes of secrets as a release carries them.
@@ -61,13 +68,13 @@ impl SwarmBackend {
         Ok(secrets.into_iter().filter_map(|it| Some((it.spec?.name?, it.id?))).collect())
     }
 
-    async fn configs(&self, kind: Kind) -> Result<BTreeMap<String, String>, SwarmError> {
+    pub(super) async fn configs(&self, kind: Kind) -> Result<BTreeMap<String, String>, SwarmError> {
         let records = self.swarm.records(kind).await?;
         Ok(records.into_iter().map(|it| (it.name, it.id)).collect())
     }
 
     /// Creates a secret unless its name is there: the name tells the content.
-    async fn create_secret(
+    pub(super) async fn create_secret(
         &self,
         name: &str,
         labels: HashMap<String, String>,
@@ -86,7 +93,7 @@ impl SwarmBackend {
         }
     }
 
-    async fn remove_secret(&self, id: &str) -> Result<(), SwarmError> {
+    pub(super) async fn remove_secret(&self, id: &str) -> Result<(), SwarmError> {
         let doing = || format!("remove the secret `{id}`");
         match self.swarm.ask(doing, || self.swarm.docker.delete_secret(id)).await {
             Err(error) if !error.is_not_found() => Err(error),
@@ -201,22 +208,29 @@ impl SwarmBackend {
         }
     }
 
+    /// Has a certificate issued inside the cluster.
+    pub(super) async fn issue(
+        &mut self,
+        service: &ServiceName,
+        instance: &InstanceId,
+    ) -> Result<Issued, BackendError> {
+        let cluster = self.swarm.cluster.to_string();
+        let uri = format!("spiffe://{cluster}/{service}/{instance}");
+        let call = Call::Issue { cluster, uri, life_s: IDENTITY_LIFE.as_secs() };
+        match self.call(&call).await? {
+            Reply::Material { cert, key, roots } => Ok(Issued { cert, key, roots }),
+            Reply::Failed { why } => Err(RelayError::Ended(why).into()),
+            other => Err(RelayError::Ended(format!("unexpected reply {other:?}")).into()),
+        }
+    }
+
     async fn add_identity(
         &mut self,
         files: &mut Files,
         service: &ServiceName,
         instance: &InstanceId,
     ) -> Result<(), BackendError> {
-        let cluster = self.swarm.cluster.to_string();
-        let uri = format!("spiffe://{cluster}/{service}/{instance}");
-        let call = Call::Issue { cluster, uri, life_s: IDENTITY_LIFE.as_secs() };
-        let (cert, key, roots) = match self.call(&call).await? {
-            Reply::Material { cert, key, roots } => (cert, key, roots),
-            other => {
-                let why = format!("issue the certificate of {instance}: {other:?}");
-                return Err(crate::relay::RelayError::Ended(why).into());
-            }
-        };
+        let Issued { cert, key, roots } = self.issue(service, instance).await?;
         let mark = Digest::of(cert.as_bytes()).short();
         let mark = &mark[..8];
         let mut labels = self.swarm.labels(Kind::Identity);
