@@ -33,7 +33,7 @@ pub(crate) struct Build {
     /// The Dockerfile, with targets `plain` and `gpu` [default: `Dockerfile.gpu` beside the spec].
     #[arg(long, value_name = "PATH")]
     dockerfile: Option<PathBuf>,
-    /// Writes what is in each image to DIR/<program>.cdx.json (CycloneDX 1.5): the crates of the workspace whose
+    /// Writes what is in each image to `DIR/PROGRAM.cdx.json` (CycloneDX 1.5): the crates of the workspace whose
     /// Cargo.toml is beside the spec, and the Debian packages of the base.
     #[arg(long, value_name = "DIR")]
     sbom: Option<PathBuf>,
