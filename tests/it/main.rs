@@ -5,6 +5,7 @@
 mod ci;
 mod cluster;
 mod image_file;
+mod images;
 mod layers;
 mod local_backend;
 mod resume;
