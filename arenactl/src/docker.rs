@@ -3,6 +3,7 @@
 mod credentials;
 mod endpoint;
 mod error;
+mod ssh;
 
 use std::time::Duration;
 
@@ -53,9 +54,7 @@ fn open(endpoint: &Endpoint, tls: Option<&Tls>) -> Result<Docker, DockerError> {
         (Endpoint::Unix { .. }, _) => {
             Docker::connect_with_unix(&text, timeout_s, API_DEFAULT_VERSION)
         }
-        (Endpoint::Ssh { .. }, _) => {
-            Docker::connect_with_ssh(&text, timeout_s, API_DEFAULT_VERSION, None)
-        }
+        (Endpoint::Ssh { destination }, _) => ssh::open(destination, timeout_s),
         (Endpoint::Tcp { .. }, Some(tls)) => {
             tls.check()?; // The client would skip a broken certificate and say nothing.
             let Tls { ca, cert, key } = tls;
@@ -141,7 +140,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_unreachable() {
-        for endpoint in ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1"] {
+        for endpoint in ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1", "ssh://me@127.0.0.1:1"]
+        {
             let error = connect(endpoint, None).await.unwrap_err();
             assert!(matches!(error, DockerError::Unreachable { .. }), "{endpoint}: {error:?}");
             assert!(!error.help().is_empty());

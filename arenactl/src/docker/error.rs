@@ -6,6 +6,7 @@ use std::io;
 use bollard::errors::Error as BollardError;
 
 use super::endpoint::EndpointError;
+use super::ssh::SshFailed;
 
 /// Why an engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -171,6 +172,8 @@ fn unconnected(endpoint: String, source: Box<dyn Error + Send + Sync>) -> Docker
 fn broken(endpoint: String, source: Box<dyn Error + Send + Sync>) -> DockerError {
     if is_about_tls(source.as_ref()) {
         DockerError::Certificate { endpoint, source }
+    } else if any(source.as_ref(), &|error| error.is::<SshFailed>()) {
+        DockerError::Unreachable { endpoint, source }
     } else if is_unparsable(source.as_ref()) {
         DockerError::NoEngine { endpoint, source }
     } else {
