@@ -48,13 +48,25 @@ impl Bench {
 
     /// Runs arenactl on the repository's own spec and Dockerfile, against the lab's engine.
     async fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
+        Ok(self.command(args)?.output().await?)
+    }
+
+    fn command(&self, args: &[&str]) -> anyhow::Result<Command> {
         let engine = format!("unix://{}", self.lab.socket(1).display());
         let mut command = Command::new(binary("arenactl")?);
         command.args(args).args(["--service", "arenactl", "--set", REGISTRY, "--set", BASE]);
         command.current_dir(root()).env("DOCKER_HOST", engine);
         // Whoever runs the tests may be logged in somewhere.
         command.env("DOCKER_CONFIG", self.folder.path()).env_remove("DOCKER_CERT_PATH");
-        Ok(command.kill_on_drop(true).output().await?)
+        command.kill_on_drop(true);
+        Ok(command)
+    }
+
+    /// Runs arenactl against the engine's port, with the certificates of a folder.
+    async fn over_tls(&self, certificates: &Path, args: &[&str]) -> anyhow::Result<Output> {
+        let mut command = self.command(args)?;
+        command.env("DOCKER_HOST", self.lab.tcp_endpoint(1));
+        Ok(command.env("DOCKER_CERT_PATH", certificates).output().await?)
     }
 
     /// Runs arenactl to a good end and returns the one image it tells of.
@@ -140,6 +152,24 @@ async fn the_layer_of_a_program_is_the_same_with_an_empty_cache() -> anyhow::Res
     bench.image(&["build", "--tag", "one"]).await?;
     let second = bench.layers("one").await?;
     assert_eq!(first.last(), second.last(), "{first:?} {second:?}");
+    bench.lab.close().await
+}
+
+#[tokio::test]
+async fn an_engine_over_tcp_wants_a_certificate_of_its_own_authority() -> anyhow::Result<()> {
+    let bench = Bench::start().await?;
+    let known = bench.over_tls(&bench.lab.certificates(), &["build", "--tag", "one"]).await?;
+    assert!(known.status.success(), "{}", String::from_utf8_lossy(&known.stderr));
+
+    let stranger = bench.folder.path();
+    let own = rcgen::generate_simple_self_signed(["stranger".to_owned()])?;
+    std::fs::copy(bench.lab.certificates().join("ca.pem"), stranger.join("ca.pem"))?;
+    std::fs::write(stranger.join("cert.pem"), own.cert.pem())?;
+    std::fs::write(stranger.join("key.pem"), own.signing_key.serialize_pem())?;
+    let refused = bench.over_tls(stranger, &["build", "--tag", "one"]).await?;
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(4), "{told}");
+    assert!(told.contains("certificate not accepted between arenactl and"), "{told}");
     bench.lab.close().await
 }
 
