@@ -15,7 +15,6 @@ use super::push;
 use super::selection::{IMAGES_AT_ONCE, Selection, listed};
 use crate::artifacts::Artifacts;
 use crate::cli::Context;
-use crate::cli::rollout::draft::git_revision;
 use crate::docker::Logins;
 use crate::durable::{self, Access};
 use crate::error::{CliError, Status};
@@ -75,7 +74,7 @@ impl Build {
             dockerfile: self.dockerfile(&context.global.file),
             programs: context.programs(),
             images: spec.images.clone(),
-            labels: labels(git_revision(&context.global.file)),
+            labels: labels(),
             logins: Logins::read()?,
         };
         let view = View::new(&context.printer, recipes.iter().map(|it| it.image.as_str()));
@@ -114,16 +113,15 @@ impl Build {
     }
 }
 
-/// What every image says of its origin and of what its programs understand.
-fn labels(git: Option<String>) -> BTreeMap<String, String> {
+/// What every image says of what its programs understand. Not which revision it was built from: an image of the
+/// same program stays the same, and its services are not replaced; the release knows the revision.
+fn labels() -> BTreeMap<String, String> {
     let schema = [
         ("arena.schema.rules", arena_sim::Rules::schema()),
         ("arena.schema.state", arena_sim::SCHEMA),
         ("arena.schema.play", u32::from(arena_wire::play::PROTOCOL_VERSION)),
     ];
-    let schema = schema.map(|(name, version)| (name.to_owned(), version.to_string()));
-    let git = git.map(|it| ("org.opencontainers.image.revision".to_owned(), it));
-    schema.into_iter().chain(git).collect()
+    schema.map(|(name, version)| (name.to_owned(), version.to_string())).into()
 }
 
 fn text(recipes: &[Recipe], built: &[Built]) -> String {

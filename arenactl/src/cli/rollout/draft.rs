@@ -72,7 +72,7 @@ fn impossible(mistakes: impl Iterator<Item = (String, String)>) -> CliError {
 }
 
 /// Best effort: a spec outside a repository, or a machine without git, has no revision.
-pub(crate) fn git_revision(file: &Path) -> Option<String> {
+fn git_revision(file: &Path) -> Option<String> {
     let folder = file.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let output =
         Command::new("git").arg("-C").arg(folder).args(["rev-parse", "HEAD"]).output().ok()?;
