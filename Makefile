@@ -21,10 +21,13 @@ run: deps-build ## build, deploy to this machine, print the address
 down: ## stop what `make run` started
 	$(ARENACTL) down --region $(REGION) --yes
 
+LAB := unix:///run/arena-lab/docker.sock
 lab: deps-lab ## real Docker engines here (NODES=1..3, GPUS=…), our images in their registry
 	cargo build --locked --workspace --bins --tests
 	$(TARGET)/debug/arena-lab status 2>/dev/null || $(TARGET)/debug/arena-lab up --nodes $(NODES) --gpus $(GPUS)
-	$(TARGET)/debug/arena-lab push
+	.ci/base-image plain $(LAB)
+	.ci/base-image gpu $(LAB)
+	$(TARGET)/debug/arenactl build --push --env lab --engine $(LAB)
 
 lab-down: ## take away what `make lab` started
 	$(TARGET)/debug/arena-lab down
