@@ -91,6 +91,11 @@ pub trait Backend {
     /// Returns the last `count` lines an instance wrote.
     async fn log_tail(&mut self, instance: &InstanceId, count: usize) -> Vec<String>;
 
+    /// Takes away what runs beside instances, once none runs; the next deploy brings it back.
+    async fn close(&mut self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Removes the instances that were stopped before `before`; they can no longer be started again.
     async fn remove_stopped(&mut self, before: Timestamp) -> Result<(), BackendError>;
 

@@ -180,6 +180,10 @@ impl Backend for SwarmBackend {
         self.tail(instance, count).await
     }
 
+    async fn close(&mut self) -> Result<(), BackendError> {
+        self.remove_operator().await
+    }
+
     async fn remove_stopped(&mut self, before: Timestamp) -> Result<(), BackendError> {
         self.remove_old(before).await
     }

@@ -68,6 +68,13 @@ impl SwarmBackend {
         }
     }
 
+    /// Without instances there is nobody to call.
+    pub(super) async fn remove_operator(&mut self) -> Result<(), BackendError> {
+        self.relay = None;
+        let name = self.swarm.service_name(OPERATOR);
+        Ok(self.remove_service(&name, &name).await?)
+    }
+
     async fn operator_spec(&self, name: &str, image: String) -> Result<ServiceSpec, BackendError> {
         let mut files = self.authority_files().await?;
         files.extend(self.drain_tokens().await?);

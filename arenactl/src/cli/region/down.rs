@@ -108,6 +108,7 @@ impl Descent<'_> {
             let (number, now) = (revision.number, self.place.backend.now().0);
             self.place.ledger.close_revision(number, RevisionStatus::Down, "", now).await?;
         }
+        self.place.backend.close().await?;
         Ok(Descended::Down(units.len()))
     }
 

@@ -21,6 +21,9 @@ pub(crate) struct StatusOf {
     all: bool,
 }
 
+/// Where the node stands among the columns, in regions of several.
+const NODE_COLUMN: usize = 1;
+
 /// An open rollout, as status shows it.
 struct Open {
     value: serde_json::Value,
@@ -104,6 +107,11 @@ fn text(
     let head = ["INSTANCE", "RELEASE", "STATE", "SESSIONS", "MATCHES", "RESTARTS", "NOTE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(units.iter().map(row));
+    if units.iter().any(|unit| unit.node.is_some()) {
+        let nodes = units.iter().map(|unit| unit.node.clone().unwrap_or_default());
+        let column = std::iter::once("NODE".to_owned()).chain(nodes);
+        rows.iter_mut().zip(column).for_each(|(row, node)| row.insert(NODE_COLUMN, node));
+    }
     format!("{}\n{}", lines.join("\n"), print::table(&rows))
 }
 
