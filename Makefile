@@ -9,7 +9,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 ARENACTL := $(TARGET)/release/arenactl
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench deps-build deps-lab deps-test picture render
+.PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench bench-swarm deps-build deps-lab deps-test picture render
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,10 @@ BENCHES := --bench sim --bench mesh --bench cli --bench gateway
 bench: deps-build ## figures to target/bench/*.json
 	cargo build --locked --release --workspace --bins $(BENCHES)
 	cargo bench --locked --workspace $(BENCHES)
+
+bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to target/bench/swarm.json
+	cargo build --locked --release --workspace --bins --bench swarm
+	cargo bench --locked --workspace --bench swarm
 
 picture: deps-test ## refresh docs/deploy.png: a real deploy on a real terminal
 	cargo build --locked --workspace --bins --tests

@@ -44,7 +44,7 @@ use crate::{clock, configs, rules, secrets};
 pub use stack::StackFile;
 
 /// How often a swarm is looked at: a task's state passes several managers, tenths of seconds are lost in it.
-const LOOK_INTERVAL: Span = Span::from_ms(200);
+const LOOK_INTERVAL: Span = Span::from_ms(100);
 
 /// The backend of a region whose spec says `swarm`.
 #[derive(Debug)]

@@ -85,6 +85,8 @@ pub(crate) mod label {
     pub(crate) const SEAL: &str = "arena.seal";
     /// When it was told to stop, in milliseconds since 1970.
     pub(crate) const STOPPED_MS: &str = "arena.stopped_ms";
+    /// It was told to stop when it was empty, and nobody else needs what it holds: only its exit is left.
+    pub(crate) const LET_GO: &str = "arena.let_go";
     /// The name of the secret with its drain token.
     pub(crate) const DRAIN_TOKEN: &str = "arena.drain_token";
 }

@@ -70,6 +70,11 @@ impl Placed {
         replicas.unwrap_or(0) > 0
     }
 
+    /// Says whether it was empty when it was told to stop: what is left of it is its exit.
+    fn is_let_go(&self) -> bool {
+        !self.is_wanted() && self.label(label::LET_GO).is_some()
+    }
+
     /// Returns its tasks that have not ended, the newest first.
     pub(super) fn live(&self) -> impl Iterator<Item = &Task> {
         self.tasks.iter().filter(|task| is_live(task))
@@ -244,6 +249,11 @@ impl SwarmBackend {
             // What an instance said while it was waited for; how it goes away explains nothing.
             if let (Awaited::Ready | Awaited::Empty, Some(unit)) = (wait.state, unit) {
                 self.notes.insert(wait.unit.clone(), unit.note.clone());
+            }
+            let is_let_go = wait.state == Awaited::Stopped
+                && seen.instances.get(&wait.unit).is_some_and(Placed::is_let_go);
+            if is_let_go {
+                return Ok(Some(Event::Stopped { instance: wait.unit }));
             }
             if let Some(event) = answer(wait, unit) {
                 return Ok(Some(event));

@@ -6,12 +6,14 @@ use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::{Effect, Event};
+use arenactl_planning::spec::Kind;
 use arenactl_planning::units::{Span, Timestamp};
+use bollard::models::ServiceSpec;
 
 use super::SwarmBackend;
 use super::observe::{Placed, addresses_of};
 use super::service::replicas;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Unit};
 use crate::clock;
 use crate::relay::{Call, Reply, Target};
 use crate::swarm::{SwarmError, label};
@@ -113,15 +115,29 @@ impl SwarmBackend {
         let Some(placed) = seen.instances.get(instance).filter(|it| it.is_wanted()) else {
             return Ok(());
         };
+        let units = self.look_at(&seen, std::slice::from_ref(instance)).await?;
+        let is_let_go = units.first().is_some_and(|unit| self.is_let_go(unit));
         let now_ms = clock::now_ms().to_string();
-        let stopped = |spec: bollard::models::ServiceSpec| {
-            let mut spec = bollard::models::ServiceSpec { mode: Some(replicas(0)), ..spec };
+        let stopped = |spec: ServiceSpec| {
+            let mut spec = ServiceSpec { mode: Some(replicas(0)), ..spec };
             let labels = spec.labels.get_or_insert_default();
             labels.insert(label::STOPPED_MS.to_owned(), now_ms.clone());
+            if is_let_go {
+                labels.insert(label::LET_GO.to_owned(), "1".to_owned());
+            }
             labels.remove(label::SEAL); // What is stopped is written anew before it starts.
             spec
         };
         self.update(placed.id(), placed.name(), None, stopped).await
+    }
+
+    /// An empty instance is as good as stopped: Docker waits two seconds before it even sends the signal, and
+    /// nothing is left that the next step could disturb. Data is another matter: only one process may open it.
+    fn is_let_go(&self, unit: &Unit) -> bool {
+        let release = self.releases.get(&unit.release);
+        let spec = release.and_then(|it| it.spec.services.get(&unit.service));
+        let is_data = spec.is_none_or(|it| it.kind == Kind::Data);
+        unit.state == UnitState::Empty && !is_data
     }
 
     /// Stops an instance whoever it holds: what is left on it is ended first, or it would be waited for.
