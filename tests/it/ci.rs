@@ -39,18 +39,46 @@ fn steps() -> BTreeMap<String, String> {
         .collect()
 }
 
+fn is_of_cargo(name: &std::ffi::OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == "HOME" || name.starts_with("CARGO_HOME") || name.starts_with("RUSTUP")
+}
+
 /// A runner: a folder with a checkout in it, and the variables of a job.
-struct Runner {
+pub(crate) struct Runner {
     folder: tempfile::TempDir,
     /// What `arenactl` means in a step.
     arenactl: String,
+    /// Where to.
+    environment: &'static str,
+    /// The engine that builds.
+    engine: String,
 }
 
 impl Runner {
     fn new(arenactl: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(root().join("arena.yaml"), folder.path().join("arena.yaml")).unwrap();
-        Self { folder, arenactl: arenactl.to_owned() }
+        let (arenactl, engine) = (arenactl.to_owned(), String::new());
+        Self { folder, arenactl, environment: "production", engine }
+    }
+
+    /// One whose region and engine are real: `arenactl` with these settings, and with what the last
+    /// [`Self::set`] says.
+    pub(crate) fn of_lab(engine: &str, settings: &[String]) -> Self {
+        let arenactl = arena_tests::binary("arenactl").unwrap();
+        let set: Vec<String> = settings.iter().map(|it| format!("--set '{it}'")).collect();
+        let file = root().join("arena.yaml");
+        let (arenactl, file, set) = (arenactl.display(), file.display(), set.join(" "));
+        let call = format!("'{arenactl}' --file '{file}' \"$@\" {set} $(cat more)");
+        let runner = Self { environment: "lab", engine: engine.to_owned(), ..Self::new(&call) };
+        runner.set("");
+        runner
+    }
+
+    /// Changes what a deploy is to follow, as a commit would.
+    pub(crate) fn set(&self, more: &str) {
+        fs::write(self.path("more"), more).unwrap();
     }
 
     /// One that rehearses: the same commands on simulated instances.
@@ -63,7 +91,7 @@ impl Runner {
         self.folder.path().join(name)
     }
 
-    fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
@@ -73,20 +101,25 @@ impl Runner {
         command.args(["-euo", "pipefail", "-c", &script]).current_dir(self.folder.path());
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("XDG_STATE_HOME", self.path("state")).env("USER", "runner");
-        command.envs([("REGION", "eu-fra"), ("ENVIRONMENT", "production"), ("TAG", tag)]);
+        command.envs([("REGION", "eu-fra"), ("ENVIRONMENT", self.environment), ("TAG", tag)]);
+        if !self.engine.is_empty() {
+            command.env("DOCKER_HOST", &self.engine).env("DOCKER_CONFIG", self.folder.path());
+            // What is in an image is asked of cargo.
+            command.envs(std::env::vars_os().filter(|(name, _)| is_of_cargo(name)));
+        }
         command.env("MESSAGE", "what the commit says").output().unwrap()
     }
 
     /// Runs a step, which must end with this exit code.
     #[track_caller]
-    fn check(&self, step: &str, tag: &str, code: i32) {
+    pub(crate) fn check(&self, step: &str, tag: &str, code: i32) {
         let output = self.run(&steps()[step], tag);
         let told = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{step}: {told}");
     }
 
     /// Returns the result at the end of a record of events.
-    fn result(&self, record: &str) -> Value {
+    pub(crate) fn result(&self, record: &str) -> Value {
         let events = self.read(record);
         let last = events.lines().last().unwrap();
         let last: Value = serde_json::from_str(last).unwrap();

@@ -2,3 +2,4 @@
 
 mod gpu_image;
 mod lab;
+mod pipeline;
