@@ -60,10 +60,14 @@ impl<'a> Sealed<'a> {
     }
 }
 
+/// How the parts are hashed; a seal of another arenactl, which hashes others, says nothing.
+const SEAL_VERSION: &str = "1";
+
 /// Returns the seal of a spec: a short hash a part, so that a difference can be named.
 pub(super) fn of(spec: &ServiceSpec) -> String {
     let parts = Sealed::of(spec).parts();
-    parts.values().map(Digest::short).collect::<Vec<_>>().join(".")
+    let hashes = parts.values().map(Digest::short);
+    std::iter::once(SEAL_VERSION.to_owned()).chain(hashes).collect::<Vec<_>>().join(".")
 }
 
 /// Refuses an instance whose service is not as arenactl left it.
@@ -74,6 +78,7 @@ pub(super) fn check(placed: &Placed) -> Result<(), SwarmError> {
     let (Some(spec), Some(seal)) = (&placed.service.spec, placed.label(label::SEAL)) else {
         return Ok(());
     };
+    let Some((SEAL_VERSION, seal)) = seal.split_once('.') else { return Ok(()) };
     let now = Sealed::of(spec).parts();
     let differs =
         |(was, (part, is)): (&str, (&&'static str, &Digest))| (was != is.short()).then_some(*part);
@@ -86,5 +91,64 @@ pub(super) fn check(placed: &Placed) -> Result<(), SwarmError> {
             what: changed.join(", "),
         }),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{Service, TaskSpec, TaskSpecContainerSpec};
+
+    use super::super::service::replicas;
+    use super::*;
+
+    fn spec() -> ServiceSpec {
+        let container = TaskSpecContainerSpec {
+            image: Some("game@sha256:1".to_owned()),
+            env: Some(vec!["A=1".to_owned()]),
+            ..TaskSpecContainerSpec::default()
+        };
+        let task = TaskSpec { container_spec: Some(container), ..TaskSpec::default() };
+        let mut spec = ServiceSpec {
+            name: Some("arena_eu-fra_game-r1-0".to_owned()),
+            task_template: Some(task),
+            mode: Some(replicas(1)),
+            ..ServiceSpec::default()
+        };
+        let seal = (label::SEAL.to_owned(), of(&spec));
+        let own = (label::INSTANCE.to_owned(), "game-r1-0".to_owned());
+        spec.labels = Some([seal, own].into());
+        spec
+    }
+
+    fn differs(change: impl Fn(&mut ServiceSpec)) -> Option<String> {
+        let mut spec = spec();
+        change(&mut spec);
+        let labels = spec.labels.clone().unwrap();
+        let service = Service { spec: Some(spec), ..Service::default() };
+        match check(&Placed { service, labels, tasks: Vec::new() }) {
+            Ok(()) => None,
+            Err(SwarmError::Drift { what, .. }) => Some(what),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_somebody_else_changed_is_named() {
+        fn container(spec: &mut ServiceSpec) -> &mut TaskSpecContainerSpec {
+            spec.task_template.as_mut().unwrap().container_spec.as_mut().unwrap()
+        }
+        assert_eq!(differs(|_| {}), None);
+        assert_eq!(differs(|it| it.mode = Some(replicas(0))).as_deref(), Some("replicas"));
+        let image = |it: &mut ServiceSpec| container(it).image = Some("game:latest".to_owned());
+        assert_eq!(differs(image).as_deref(), Some("image"));
+        let env = |it: &mut ServiceSpec| {
+            container(it).env.as_mut().unwrap().push("B=2".to_owned());
+            it.mode = Some(replicas(3));
+        };
+        assert_eq!(differs(env).as_deref(), Some("env, replicas"));
+        let other = |it: &mut ServiceSpec| {
+            it.labels.as_mut().unwrap().insert(label::SEAL.to_owned(), "9.x".to_owned());
+        };
+        assert_eq!(differs(other), None, "the seal of another arenactl says nothing");
     }
 }
