@@ -17,6 +17,8 @@ const RUNS: u64 = 3;
 const PLAYERS: u32 = 30;
 /// Longest wait until a stack stands; far more than it takes.
 const LIMIT: Duration = Duration::from_mins(3);
+/// How long players watch the rival's update.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Services of arena.yaml, each of which an update replaces.
 const SERVICES: [&str; 8] =
     ["auth", "autoscaler", "config", "game", "gateway", "matchmaker", "stats", "store"];
@@ -182,7 +184,12 @@ impl Arena {
     async fn sessions_through_their_update(&self) -> anyhow::Result<BotsReport> {
         self.stack(None).await?;
         let bots = self.bots().await?;
-        self.stack(Some(RUNS)).await?;
+        // It waits for running matches as well, with nowhere for the next ones to begin: after a minute what was
+        // lost is lost.
+        let update = tokio::time::timeout(PATIENCE, self.stack(Some(RUNS))).await;
+        if let Ok(update) = update {
+            update?;
+        }
         let report = bots.stop().await?;
         self.remove_stack().await?;
         Ok(report)
