@@ -23,6 +23,7 @@ pub mod operation;
 pub mod print;
 pub mod process;
 pub mod progress;
+pub(crate) mod registry_client;
 pub mod relay;
 pub mod rules;
 pub mod secrets;

@@ -1,13 +1,12 @@
 //! The relay itself: reads a call, makes it, writes the answer, until its standard input ends.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use arena_mesh::{Ca, Channel, Endpoint, Identity, SpiffeId};
-use arena_store_remote::{connect, is_idempotent};
 use arena_types::ServiceName;
-use arena_types::registry::{Traffic, traffic_key};
 use arenactl_planning::observed::Weights;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -19,11 +18,10 @@ use tokio::io::{
 use super::protocol::LINE_LEN_MAX;
 use super::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply, Target, channel};
 use crate::error::causes;
+use crate::registry_client::write_traffic;
 use crate::secrets;
 use crate::side_port::{self, SidePortError};
 
-/// The service whose registry holds the shares of new work.
-const STORE: &str = "store";
 /// The relay's own certificate is made for one command.
 const OWN_LIFE: Duration = Duration::from_hours(1);
 
@@ -76,14 +74,7 @@ async fn answer(call: Call, folder: &Path) -> Reply {
             issue(&cluster, &uri, Duration::from_secs(life_s), folder)
         }
         Call::Traffic { cluster, store, service, weights } => {
-            let channel = own(&cluster, folder).map(|identity| {
-                let channel = Channel::builder(identity).service(STORE).idempotent(is_idempotent);
-                channel.pinned(Endpoint::at(store))
-            });
-            match channel {
-                Ok(channel) => route(channel, &service, &weights).await,
-                Err(error) => Err(error),
-            }
+            traffic(&cluster, store, &service, &weights, folder).await
         }
         Call::Unary { cluster, service, target, path, body, timeout_ms } => {
             let timeout = Duration::from_millis(timeout_ms);
@@ -124,20 +115,14 @@ fn issue(cluster: &str, uri: &str, life: Duration, folder: &Path) -> Result<Repl
     })
 }
 
-/// Writes the shares of new work where matchmakers and balancers watch them.
-pub(crate) async fn route(
-    store: Channel,
+async fn traffic(
+    cluster: &str,
+    store: SocketAddr,
     service: &ServiceName,
     weights: &Weights,
+    folder: &Path,
 ) -> Result<Reply, Failure> {
-    let registry = connect(store).registry;
-    let key = traffic_key(service);
-    if weights.is_empty() {
-        registry.delete(&key).await?;
-    } else {
-        let traffic = Traffic { weights: weights.clone() };
-        registry.put(&key, serde_json::to_vec(&traffic)?.into(), None).await?;
-    }
+    write_traffic(own(cluster, folder)?, store, service, weights).await?;
     Ok(Reply::Done)
 }
 
@@ -195,7 +180,7 @@ mod tests {
         };
         let material = arena_mesh::Material::from_pem(cert, key, roots).unwrap();
         assert_eq!(material.id().as_str(), "spiffe://demo/game/game-r1-0");
-        assert_eq!(roots, ca.cert_pem());
+        assert_eq!(roots.trim_end(), ca.cert_pem().trim_end());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::{Local, unit};
 use crate::backend::BackendError;
 use crate::durable::{self, Access};
+use crate::registry_client::STORE;
 use crate::secrets;
 use crate::supervisor::control::{self, Request};
 use crate::supervisor::launch::leaf_life_ms;
@@ -38,8 +39,6 @@ const INHERITED: [&str; 6] = ["PATH", "HOME", "TMPDIR", "LANG", "TZ", "RUST_BACK
 pub(super) const SECRETS: &str = "secrets";
 /// Folder of an instance's configs.
 const CONFIGS: &str = "configs";
-/// The service whose mesh address all others are told.
-pub(super) const STORE: &str = "store";
 
 impl Local {
     /// Starts an instance, or does nothing if it runs.

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use arena_mesh::{Channel, Endpoint, Identity};
-use arena_store_remote::{connect, is_idempotent};
+use arena_mesh::Identity;
 use arena_types::ServiceName;
-use arena_types::registry::{Traffic, traffic_key};
 use arenactl_planning::observed::Weights;
 
-use super::start::STORE;
 use crate::backend::BackendError;
 use crate::durable::{self, Access};
+use crate::registry_client::write_traffic;
 use crate::state_folder::StateFolder;
 
 fn file(folder: &StateFolder) -> PathBuf {
@@ -34,9 +32,9 @@ pub(super) async fn set(
     weights: &Weights,
 ) -> Result<(), BackendError> {
     if let Some(store) = store {
-        let written = write_to_registry(folder, store, service, weights).await;
-        let service = service.clone();
-        written.map_err(|source| BackendError::Traffic { service, source })?;
+        let failed = |source| BackendError::Traffic { service: service.clone(), source };
+        let identity = Identity::load(&folder.operator()).map_err(|error| failed(error.into()))?;
+        write_traffic(identity, store, service, weights).await.map_err(failed)?;
     }
     let mut all: BTreeMap<ServiceName, Weights> =
         durable::read_json(&file(folder))?.unwrap_or_default();
@@ -46,27 +44,4 @@ pub(super) async fn set(
         all.insert(service.clone(), weights.clone());
     }
     Ok(durable::write_json(&file(folder), &all, Access::Owner)?)
-}
-
-/// Writes the weights where matchmakers and balancers watch them.
-async fn write_to_registry(
-    folder: &StateFolder,
-    store: SocketAddr,
-    service: &ServiceName,
-    weights: &Weights,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let identity = Identity::load(&folder.operator())?;
-    let channel = Channel::builder(identity)
-        .service(STORE)
-        .idempotent(is_idempotent)
-        .pinned(Endpoint::at(store));
-    let registry = connect(channel).registry;
-    let key = traffic_key(service);
-    if weights.is_empty() {
-        registry.delete(&key).await?;
-    } else {
-        let traffic = Traffic { weights: weights.clone() };
-        registry.put(&key, serde_json::to_vec(&traffic)?.into(), None).await?;
-    }
-    Ok(())
 }

@@ -14,10 +14,9 @@ use super::observe::{Placed, Seen, takes_tasks};
 use super::service::{Blueprint, PortsTaken};
 use super::{SwarmBackend, address, place, seal};
 use crate::backend::BackendError;
+use crate::registry_client::STORE;
 use crate::swarm::{Kind, SwarmError, label};
 
-/// The service whose mesh address all others are told.
-const STORE: &str = "store";
 /// Ports that arenactl gives to instances: below those that Linux gives to connections
 /// (`net.ipv4.ip_local_port_range` begins with 32768), so that both never meet.
 const PORTS: std::ops::Range<u16> = 21_000..29_000;
