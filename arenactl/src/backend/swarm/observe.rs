@@ -112,6 +112,12 @@ pub(super) fn state(task: &Task) -> TaskState {
     task.status.as_ref().and_then(|it| it.state).unwrap_or(TaskState::NEW)
 }
 
+/// Says whether a task's node is gone.
+fn is_lost(task: &Task, nodes: &BTreeMap<String, Node>) -> bool {
+    let node = task.node_id.as_ref().and_then(|id| nodes.get(id));
+    node.and_then(|node| node.status.as_ref()?.state) == Some(NodeState::DOWN)
+}
+
 /// Says whether a task is the one of its slot that shall run.
 pub(super) fn wants_to_run(task: &Task) -> bool {
     use TaskState as S;
@@ -140,7 +146,10 @@ impl SwarmBackend {
         let nodes =
             self.swarm.ask(doing("nodes"), || docker.list_nodes(None::<ListNodesOptions>)).await?;
         tasks.sort_by_key(|task| std::cmp::Reverse(created_ms(task)));
-        let nodes = nodes.into_iter().filter_map(|node| Some((node.id.clone()?, node))).collect();
+        let nodes: BTreeMap<String, Node> =
+            nodes.into_iter().filter_map(|node| Some((node.id.clone()?, node))).collect();
+        // What shall end on a node that is gone has ended as far as anybody will ever know.
+        tasks.retain(|task| wants_to_run(task) || !is_lost(task, &nodes));
         let placed = services.into_iter().filter_map(|service| placed(service, &tasks));
         Ok(Seen { instances: placed.collect(), nodes, tasks })
     }

@@ -52,7 +52,8 @@ impl SwarmBackend {
         if there.spec.as_ref().and_then(seal_of) != seal_of(&spec) {
             self.relay = None;
             let id = there.id.unwrap_or_default();
-            self.update(&id, &name, None, |_| spec.clone()).await?;
+            let login = self.login(&image).await?;
+            self.update(&id, &name, login, |_| spec.clone()).await?;
         }
         self.relay().await.map(drop)
     }
