@@ -190,9 +190,8 @@ impl Arena {
         if let Ok(update) = update {
             update?;
         }
-        let report = bots.stop().await?;
-        self.remove_stack().await?;
-        Ok(report)
+        // The lab goes with the stack in it: its game would wait for its matches for ten minutes.
+        bots.stop().await
     }
 
     /// Bots that have played for a while.
