@@ -13,6 +13,7 @@ mod observe;
 mod operator;
 mod perform;
 mod place;
+mod ports;
 mod seal;
 mod service;
 mod stack;

@@ -1,25 +1,21 @@
 //! From a release to a running instance.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arena_types::{InstanceId, ReleaseId, ServiceName};
 use arenactl_planning::release::Release;
-use arenactl_planning::spec::{Kind as ServiceKind, Port, ServiceSpec as Wanted};
+use arenactl_planning::spec::{Kind as ServiceKind, ServiceSpec as Wanted};
 use bollard::models::{Service, ServiceSpec};
 use bollard::query_parameters::{InspectServiceOptions, UpdateServiceOptions};
 use tokio::time::Instant;
 
 use super::observe::{Placed, Seen, takes_tasks};
-use super::service::{Blueprint, PortsTaken};
+use super::service::Blueprint;
 use super::{SwarmBackend, address, place, seal};
 use crate::backend::BackendError;
 use crate::registry_client::STORE;
 use crate::swarm::{Kind, SwarmError, label};
 
-/// Ports that arenactl gives to instances: below those that Linux gives to connections
-/// (`net.ipv4.ip_local_port_range` begins with 32768), so that both never meet.
-const PORTS: std::ops::Range<u16> = 21_000..29_000;
 /// An instance that was told to stop is waited for this long before it is started again.
 const STOPPING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often that is looked at.
@@ -68,7 +64,7 @@ impl SwarmBackend {
         wanted: &Wanted,
         replaces: Option<&InstanceId>,
     ) -> Result<ServiceSpec, BackendError> {
-        let ports = ports(seen, service, instance, wanted)?;
+        let ports = self.choose_ports(seen, service, instance, wanted).await?;
         let home = home(seen, service, wanted, replaces);
         let home = home.or_else(|| {
             let is_data = wanted.kind == ServiceKind::Data;
@@ -215,44 +211,11 @@ fn home(
     seen.nodes.get(node).filter(|node| takes_tasks(node)).and_then(|node| node.id.clone())
 }
 
-fn siblings<'a>(seen: &'a Seen, service: &'a ServiceName) -> impl Iterator<Item = &'a Placed> {
+pub(super) fn siblings<'a>(
+    seen: &'a Seen,
+    service: &'a ServiceName,
+) -> impl Iterator<Item = &'a Placed> {
     seen.instances.values().filter(|it| it.label(label::SERVICE) == Some(service.as_str()))
-}
-
-/// The ports that others know keep their numbers over releases: all of a service with data, whose predecessor
-/// has stopped, and the public one, which gateways share. An instance that is started again has its own.
-fn ports(
-    seen: &Seen,
-    service: &ServiceName,
-    instance: &InstanceId,
-    wanted: &Wanted,
-) -> Result<PortsTaken, BackendError> {
-    let own = seen.instances.get(instance);
-    let known = own.or_else(|| {
-        (wanted.kind == ServiceKind::Data).then(|| siblings(seen, service).next()).flatten()
-    });
-    let kept = |key| known.and_then(|it| it.label(key)?.parse::<u16>().ok());
-    let all = [label::SIDE_PORT, label::MESH_PORT, label::PUBLIC_PORT];
-    let others = seen.instances.iter().filter(|(name, _)| *name != instance);
-    let mut taken: BTreeSet<u16> = others
-        .flat_map(|(_, it)| all.into_iter().filter_map(|key| it.label(key)?.parse().ok()))
-        .collect();
-    let mut choose = |key, wanted: Port| {
-        let fixed = Some(wanted.number()).filter(|port| *port != 0);
-        let free = || PORTS.clone().find(|port| !taken.contains(port));
-        let port =
-            fixed.or_else(|| kept(key)).or_else(free).ok_or_else(|| BackendError::System {
-                doing: format!("find a port for {instance}: {PORTS:?} are all taken"),
-                source: std::io::ErrorKind::AddrInUse.into(),
-            })?;
-        taken.insert(port);
-        Ok::<_, BackendError>(port)
-    };
-    Ok(PortsTaken {
-        side: choose(label::SIDE_PORT, wanted.ports.side)?,
-        mesh: choose(label::MESH_PORT, wanted.ports.mesh)?,
-        public: wanted.ports.public.map(|port| choose(label::PUBLIC_PORT, port)).transpose()?,
-    })
 }
 
 /// Returns where the store is told to listen.
