@@ -37,7 +37,7 @@ pub use self::{
     fault::{ConnectError, StreamError},
     identity::{Identity, RotateError, TlsError, WATCH_PERIOD},
     link::{FRAME_LEN_MAX, Link, LinkError, LinkReceiver, LinkSender, ORDERED_QUEUE_MAX, Received},
-    material::{CERT_FILE, KEY_FILE, Material, MaterialError, ROOTS_FILE},
+    material::{CERT_FILE, KEY_FILE, Leaf, Material, MaterialError, ROOTS_FILE},
     policy::{LINK_METHOD, Policy, PolicyError, PolicyHandle, Rule},
     server::{Drained, ServeError, Server, ServerBuilder, Serving},
     spiffe::{SpiffeId, SpiffeIdError},

@@ -90,6 +90,28 @@ pub struct Material {
     pem: Pem,
 }
 
+/// What a certificate says without its key: whose it is and when it ends. Nothing vouches for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// Whose it is.
+    pub id: SpiffeId,
+    /// When it ends.
+    pub not_after: SystemTime,
+}
+
+impl Leaf {
+    /// Reads the first certificate of a chain.
+    ///
+    /// # Errors
+    /// [`MaterialError::Pem`], [`MaterialError::Empty`] and [`MaterialError::Leaf`].
+    pub fn from_pem(cert: &str) -> Result<Self, MaterialError> {
+        let chain = certificates(CERT_FILE, cert)?;
+        let leaf = chain.first().ok_or(MaterialError::Empty { part: CERT_FILE })?;
+        let facts = verify::leaf_facts(leaf).map_err(|source| MaterialError::Leaf { source })?;
+        Ok(Self { id: facts.id, not_after: facts.not_after })
+    }
+}
+
 /// The three files' content.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pem {

@@ -2,7 +2,7 @@ use std::{os::unix::fs::PermissionsExt as _, time::Duration};
 
 use arena_mesh::{
     CA_KEY_FILE, Ca, CaError, CertificateFault, Channel, ConnectError, Endpoint, Identity,
-    KEY_FILE, Material, MaterialError, Policy, PolicyHandle, SpiffeId,
+    KEY_FILE, Leaf, Material, MaterialError, Policy, PolicyHandle, SpiffeId,
     testing::{
         echo::{Echo, EchoClient},
         mesh_of,
@@ -139,6 +139,9 @@ fn a_ca_and_what_it_issues_survive_their_folders() {
     let read = Material::load(&identity).unwrap();
     assert_eq!((read.id(), read.not_after()), (issued.id(), issued.not_after()));
     assert!(read.rotate_at() < read.not_after());
+    let leaf = Leaf::from_pem(issued.cert_pem()).unwrap();
+    assert_eq!((&leaf.id, leaf.not_after), (issued.id(), issued.not_after()));
+    assert!(Leaf::from_pem(issued.key_pem()).is_err(), "a key is no certificate");
     let elsewhere = SpiffeId::new("production", "game", "g1").unwrap();
     assert!(matches!(ca.issue(&elsewhere, HOUR), Err(CaError::OtherCluster { .. })));
 }
