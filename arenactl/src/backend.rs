@@ -2,10 +2,12 @@
 
 pub mod local;
 pub mod memory;
+pub mod survey;
 pub mod swarm;
 pub(crate) mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use arena_mesh::CaError;
 use arena_types::{InstanceId, Region, ReleaseId, ServiceName};
@@ -27,6 +29,7 @@ use crate::relay::RelayError;
 use crate::secrets::SecretError;
 use crate::supervisor::IdentityError;
 use crate::swarm::SwarmError;
+use survey::{Certificates, GpuLook, Survey};
 pub use unit::Unit;
 
 /// What acts: observes a region and performs what a rollout asks for.
@@ -72,6 +75,17 @@ pub trait Backend {
 
     /// Returns the machines, as far as they can be told.
     async fn nodes(&mut self) -> Result<Vec<Node>, BackendError>;
+
+    /// Returns what `doctor` judges of a cluster; `None` where all there is is this machine.
+    async fn survey(&mut self, _: &Spec, _: GpuLook) -> Result<Option<Survey>, BackendError> {
+        Ok(None)
+    }
+
+    /// Returns the certificates of the instances that run.
+    async fn certificates(&mut self) -> Result<Certificates, BackendError>;
+
+    /// Writes a certificate of `uri`, good for a day, with its key and the roots into a folder of this machine.
+    async fn issue_certificate(&mut self, uri: &str, folder: &Path) -> Result<(), BackendError>;
 
     /// Performs one effect; performing it again changes nothing. Some effects answer with an event.
     async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError>;
@@ -210,6 +224,9 @@ pub enum BackendError {
         /// What failed.
         source: CaError,
     },
+    /// A rehearsal issues nothing.
+    #[error("this backend has no certificate authority")]
+    NoAuthority,
     /// The script of a simulated backend is wrong.
     #[error("cannot read the memory script: {why}")]
     Script {
@@ -253,6 +270,7 @@ impl BackendError {
                     .to_owned()
             }
             Self::ConfigFile(error) => error.help(),
+            Self::NoAuthority => "leave out `--backend`".to_owned(),
             Self::Authority { .. } => "run the command again".to_owned(),
             Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),
             Self::Script { .. } => "see `arenactl/src/backend/memory/script.rs`".to_owned(),

@@ -137,6 +137,8 @@ enum Command {
     Exec(process::exec::Exec),
     #[command(hide = true)]
     Relay(process::relay::Relay),
+    #[command(hide = true)]
+    Probe(process::probe::Probe),
 }
 
 /// Reads the arguments, runs the command, prints its failure; returns the exit code.
@@ -218,6 +220,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Supervise(command) => command.run(&context),
         Command::Exec(command) => Err(command.run()),
         Command::Relay(command) => command.run(),
+        Command::Probe(command) => command.run(&context),
     }
 }
 

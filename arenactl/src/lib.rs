@@ -13,6 +13,7 @@ pub mod docker;
 pub mod drive;
 pub mod durable;
 pub mod error;
+pub(crate) mod facts;
 pub mod history;
 pub mod images;
 pub mod interrupt;

@@ -10,12 +10,13 @@ mod traffic;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use arena_mesh::Material;
 use arena_types::{ClusterName, InstanceId, Region, ReleaseId, ServiceName};
 use arenactl_planning::Digest;
 use arenactl_planning::history;
-use arenactl_planning::observed::{Node, Weights};
+use arenactl_planning::observed::{Node, UnitState, Weights};
 use arenactl_planning::release::{Artifact, Inputs, Release};
 
 use arena_wire::config::v1::config_client::ConfigClient;
@@ -25,6 +26,7 @@ use arenactl_planning::units::{Bytes, Cpus, Timestamp};
 use async_trait::async_trait;
 
 use crate::artifacts::{Artifacts, Remember};
+use crate::backend::survey::{Certificate, Certificates};
 use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Lack, Unit};
 use crate::config_client::{self, Active, AnyChannel, ConfigError};
 use crate::durable::{self, Access};
@@ -193,6 +195,28 @@ impl Backend for Local {
 
     async fn nodes(&mut self) -> Result<Vec<Node>, BackendError> {
         Ok(vec![this_machine()])
+    }
+
+    async fn certificates(&mut self) -> Result<Certificates, BackendError> {
+        let units = self.units().await?;
+        let running = units.iter().filter(|unit| unit.state != UnitState::Stopped);
+        let certificate = |unit: &Unit| {
+            let folder = self.folder.instance(unit.instance.as_str()).join("identity");
+            let material = Material::load(&folder).ok()?;
+            let (id, not_after) = (material.id().to_string(), material.not_after());
+            Some(Certificate { instance: unit.instance.clone(), id, not_after })
+        };
+        let authority = self.folder.authority();
+        let state = if authority.exists() { "" } else { " (made by the first deploy)" };
+        Ok(Certificates {
+            authority: format!("{}{state}", authority.display()),
+            list: running.filter_map(certificate).collect(),
+        })
+    }
+
+    async fn issue_certificate(&mut self, uri: &str, folder: &Path) -> Result<(), BackendError> {
+        let authority = Authority::ensure(self.cluster.as_str(), &self.folder.authority())?;
+        Ok(authority.issue(uri, folder)?)
     }
 
     async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::Remember;
+use crate::backend::survey::Certificates;
 use crate::backend::{Backend, BackendError, Lack, Unit};
 use crate::config_client::{AnyChannel, ConfigError};
 use crate::durable::{self, Access};
@@ -170,6 +171,14 @@ impl Backend for Memory {
 
     async fn nodes(&mut self) -> Result<Vec<Node>, BackendError> {
         Ok(Vec::new())
+    }
+
+    async fn certificates(&mut self) -> Result<Certificates, BackendError> {
+        Ok(Certificates { authority: "none".to_owned(), list: Vec::new() })
+    }
+
+    async fn issue_certificate(&mut self, _: &str, _: &Path) -> Result<(), BackendError> {
+        Err(BackendError::NoAuthority)
     }
 
     async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {

@@ -8,17 +8,20 @@
 mod address;
 mod files;
 mod images;
+mod issue;
 mod nodes;
 mod observe;
 mod operator;
 mod perform;
 mod place;
 mod ports;
+mod probe;
 mod seal;
 mod service;
 mod stack;
 mod start;
 mod state;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,12 +38,14 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 
 use crate::artifacts::Remember;
+use crate::backend::survey::{Certificates, GpuLook, Survey};
 use crate::backend::{Backend, BackendError, Lack, Unit};
 use crate::config_client::AnyChannel;
 use crate::docker::Logins;
 use crate::relay::Relay;
 use crate::swarm::Swarm;
 use crate::{clock, configs, rules, secrets};
+pub(crate) use ports::PORTS;
 
 pub use stack::StackFile;
 
@@ -154,6 +159,19 @@ impl Backend for SwarmBackend {
     async fn nodes(&mut self) -> Result<Vec<Node>, BackendError> {
         let seen = self.see().await?;
         Ok(nodes::figures(&seen, &self.region.gpu_kind))
+    }
+
+    async fn survey(&mut self, spec: &Spec, gpus: GpuLook) -> Result<Option<Survey>, BackendError> {
+        Box::pin(self.survey_all(spec, gpus)).await.map(Some)
+    }
+
+    async fn certificates(&mut self) -> Result<Certificates, BackendError> {
+        let seen = self.see().await?;
+        self.certificates_in_use(&seen).await
+    }
+
+    async fn issue_certificate(&mut self, uri: &str, folder: &Path) -> Result<(), BackendError> {
+        self.issue_into(uri, folder).await
     }
 
     async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {

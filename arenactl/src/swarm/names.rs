@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Stack,
     /// The certificate authority.
     Authority,
+    /// A short job that looks at nodes.
+    Probe,
 }
 
 impl Kind {
@@ -55,6 +57,7 @@ impl Kind {
             Self::Identity => "identity",
             Self::Stack => "stack",
             Self::Authority => "authority",
+            Self::Probe => "probe",
         }
     }
 }
@@ -87,6 +90,8 @@ pub(crate) mod label {
     pub(crate) const STOPPED_MS: &str = "arena.stopped_ms";
     /// It was told to stop when it was empty, and nobody else needs what it holds: only its exit is left.
     pub(crate) const LET_GO: &str = "arena.let_go";
+    /// When a job is over at the latest, in milliseconds since 1970.
+    pub(crate) const UNTIL_MS: &str = "arena.until_ms";
     /// The name of the secret with its drain token.
     pub(crate) const DRAIN_TOKEN: &str = "arena.drain_token";
 }

@@ -15,10 +15,11 @@ use bollard::models::SecretSpec;
 use bollard::query_parameters::{ListSecretsOptionsBuilder, ListServicesOptions};
 
 use super::SwarmBackend;
+use super::issue::Issued;
 use super::service::{File, config_path, identity_path, secret_path};
 use crate::backend::{BackendError, Lack};
 use crate::configs;
-use crate::relay::{AUTHORITY_CERT, AUTHORITY_KEY, Call, RelayError, Reply};
+use crate::relay::{AUTHORITY_CERT, AUTHORITY_KEY};
 use crate::secrets::{self, SecretError};
 use crate::swarm::{Kind, SwarmError, label};
 
@@ -37,13 +38,6 @@ pub(super) struct Files {
     pub(super) configs: Vec<File>,
     /// The name of the secret that is its drain token.
     pub(super) drain_token: Option<String>,
-}
-
-/// A certificate, its key, and whom its owner trusts, in PEM.
-pub(super) struct Issued {
-    pub(super) cert: String,
-    pub(super) key: String,
-    pub(super) roots: String,
 }
 
 /// Returns the hashes of secrets as a release carries them.
@@ -214,14 +208,8 @@ impl SwarmBackend {
         service: &ServiceName,
         instance: &InstanceId,
     ) -> Result<Issued, BackendError> {
-        let cluster = self.swarm.cluster.to_string();
-        let uri = format!("spiffe://{cluster}/{service}/{instance}");
-        let call = Call::Issue { cluster, uri, life_s: IDENTITY_LIFE.as_secs() };
-        match self.call(&call).await? {
-            Reply::Material { cert, key, roots } => Ok(Issued { cert, key, roots }),
-            Reply::Failed { why } => Err(RelayError::Ended(why).into()),
-            other => Err(RelayError::Ended(format!("unexpected reply {other:?}")).into()),
-        }
+        let uri = format!("spiffe://{}/{service}/{instance}", self.swarm.cluster);
+        self.issued(&uri, IDENTITY_LIFE).await
     }
 
     async fn add_identity(

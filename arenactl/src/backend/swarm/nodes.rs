@@ -31,7 +31,7 @@ fn reserved(task: &Task) -> Option<&ResourceObject> {
 }
 
 /// Counts resources of a kind: named ones are one each, discrete ones a number.
-fn count(resources: Option<&GenericResources>, kind: &str) -> u32 {
+pub(super) fn count(resources: Option<&GenericResources>, kind: &str) -> u32 {
     let count = resources.into_iter().flatten().map(|it| {
         let named = it.named_resource_spec.as_ref().filter(|it| it.kind.as_deref() == Some(kind));
         let discrete = it.discrete_resource_spec.as_ref();

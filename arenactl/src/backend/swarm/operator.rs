@@ -180,7 +180,7 @@ impl SwarmBackend {
     }
 
     /// Returns the operator's task that is meant to run; while it is replaced, the new one.
-    async fn operator_task(&self, name: &str) -> Result<Option<Task>, BackendError> {
+    pub(super) async fn operator_task(&self, name: &str) -> Result<Option<Task>, BackendError> {
         let filters = HashMap::from([("service".to_owned(), vec![name.to_owned()])]);
         let options = ListTasksOptionsBuilder::new().filters(&filters).build();
         let doing = || "read the operator's tasks".to_owned();
@@ -191,13 +191,13 @@ impl SwarmBackend {
 }
 
 /// Returns the container of a task that runs.
-fn container(task: &Task) -> Option<String> {
+pub(super) fn container(task: &Task) -> Option<String> {
     let is_running = wants_to_run(task) && state(task) == TaskState::RUNNING;
     let status = task.status.as_ref().filter(|_| is_running)?;
     status.container_status.as_ref()?.container_id.clone()
 }
 
-fn told(task: &Task) -> String {
+pub(super) fn told(task: &Task) -> String {
     let error = task.status.as_ref().and_then(|it| it.err.clone()).unwrap_or_default();
     format!("its task is {} {error}", state(task)).trim_end().to_owned()
 }

@@ -16,7 +16,7 @@ use crate::swarm::{Kind, SwarmError, label};
 
 /// Ports that arenactl gives to instances: below those that Linux gives to connections
 /// (`net.ipv4.ip_local_port_range` begins with 32768), so that both never meet.
-const PORTS: std::ops::Range<u16> = 21_000..29_000;
+pub(crate) const PORTS: std::ops::Range<u16> = 21_000..29_000;
 /// Every region begins at a multiple of this: two that deploy at the same time, and cannot know what the other one
 /// is about to take, take the same only if both begin there.
 const STRIDE: u16 = 100;

@@ -35,7 +35,7 @@ const SECRETS: &str = "/run/secrets";
 /// Folder of its configs.
 const CONFIGS: &str = "/run/configs";
 /// Folder of its volume.
-const DATA: &str = "/data";
+pub(super) const DATA: &str = "/data";
 
 /// A file from a secret or a config of the swarm.
 #[derive(Clone, Debug, PartialEq, Eq)]

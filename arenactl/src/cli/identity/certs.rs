@@ -3,19 +3,21 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use arena_mesh::Material;
-use arenactl_planning::observed::UnitState;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::backend::survey::Certificate;
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
-use crate::supervisor::Authority;
 use crate::{lock, print};
+
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
 
 /// Show the certificates of a region, or issue one for an operator.
 ///
-/// Instances get theirs from their supervisors, and a new one at half life, without a restart.
+/// On this machine instances get theirs from their supervisors, and a new one at half life, without a restart.
+/// In a swarm each is given one for a year when it is started; the authority's key stays there.
 #[derive(Debug, Args)]
 pub(crate) struct Certs {
     #[command(subcommand)]
@@ -44,7 +46,7 @@ impl Certs {
                 None | Some(Action::List) => list(context, &mut place).await,
                 Some(Action::Issue { folder, name }) => {
                     let name = name.unwrap_or_else(lock::user);
-                    issue(context, &place, &folder, &name)
+                    issue(context, &mut place, &folder, &name).await
                 }
             }
         })
@@ -52,35 +54,39 @@ impl Certs {
 }
 
 async fn list(context: &Context, place: &mut Place) -> Result<Status, CliError> {
+    let found = place.backend.certificates().await?;
     let mut values = Vec::new();
-    let mut rows = vec![["INSTANCE", "IDENTITY", "HOURS LEFT"].map(str::to_owned).to_vec()];
-    for unit in place.backend.units().await? {
-        if unit.state == UnitState::Stopped {
-            continue;
-        }
-        let folder = place.folder.instance(unit.instance.as_str()).join("identity");
-        let Ok(material) = Material::load(&folder) else { continue };
-        let left = material.not_after().duration_since(SystemTime::now()).unwrap_or_default();
-        let hours = left.as_secs() / 3_600;
-        rows.push(vec![unit.instance.to_string(), material.id().to_string(), hours.to_string()]);
+    let mut rows = vec![["INSTANCE", "IDENTITY", "LEFT"].map(str::to_owned).to_vec()];
+    for Certificate { instance, id, not_after } in &found.list {
+        let left_s = not_after.duration_since(SystemTime::now()).unwrap_or_default().as_secs();
+        let days_left = left_s / DAY_S;
+        rows.push(vec![instance.to_string(), id.clone(), left(left_s)]);
         values.push(json!({
-            "instance": unit.instance, "id": material.id().as_str(), "seconds_left": left.as_secs(),
+            "instance": instance, "id": id, "seconds_left": left_s, "days_left": days_left,
         }));
     }
-    let authority = place.folder.authority();
-    context.printer.data(&json!({"authority": authority, "certificates": values}), || {
-        let state = if authority.exists() { "" } else { " (made by the first deploy)" };
-        format!("authority: {}{state}\n{}", authority.display(), print::table(&rows))
-    });
+    let value = json!({"authority": found.authority, "certificates": values});
+    let text = || format!("authority: {}\n{}", found.authority, print::table(&rows));
+    context.printer.data(&value, text);
     Ok(Status::Done)
 }
 
-fn issue(context: &Context, place: &Place, folder: &Path, name: &str) -> Result<Status, CliError> {
-    let failed = |error| CliError::new(Status::PreflightFailed, error);
-    let authority =
-        Authority::ensure(place.cluster.as_str(), &place.folder.authority()).map_err(failed)?;
+/// Tells days, or hours on the last two.
+fn left(left_s: u64) -> String {
+    match left_s / DAY_S {
+        0 | 1 => format!("{} hours", left_s / 3_600),
+        days => format!("{days} days"),
+    }
+}
+
+async fn issue(
+    context: &Context,
+    place: &mut Place,
+    folder: &Path,
+    name: &str,
+) -> Result<Status, CliError> {
     let uri = format!("spiffe://{}/operator/{name}", place.cluster);
-    authority.issue(&uri, folder).map_err(failed)?;
+    place.backend.issue_certificate(&uri, folder).await?;
     let value = json!({"id": uri, "folder": folder});
     context.printer.data(&value, || format!("{uri} in {}\n", folder.display()));
     Ok(Status::Done)

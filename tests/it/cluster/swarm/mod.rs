@@ -1,5 +1,6 @@
 //! Docker Swarm: real engines, in a lab.
 
+mod doctor;
 mod gpu_image;
 mod lab;
 mod pipeline;

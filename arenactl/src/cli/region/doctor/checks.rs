@@ -4,61 +4,36 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use arena_types::Region;
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::spec::Spec;
 
+use super::check::{Check, Failure, failure};
 use crate::cli::{Context, context::Place};
-use crate::error::CliError;
 use crate::{process, supervisor};
 
 /// Less than this and the first deploy may fill the disk: programs, logs and data of one release.
-const DISK_FREE_BYTES_MIN: u64 = 1 << 30;
+pub(super) const DISK_FREE_BYTES_MIN: u64 = 1 << 30;
 /// A gateway holds a descriptor a session, a supervisor a few.
 const OPEN_FILES_MIN: u64 = 1_024;
 
-/// One check and what it found.
-pub(super) struct Check {
-    pub(super) name: &'static str,
-    pub(super) found: String,
-    pub(super) failure: Option<Failure>,
-}
-
-/// What is wrong and what fixes it.
-pub(super) struct Failure {
-    pub(super) what: String,
-    pub(super) help: String,
-}
-
-impl Check {
-    fn new(name: &'static str, outcome: Result<String, Failure>) -> Self {
-        match outcome {
-            Ok(found) => Self { name, found, failure: None },
-            Err(failure) => Self { name, found: String::new(), failure: Some(failure) },
-        }
-    }
-}
-
-fn failure(what: impl Into<String>, help: impl Into<String>) -> Failure {
-    Failure { what: what.into(), help: help.into() }
-}
-
-pub(super) async fn all(
-    context: &Context,
-    spec: &Spec,
-    region: &Region,
-) -> Result<Vec<Check>, CliError> {
-    let mut place = context.place(spec, region).await?;
-    Ok(vec![
+/// Returns the checks of this machine.
+pub(super) async fn machine(context: &Context, place: &mut Place, spec: &Spec) -> Vec<Check> {
+    vec![
         Check::new("state folder", disk(place.folder.region())),
         Check::new("open files", open_files()),
         Check::new("programs", programs(context, spec)),
-        Check::new("public ports", ports(&mut place, spec).await),
-        Check::new("certificate authority", authority(&place)),
-        Check::new("lock", lock(&mut place).await),
-        Check::new("rollout", rollout(&place)),
-        Check::new("instances", instances(&mut place).await),
-    ])
+        Check::new("public ports", ports(place, spec).await),
+        Check::new("certificate authority", authority(place)),
+    ]
+}
+
+/// Returns the checks of any region, wherever it runs.
+pub(super) async fn region(place: &mut Place) -> Vec<Check> {
+    vec![
+        Check::new("lock", lock(place).await),
+        Check::new("rollout", rollout(place)),
+        Check::new("instances", instances(place).await),
+    ]
 }
 
 fn disk(folder: &Path) -> Result<String, Failure> {
