@@ -75,8 +75,8 @@ pub enum SwarmError {
 pub(crate) const CONFIG_LEN_MAX: usize = 1_000 * 1_024;
 
 impl SwarmError {
-    pub(super) const fn connecting(source: DockerError) -> Self {
-        let doing = String::new();
+    pub(super) fn connecting(source: DockerError) -> Self {
+        let doing = "connect to a manager of the swarm".to_owned();
         Self::Docker { doing, source }
     }
 

@@ -191,7 +191,7 @@ async fn an_engine_that_is_away_is_a_check_that_fails() -> anyhow::Result<()> {
     clinic.lab.stop_daemon(1).await?;
     let checks = clinic.checks().await?;
     assert_eq!(failed(&checks), ["manager"], "{checks:#?}");
-    assert!(found(&checks, "manager").starts_with("no docker engine answers at"), "{checks:#?}");
+    assert!(found(&checks, "manager").contains("no docker engine answers at"), "{checks:#?}");
     clinic.lab.start_daemon(1).await?;
     clinic.lab.close().await
 }

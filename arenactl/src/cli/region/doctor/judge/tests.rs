@@ -389,7 +389,7 @@ fn labels_that_placements_need_are_on_some_node() {
 }
 
 #[test]
-fn gpus_are_declared_shown_and_kept_apart() {
+fn gpus_are_declared_as_the_spec_calls_them() {
     let kind = |kind: &str| BTreeMap::from([(kind.to_owned(), 2)]);
     check(
         GAME,
@@ -407,6 +407,10 @@ fn gpus_are_declared_shown_and_kept_apart() {
           help: declare them in /etc/docker/daemon.json of each node, `"node-generic-resources": ["NVIDIA-GPU=GPU-…"]` with the UUIDs of `nvidia-smi -L`, then `systemctl restart docker`
     "#]],
     );
+}
+
+#[test]
+fn gpus_are_shown_to_containers_and_kept_apart() {
     check(
         GAME,
         |it| {
