@@ -8,6 +8,7 @@ mod lab;
 mod player;
 mod region;
 mod screen;
+mod swarm_region;
 mod terminal;
 
 pub use binary::binary;
@@ -18,4 +19,5 @@ pub use lab::{Image, Lab, LabSpec, SERVICES};
 pub use player::Player;
 pub use region::{Ran, TestRegion, wait_for};
 pub use screen::page;
+pub use swarm_region::SwarmRegion;
 pub use terminal::Terminal;

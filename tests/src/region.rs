@@ -15,7 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::binary::binary;
 
 /// Longest run of one arenactl command; a deploy waits for running matches of half a minute.
-const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -59,7 +59,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Output) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
         let signal = output.status.signal().unwrap_or(0);
         Self {

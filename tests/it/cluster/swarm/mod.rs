@@ -3,4 +3,5 @@
 mod doctor;
 mod gpu_image;
 mod lab;
+mod live;
 mod pipeline;

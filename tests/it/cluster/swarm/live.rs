@@ -1,0 +1,292 @@
+//! An arena on three nodes with players at each: updates, lacks, a failing release; then a node dies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use arena_tests::{Bots, LabSpec, Ran, SwarmRegion, wait_for};
+use serde_json::Value;
+
+/// A game with a GPU and a gateway on every node; matches of seconds.
+const SETTINGS: &[&str] = &[
+    "services.game.instances=3",
+    "services.gateway.instances=3",
+    "services.gateway.placement.max_per_node=1",
+    "rules.match.time_limit_ticks=600",
+];
+/// Nodes by the names people know them by.
+const NODES: [&str; 3] = ["lab-1", "lab-2", "lab-3"];
+/// Players at each gateway.
+const PLAYERS: u32 = 8;
+/// All of them are in a match within this time.
+const PLAYING_LIMIT: Duration = Duration::from_mins(1);
+/// Pause between two looks at the region.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A replaced instance has exited within this time of the deploy's end.
+const EXIT_LIMIT: Duration = Duration::from_secs(30);
+/// A command that can do nothing says so within this time.
+const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
+/// What ran on a dead node is known to be lost within this time; the lab's heartbeat is 2 s.
+const LOSS_LIMIT: Duration = Duration::from_secs(45);
+/// A deploy onto the nodes that are left ends within this time.
+const REPAIR_LIMIT: Duration = Duration::from_mins(2);
+
+/// An instance at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    node: String,
+    instance: String,
+    release: String,
+    state: String,
+    matches: u64,
+}
+
+impl Row {
+    fn new(instance: &Value) -> Self {
+        let text = |field: &str| instance[field].as_str().unwrap_or("-").to_owned();
+        Self {
+            node: text("node"),
+            instance: text("instance"),
+            release: text("release"),
+            state: text("state"),
+            matches: instance["matches"].as_u64().unwrap_or(0),
+        }
+    }
+
+    fn is_of(&self, service: &str) -> bool {
+        self.instance.starts_with(&format!("{service}-"))
+    }
+
+    /// Its name without the release: what replaces it has the same.
+    fn place(&self) -> String {
+        self.instance.replace(&format!("-{}-", self.release), "-")
+    }
+}
+
+async fn rows(region: &SwarmRegion) -> anyhow::Result<Vec<Row>> {
+    let mut rows: Vec<Row> = region.instances().await?.iter().map(Row::new).collect();
+    rows.sort();
+    Ok(rows)
+}
+
+/// What was seen of game and gateway while a command ran.
+#[derive(Debug, Default)]
+struct Timeline(Vec<(Duration, Vec<Row>)>);
+
+impl Timeline {
+    /// Prints what changed, and when.
+    fn print(&self, title: &str) {
+        println!("--- {title}: {} looks", self.0.len());
+        let mut before = BTreeMap::new();
+        for (at, rows) in &self.0 {
+            let now: BTreeMap<_, _> = rows.iter().map(|it| (it.instance.clone(), it)).collect();
+            for (instance, row) in &now {
+                if before.get(instance) != Some(row) {
+                    let Row { node, release, state, matches, .. } = row;
+                    let at = at.as_secs_f64();
+                    println!(
+                        "{at:6.1} s  {node}  {instance}  {release}  {state}  {matches} matches"
+                    );
+                }
+            }
+            for gone in before.keys().filter(|it| !now.contains_key(*it)) {
+                println!("{:6.1} s  {gone} is gone", at.as_secs_f64());
+            }
+            before = now;
+        }
+    }
+
+    /// Fails if a gateway of `old` was seen to let go before the one of `new` on its node took connections.
+    fn expect_side_by_side(&self, old: &str, new: &str) -> anyhow::Result<()> {
+        let mut taken_over = BTreeSet::new();
+        for (at, rows) in &self.0 {
+            let gateways = |release: &str, states: &[&str]| {
+                let is_it = |it: &&Row| it.is_of("gateway") && it.release == release;
+                let rows = rows.iter().filter(is_it).filter(|it| states.contains(&&*it.state));
+                rows.map(|it| it.node.clone()).collect::<BTreeSet<_>>()
+            };
+            taken_over.extend(gateways(new, &["ready"]));
+            let leaving = gateways(old, &["draining", "empty"]);
+            ensure!(leaving.is_subset(&taken_over), "{leaving:?} after {at:?}: {rows:#?}");
+        }
+        ensure!(taken_over.len() == NODES.len(), "only {taken_over:?} were seen");
+        Ok(())
+    }
+
+    /// Fails unless a game of `release` was seen to finish matches while it was being emptied.
+    fn expect_finished_on(&self, release: &str) -> anyhow::Result<()> {
+        let mut rows = self.0.iter().flat_map(|it| &it.1);
+        let is_emptied = |it: &Row| it.is_of("game") && it.release == release && it.matches > 0;
+        let seen = rows.any(|it| is_emptied(it) && it.state == "draining");
+        ensure!(seen, "no draining game of {release} had matches");
+        Ok(())
+    }
+}
+
+/// Runs a command to its end and looks at the region meanwhile.
+async fn watched(
+    region: &SwarmRegion,
+    title: &str,
+    run: impl Future<Output = anyhow::Result<Ran>>,
+) -> anyhow::Result<(Ran, Timeline)> {
+    let (began, mut timeline) = (Instant::now(), Timeline::default());
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut run = pin!(run);
+    let ran = loop {
+        let look = async {
+            ticks.tick().await;
+            rows(region).await
+        };
+        tokio::select! {
+            ran = &mut run => break ran?,
+            rows = look => {
+                let mut rows = rows?;
+                rows.retain(|it| it.is_of("game") || it.is_of("gateway"));
+                timeline.0.push((began.elapsed(), rows));
+            }
+        }
+    };
+    timeline.print(&format!("{title}, {:.1} s", began.elapsed().as_secs_f64()));
+    Ok((ran, timeline))
+}
+
+/// Returns where each of a service's instances runs, once all are ready and of `release` and what they
+/// replaced has exited.
+async fn places(
+    region: &SwarmRegion,
+    service: &str,
+    release: &str,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    wait_for(&format!("{service} of {release} alone"), EXIT_LIMIT, || async {
+        let mut rows = rows(region).await?;
+        rows.retain(|it| it.is_of(service));
+        let are_ready = rows.iter().all(|it| it.release == release && it.state == "ready");
+        ensure!(are_ready && rows.len() == NODES.len(), "{rows:#?}");
+        Ok(Some(rows.into_iter().map(|it| (it.place(), it.node)).collect()))
+    })
+    .await
+}
+
+/// Starts bots at every node and waits until all of them have a session in a match.
+async fn players(region: &SwarmRegion) -> anyhow::Result<Vec<Bots>> {
+    let bots = region.lab().nodes().into_iter().map(|node| region.bots(node, PLAYERS));
+    let bots = bots.collect::<anyhow::Result<Vec<_>>>()?;
+    wait_for("players in matches at every gateway", PLAYING_LIMIT, || async {
+        let instances = region.instances().await?;
+        let sessions = |service: &str| -> Vec<u64> {
+            let of = instances.iter().filter(|it| it["service"] == service);
+            of.filter_map(|it| it["sessions"].as_u64()).collect()
+        };
+        let at_gateways = sessions("gateway").iter().all(|it| *it == u64::from(PLAYERS));
+        let playing: u64 = sessions("game").iter().sum();
+        let all = u64::from(PLAYERS) * NODES.len() as u64;
+        Ok((at_gateways && playing >= all * 3 / 4).then_some(()))
+    })
+    .await?;
+    Ok(bots)
+}
+
+/// Fails if a player noticed anything.
+async fn expect_undisturbed(bots: Vec<Bots>) -> anyhow::Result<()> {
+    for bots in bots {
+        let report = bots.stop().await?;
+        println!("{}", report.0);
+        for field in ["dropped_sessions", "protocol_errors", "matches_lost"] {
+            ensure!(report.count(field)? == 0, "{field}: {}", report.0);
+        }
+        ensure!(report.count("matches_finished")? > 0, "no match: {}", report.0);
+    }
+    Ok(())
+}
+
+async fn update_and_rollback(region: &SwarmRegion) -> anyhow::Result<()> {
+    let first = places(region, "gateway", "r1").await?;
+    assert_eq!(first.values().map(String::as_str).collect::<BTreeSet<_>>(), NODES.into());
+    let change = ["services.game.env.MARK=two", "services.gateway.env.MARK=two"];
+    let (ran, timeline) = watched(region, "deploy of r2", region.deploy(&change)).await?;
+    ran.expect_code(0)?;
+    timeline.expect_side_by_side("r1", "r2")?;
+    timeline.expect_finished_on("r1")?;
+    assert_eq!(places(region, "gateway", "r2").await?, first);
+    places(region, "game", "r2").await?;
+
+    let back = region.arenactl(&["rollback", "--yes"]);
+    let (ran, timeline) = watched(region, "rollback to r1", back).await?;
+    ran.expect_code(0)?;
+    timeline.expect_side_by_side("r2", "r1")?;
+    timeline.expect_finished_on("r2")?;
+    assert_eq!(places(region, "gateway", "r1").await?, first);
+    places(region, "game", "r1").await.map(drop)
+}
+
+/// Fails unless a refused command said in time what is missing and where.
+fn expect_refusal(ran: Ran, took: Duration, words: &[&str]) -> anyhow::Result<()> {
+    let ran = ran.expect_code(4)?;
+    println!("--- refused after {:.1} s:\n{}", took.as_secs_f64(), ran.stderr);
+    ensure!(took < REFUSAL_LIMIT, "after {took:?}: {}", ran.stderr);
+    for word in words.iter().chain(&NODES) {
+        ensure!(ran.stderr.contains(word), "`{word}` is not in: {}", ran.stderr);
+    }
+    Ok(())
+}
+
+async fn lacks(region: &SwarmRegion) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let ran = region.arenactl_in("production", &["deploy", "--yes"]).await?;
+    expect_refusal(ran, began.elapsed(), &["cores"])?;
+    let began = Instant::now();
+    let ran = region.deploy(&["services.game.instances=7"]).await?;
+    expect_refusal(ran, began.elapsed(), &["NVIDIA-GPU"])
+}
+
+async fn failing_canary(region: &SwarmRegion) -> anyhow::Result<()> {
+    let bad = ["services.game.weights=[10, 100]", "services.game.env.ARENA_GAME_THREADS=none"];
+    let (ran, _) = watched(region, "a failing release", region.deploy(&bad)).await?;
+    let ran = ran.expect_code(10)?;
+    println!("{}", ran.stderr);
+    for part in ["game-r", "ARENA_GAME_THREADS", "arenactl"] {
+        ensure!(ran.stderr.contains(part), "the card names {part}: {}", ran.stderr);
+    }
+    places(region, "gateway", "r1").await?;
+    places(region, "game", "r1").await.map(drop)
+}
+
+async fn lost_node(region: &SwarmRegion) -> anyhow::Result<()> {
+    region.lab().kill_node(3).await?;
+    let began = Instant::now();
+    wait_for("the status to tell what is lost", LOSS_LIMIT, || async {
+        let rows = rows(region).await?;
+        let is_left = |it: &Row| it.node == NODES[2] && it.state == "ready";
+        Ok((!rows.iter().any(is_left)).then_some(()))
+    })
+    .await?;
+    println!("--- the loss of a node was told after {:.1} s", began.elapsed().as_secs_f64());
+    println!("{}", region.arenactl(&["status"]).await?.stdout);
+    let began = Instant::now();
+    let (ran, _) = watched(region, "a deploy to two nodes", region.deploy(&[])).await?;
+    println!("exit {}\n{}{}", ran.code, ran.stdout, ran.stderr);
+    println!("{}", region.arenactl(&["status"]).await?.stdout);
+    ensure!(began.elapsed() < REPAIR_LIMIT, "the deploy took {:?}", began.elapsed());
+    ensure!([0, 4].contains(&ran.code), "exit {}", ran.code);
+    Ok(())
+}
+
+#[tokio::test]
+async fn players_on_three_nodes_are_left_alone_until_a_node_dies() -> anyhow::Result<()> {
+    let began = Instant::now();
+    let spec = LabSpec { nodes: 3, gpus: 2, ..LabSpec::default() };
+    let region = SwarmRegion::start(spec, SETTINGS).await?;
+    println!("--- a lab with images after {:.1} s", began.elapsed().as_secs_f64());
+    region.deploy(&[]).await?.expect_code(0)?;
+    println!("--- an arena after {:.1} s", began.elapsed().as_secs_f64());
+    let bots = players(&region).await?;
+    update_and_rollback(&region).await?;
+    lacks(&region).await?;
+    failing_canary(&region).await?;
+    expect_undisturbed(bots).await?;
+    lost_node(&region).await?;
+    region.close().await?;
+    println!("--- all of it took {:.1} s", began.elapsed().as_secs_f64());
+    Ok(())
+}
