@@ -4,6 +4,7 @@
 
 mod ci;
 mod cluster;
+mod conformance;
 mod image_file;
 mod images;
 mod layers;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::Region;
+use crate::conformance::Place;
 
 /// The disk exists in a mount namespace of this shell, and is gone with the last process in it. Prints the exit
 /// code of each command; what they say goes to `out`.

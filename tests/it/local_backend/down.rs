@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Region, units};
+use super::Region;
+use crate::conformance::{Place, units};
 
 /// A region whose `play` is busy after a drain while a file exists.
 fn busy() -> anyhow::Result<(Region, PathBuf)> {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Region;
+use crate::conformance::Place;
 
 /// Every command that only looks.
 const LOOKS: [&[&str]; 8] = [

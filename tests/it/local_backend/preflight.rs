@@ -1,6 +1,7 @@
 //! What would stop a rollout halfway is found before anything is started.
 
-use super::{CHANGE, Region, SPEC, assert_serving};
+use super::{HEAD, Region};
+use crate::conformance::{CHANGE, Place, SERVICES};
 
 #[test]
 fn a_service_that_could_not_be_drained_is_refused() {
@@ -27,7 +28,7 @@ fn a_lost_secret_of_running_instances_is_not_drawn_anew() {
     std::fs::copy(from, to).unwrap();
     let answer = region.run(&change).unwrap();
     assert_eq!(answer.code, Some(0), "{}", answer.stderr);
-    assert_serving(&region.status().unwrap(), "r2");
+    region.serves("r2");
 }
 
 #[test]
@@ -52,7 +53,7 @@ fn a_given_secret_is_rolled_back_with_its_release() {
     std::fs::remove_file(&source).unwrap();
     let back = region.run(&["rollback", "--yes"]).unwrap();
     assert_eq!(back.code, Some(0), "{}", back.stderr);
-    assert_serving(&region.status().unwrap(), "r1");
+    region.serves("r1");
     assert_eq!(own("play-r1-0"), "the first value, long enough");
 }
 
@@ -60,7 +61,8 @@ fn a_given_secret_is_rolled_back_with_its_release() {
 fn a_changed_config_restarts_who_names_it_and_is_rolled_back_with_its_release() {
     let region = Region::new().unwrap();
     let file = region.folder.path().join("motd.txt");
-    let named = SPEC.replace("capacity: 10\n", "capacity: 10\n    configs: [motd]\n");
+    let named = format!("{HEAD}{SERVICES}")
+        .replace("capacity: 10\n", "capacity: 10\n    configs: [motd]\n");
     let spec = format!("configs: {{motd: {{from: motd.txt}}}}\n{named}");
     std::fs::write(region.folder.path().join("arena.yaml"), spec).unwrap();
     let deploy = |text: &str| {
@@ -98,7 +100,7 @@ fn a_taken_port_is_found_before_anything_is_started_and_a_changed_one_is_used() 
     let holder = format!("port {port} of `gateway` is taken by `");
     assert!(answer.stderr.contains(&holder), "{}", answer.stderr);
     assert!(answer.stderr.contains(&format!("(pid {})", std::process::id())), "{}", answer.stderr);
-    assert_serving(&region.status().unwrap(), "r1");
+    region.serves("r1");
     drop(held);
     let answer = region.run(&["deploy", "--set", &setting]).unwrap();
     assert_eq!(answer.code, Some(0), "{}", answer.stderr);

@@ -2,7 +2,8 @@
 
 use arena_tests::Terminal;
 
-use super::{CHANGE, Region, units};
+use super::Region;
+use crate::conformance::{CHANGE, Place, units};
 
 const COLUMNS: usize = 100;
 const HIDE_CURSOR: &str = "\x1b[?25l";
@@ -46,7 +47,7 @@ async fn ctrl_c_twice_takes_a_deploy_back() {
     terminal.until("press again to take it back").await.unwrap();
     terminal.press_ctrl_c().await.unwrap();
     assert_eq!(terminal.end().await.unwrap(), 10, "{}", terminal.shown());
-    super::assert_serving(&region.status().unwrap(), "r1");
+    region.serves("r1");
 }
 
 #[tokio::test]

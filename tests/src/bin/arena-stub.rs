@@ -4,7 +4,8 @@
 //! connection to its public socket reads, `STUB_IGNORES_TERM=1` stays at the first `SIGTERM`.
 //! `STUB_READY_ONCE=<path>` gets ready once that file exists, `STUB_BUSY_WHILE=<path>` is not empty after a
 //! drain while that one does: so a test decides when, and no clock does. Sockets are passed, or bound at
-//! `ARENA_SIDE_ADDR` and `ARENA_PUBLIC_ADDR`; `arena-stub healthcheck` asks the one that runs there.
+//! `ARENA_SIDE_ADDR` and `ARENA_PUBLIC_ADDR`; `arena-stub healthcheck` asks the one that runs there,
+//! `arena-stub show <path>` prints a file: its image has no other program.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -15,6 +16,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use arena_types::contract::{InstanceReport, InstanceState};
 
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 64;
+
 /// What the side port answers from.
 struct Stub {
     report: Mutex<InstanceReport>,
@@ -23,8 +27,11 @@ struct Stub {
 
 fn main() -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
-    if std::env::args().nth(1).as_deref() == Some("healthcheck") {
-        return healthcheck(&variable("ARENA_SIDE_ADDR"));
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["healthcheck"] => return healthcheck(&variable("ARENA_SIDE_ADDR")),
+        ["show", path] => return Ok(std::io::stdout().write_all(&std::fs::read(path)?)?),
+        _ => {}
     }
     say(&format!(
         "{} starts with sockets {}",
@@ -42,7 +49,7 @@ fn main() -> anyhow::Result<()> {
         let passed = position(name).map(|index| sockets.take_tcp_listener(index)).transpose()?;
         let addr = variable(&format!("ARENA_{}_ADDR", name.to_uppercase()));
         match passed.flatten() {
-            None if !addr.is_empty() => Ok(Some(TcpListener::bind(addr)?)),
+            None if !addr.is_empty() => Ok(Some(bind(addr.parse()?)?)),
             passed => Ok(passed),
         }
     };
@@ -58,6 +65,19 @@ fn main() -> anyhow::Result<()> {
         let _ = answer(&stub, stream?);
     }
     Ok(())
+}
+
+/// Binds a socket that a successor may bind as well: both share a public port for a while.
+fn bind(addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(addr)?;
+    let listener = socket.listen(BACKLOG)?.into_std()?;
+    listener.set_nonblocking(false)?;
+    Ok(listener)
 }
 
 /// Fails unless the stub that runs at `addr`, on this host, is ready.

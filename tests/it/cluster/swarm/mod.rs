@@ -1,7 +1,9 @@
 //! Docker Swarm: real engines, in a lab.
 
+mod backend;
 mod doctor;
 mod gpu_image;
 mod lab;
 mod live;
 mod pipeline;
+mod stub;
