@@ -1,6 +1,6 @@
 //! What a swarm shows: services, their tasks, the nodes; and what instances say of themselves.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use arena_types::InstanceId;
@@ -37,7 +37,7 @@ pub(super) struct Seen {
     pub(super) instances: BTreeMap<InstanceId, Placed>,
     /// By id.
     pub(super) nodes: BTreeMap<String, Node>,
-    /// Every task of the swarm, ours or not: they all hold resources.
+    /// Every task of the swarm that goes on, ours or not: they all hold resources.
     pub(super) tasks: Vec<Task>,
 }
 
@@ -70,8 +70,8 @@ impl Placed {
         replicas.unwrap_or(0) > 0
     }
 
-    /// Says whether it was empty when it was told to stop: what is left of it is its exit.
-    fn is_let_go(&self) -> bool {
+    /// Says whether it was empty when it was told to stop: what is left of it is its exit, which nobody waits for.
+    pub(super) fn is_let_go(&self) -> bool {
         !self.is_wanted() && self.label(label::LET_GO).is_some()
     }
 
@@ -151,7 +151,12 @@ impl SwarmBackend {
         // What shall end on a node that is gone has ended as far as anybody will ever know.
         tasks.retain(|task| wants_to_run(task) || !is_lost(task, &nodes));
         let placed = services.into_iter().filter_map(|service| placed(service, &tasks));
-        Ok(Seen { instances: placed.collect(), nodes, tasks })
+        let instances: BTreeMap<InstanceId, Placed> = placed.collect();
+        // What is let go gives its resources back before anything that is planned now needs them.
+        let let_go: HashSet<&str> =
+            instances.values().filter(|it| it.is_let_go()).map(Placed::id).collect();
+        tasks.retain(|task| task.service_id.as_deref().is_none_or(|id| !let_go.contains(id)));
+        Ok(Seen { instances, nodes, tasks })
     }
 
     /// Looks at instances: what the swarm knows, and what they say of themselves.
@@ -166,7 +171,8 @@ impl SwarmBackend {
         for (instance, placed) in wanted.iter().filter_map(|it| Some((it, seen.instances.get(it)?)))
         {
             let Some(unit) = unit(placed, seen, &self.region.gpu_kind, now_ms) else { continue };
-            if let (Some(_), Some(address)) = (placed.running(), unit.addresses.get("side")) {
+            let running = placed.running().filter(|_| unit.state != UnitState::Stopped);
+            if let (Some(_), Some(address)) = (running, unit.addresses.get("side")) {
                 targets
                     .push((units.len(), Target { instance: instance.clone(), address: *address }));
             }
@@ -259,11 +265,6 @@ impl SwarmBackend {
             if let (Awaited::Ready | Awaited::Empty, Some(unit)) = (wait.state, unit) {
                 self.notes.insert(wait.unit.clone(), unit.note.clone());
             }
-            let is_let_go = wait.state == Awaited::Stopped
-                && seen.instances.get(&wait.unit).is_some_and(Placed::is_let_go);
-            if is_let_go {
-                return Ok(Some(Event::Stopped { instance: wait.unit }));
-            }
             if let Some(event) = answer(wait, unit) {
                 return Ok(Some(event));
             }
@@ -335,8 +336,8 @@ fn addresses(placed: &Placed, ip: IpAddr) -> BTreeMap<String, SocketAddr> {
 fn standing(placed: &Placed, seen: &Seen, gpu_kind: &str, now_ms: u64) -> (UnitState, String) {
     if !placed.is_wanted() {
         return match placed.live().next() {
-            Some(_) => (UnitState::Draining, "stopping".to_owned()),
-            None => (UnitState::Stopped, last_end(placed)),
+            Some(_) if !placed.is_let_go() => (UnitState::Draining, "stopping".to_owned()),
+            _ => (UnitState::Stopped, last_end(placed)),
         };
     }
     let Some(task) = placed.live().find(|task| wants_to_run(task)) else {

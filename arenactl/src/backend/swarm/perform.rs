@@ -77,7 +77,8 @@ impl SwarmBackend {
         self.steer(instance, |target, token| Call::Undrain { target, token }).await
     }
 
-    /// Tells an instance something that needs its drain token. What does not run needs no telling.
+    /// Tells an instance something that needs its drain token. What does not run needs no telling, and what was
+    /// told to stop takes no more.
     async fn steer(
         &mut self,
         instance: &InstanceId,
@@ -86,7 +87,9 @@ impl SwarmBackend {
         let mut attempt = 1;
         loop {
             let seen = self.see().await?;
-            let Some(placed) = seen.instances.get(instance) else { return Ok(()) };
+            let Some(placed) = seen.instances.get(instance).filter(|it| it.is_wanted()) else {
+                return Ok(());
+            };
             let addresses = addresses_of(&seen, placed);
             let (Some(_), Some(address)) = (placed.running(), addresses.get("side")) else {
                 return Ok(());
