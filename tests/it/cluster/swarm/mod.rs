@@ -3,6 +3,7 @@
 mod backend;
 mod doctor;
 mod gpu_image;
+mod killed;
 mod lab;
 mod live;
 mod pipeline;
