@@ -7,4 +7,5 @@ mod killed;
 mod lab;
 mod live;
 mod pipeline;
+mod refused;
 mod stub;
