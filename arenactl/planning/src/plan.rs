@@ -18,7 +18,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use error::PlanError;
+pub use error::{PlanError, in_use};
 pub use make::{Seed, plan};
 pub use text::text;
 pub use types::{Action, Counts, FieldChange, Gpus, Impact, Joinable, Plan, ServicePlan, Waiting};

@@ -245,17 +245,22 @@ fn held(
     nodes: usize,
     holders: &BTreeMap<Option<ReleaseId>, u32>,
 ) -> String {
-    let mut text = match (nodes_free, each) {
+    let text = match (nodes_free, each) {
         (0, 0 | 1) => format!("0 of {nodes} nodes have a free {kind}"),
         (0, _) => format!("0 of {nodes} nodes have {each} free {kind}"),
         _ => format!("{free} free, enough for an instance on {nodes_free} of {nodes} nodes"),
     };
-    let mut separator = ';';
+    text + &in_use(holders)
+}
+
+/// Writes who holds how many GPUs, the newest release first: `; 3 in use by r41, 1 by others`.
+#[must_use]
+pub fn in_use(holders: &BTreeMap<Option<ReleaseId>, u32>) -> String {
+    let mut text = String::new();
     for (release, count) in holders.iter().rev() {
         let by = release.map_or("others".to_owned(), |it| it.to_string());
-        let in_use = if separator == ';' { "in use by" } else { "by" };
+        let (separator, in_use) = if text.is_empty() { (';', "in use by") } else { (',', "by") };
         write!(text, "{separator} {count} {in_use} {by}").expect("writing to a string cannot fail");
-        separator = ',';
     }
     text
 }

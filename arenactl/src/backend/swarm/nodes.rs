@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arena_types::ReleaseId;
 use arenactl_planning::observed::Node as Figures;
+use arenactl_planning::plan::in_use;
 use arenactl_planning::units::{Bytes, Cpus};
 use bollard::models::{GenericResources, Node, ResourceObject, Task};
 
@@ -80,7 +81,7 @@ pub(super) fn figures(seen: &Seen, gpu_kind: &str) -> Vec<Figures> {
                 gpus,
                 gpus_free: gpus.saturating_sub(held.gpus),
                 gpu_kind: gpu_kind.to_owned(),
-                gpu_holders: holders(seen, gpu_kind, Some(node)),
+                gpu_holders: holders(seen, gpu_kind, node),
                 cpus_free: Some(Cpus::from_milli(milli(nano_cpus - held.nano_cpus))),
                 memory_free: Some(Bytes::new(whole_mib(memory - held.memory_bytes))),
                 labels: labels(node),
@@ -113,9 +114,9 @@ pub(super) fn why_pending(task: &Task, error: &str, seen: &Seen, gpu_kind: &str)
         };
         let fitting = nodes.iter().filter(|node| free(node) >= gpus).count();
         if fitting == 0 {
-            let held_by = held_by(&holders(seen, gpu_kind, None));
+            let in_use = in_use(&all_holders(seen, gpu_kind, &nodes));
             let free_word = if gpus == 1 { "a free" } else { "enough free" };
-            lacks.push(format!("0 of {} nodes have {free_word} {gpu_kind}{held_by}", nodes.len()));
+            lacks.push(format!("0 of {} nodes have {free_word} {gpu_kind}{in_use}", nodes.len()));
         }
     }
     let cpus = wanted.and_then(|it| it.nano_cpus).unwrap_or(0);
@@ -138,15 +139,29 @@ pub(super) fn why_pending(task: &Task, error: &str, seen: &Seen, gpu_kind: &str)
     if lacks.is_empty() { error.to_owned() } else { format!("{} ({error})", lacks.join(", ")) }
 }
 
-/// Counts the resources of a kind that the instances of each release hold, on one node or on all.
-fn holders(seen: &Seen, gpu_kind: &str, on: Option<&Node>) -> BTreeMap<ReleaseId, u32> {
+/// Counts who holds the resources of a kind on these nodes; `None` is what is no instance of ours.
+fn all_holders(seen: &Seen, gpu_kind: &str, nodes: &[&Node]) -> BTreeMap<Option<ReleaseId>, u32> {
+    let mut all = BTreeMap::new();
+    for node in nodes {
+        let mut others = held(seen, node, gpu_kind).gpus;
+        for (release, count) in holders(seen, gpu_kind, node) {
+            *all.entry(Some(release)).or_insert(0) += count;
+            others = others.saturating_sub(count);
+        }
+        *all.entry(None).or_insert(0) += others;
+    }
+    all.retain(|_, count| *count > 0);
+    all
+}
+
+/// Counts the resources of a kind that the instances of each release hold on a node.
+fn holders(seen: &Seen, gpu_kind: &str, on: &Node) -> BTreeMap<ReleaseId, u32> {
     let mut holders = BTreeMap::new();
-    for placed in seen.instances.values() {
+    for placed in seen.instances.values().filter(|it| !it.is_let_go()) {
         let Some(release) = placed.label(label::RELEASE).and_then(|it| it.parse().ok()) else {
             continue;
         };
-        let is_there =
-            |task: &&Task| task.node_id.is_some() && on.is_none_or(|node| task.node_id == node.id);
+        let is_there = |task: &&Task| task.node_id.is_some() && task.node_id == on.id;
         for task in placed.live().filter(is_there) {
             let gpus = count(reserved(task).and_then(|it| it.generic_resources.as_ref()), gpu_kind);
             if gpus > 0 {
@@ -155,11 +170,4 @@ fn holders(seen: &Seen, gpu_kind: &str, on: Option<&Node>) -> BTreeMap<ReleaseId
         }
     }
     holders
-}
-
-/// Writes who holds how many: `; 3 in use by r41`.
-fn held_by(holders: &BTreeMap<ReleaseId, u32>) -> String {
-    let each = holders.iter().map(|(release, count)| format!("{count} in use by {release}"));
-    let each: Vec<String> = each.collect();
-    if each.is_empty() { String::new() } else { format!("; {}", each.join(", ")) }
 }
