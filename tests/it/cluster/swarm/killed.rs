@@ -12,7 +12,7 @@ const SERVICES: [&str; 3] = ["keeper", "gateway", "play"];
 /// More steps than a rollout of one service has; reached only if it never ends.
 const STEP_COUNT_MAX: u64 = 60;
 /// Steps of which a seed chooses one: fewer than a rollout of one service has.
-const STEP_COUNT_MIN: u64 = 5;
+const STEP_COUNT_MIN: u64 = 4;
 
 /// The steps to be killed after: one a seed, or all of them.
 fn steps() -> (u64, std::ops::Range<u64>) {
