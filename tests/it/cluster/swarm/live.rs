@@ -1,5 +1,10 @@
 //! An arena on three nodes with players at each: updates, lacks, a failing release; then a node dies.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what happened when is read in the output of a failed test"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
