@@ -44,6 +44,15 @@ pub enum RelayError {
     },
 }
 
+impl RelayError {
+    /// Says whether the container is not there or does not run: another one is about to take its place.
+    pub(crate) fn is_gone(&self) -> bool {
+        use bollard::errors::Error as Engine;
+        let Self::Start { source } = self else { return false };
+        matches!(source, Engine::DockerResponseServerError { status_code: 404 | 409, .. })
+    }
+}
+
 fn why(complaint: &str) -> String {
     if complaint.is_empty() { String::new() } else { format!(": {complaint}") }
 }

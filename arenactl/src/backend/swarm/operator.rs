@@ -146,13 +146,22 @@ impl SwarmBackend {
         Ok(second?)
     }
 
-    /// Returns the relay, which is started if need be.
+    /// Returns the relay, which is started if need be. After an engine's restart the swarm names for a moment the
+    /// container of before.
     pub(super) async fn relay(&mut self) -> Result<Arc<Mutex<Relay>>, BackendError> {
         if let Some(relay) = &self.relay {
             return Ok(relay.clone());
         }
-        let container = self.operator_container().await?;
-        let relay = Relay::start(&self.swarm.docker, &container).await?;
+        let began = Instant::now();
+        let relay = loop {
+            let container = self.operator_container().await?;
+            match Relay::start(&self.swarm.docker, &container).await {
+                Err(error) if error.is_gone() && began.elapsed() < START_TIMEOUT => {
+                    tokio::time::sleep(START_INTERVAL).await;
+                }
+                started => break started?,
+            }
+        };
         Ok(self.relay.insert(Arc::new(Mutex::new(relay))).clone())
     }
 
