@@ -68,6 +68,8 @@ pub struct SwarmBackend {
     rollout: String,
     /// What the last look found, by instance.
     notes: BTreeMap<InstanceId, String>,
+    /// When an instance that was let go was last seen to hold what others may wait for, in milliseconds since 1970.
+    freeing_ms: u64,
     /// The way into the cluster's network, once it was needed.
     relay: Option<Arc<Mutex<Relay>>>,
 }
@@ -91,6 +93,7 @@ impl SwarmBackend {
             releases,
             rollout: String::new(),
             notes: BTreeMap::new(),
+            freeing_ms: 0,
             relay: None,
         })
     }

@@ -28,7 +28,7 @@ use crate::swarm::{Kind, SwarmError, label};
 
 /// Failed tasks of one instance that make a loop of it. Swarm keeps five of each.
 const FAILURE_COUNT_MAX: usize = 4;
-/// How long a task may find no node: one that just gave its GPU back is looked at again within seconds.
+/// How long a task may find no node while nothing is about to give resources back.
 const PENDING_MS_MAX: u64 = 8_000;
 
 /// A look at the swarm.
@@ -166,11 +166,18 @@ impl SwarmBackend {
         wanted: &[InstanceId],
     ) -> Result<Vec<Unit>, BackendError> {
         let now_ms = clock::now_ms();
+        if seen.instances.values().any(|it| it.is_let_go() && it.live().next().is_some()) {
+            self.freeing_ms = now_ms;
+        }
+        let is_freeing = now_ms.saturating_sub(self.freeing_ms) <= PENDING_MS_MAX;
+        let overdue_ms = if is_freeing { 0 } else { now_ms.saturating_sub(PENDING_MS_MAX) };
         let mut units = Vec::new();
         let mut targets = Vec::new();
         for (instance, placed) in wanted.iter().filter_map(|it| Some((it, seen.instances.get(it)?)))
         {
-            let Some(unit) = unit(placed, seen, &self.region.gpu_kind, now_ms) else { continue };
+            let Some(unit) = unit(placed, seen, &self.region.gpu_kind, overdue_ms) else {
+                continue;
+            };
             let running = placed.running().filter(|_| unit.state != UnitState::Stopped);
             if let (Some(_), Some(address)) = (running, unit.addresses.get("side")) {
                 targets
@@ -312,7 +319,7 @@ fn placed(service: Service, tasks: &[Task]) -> Option<(InstanceId, Placed)> {
 }
 
 /// What the swarm alone says of an instance; `None` if its labels are not ours.
-fn unit(placed: &Placed, seen: &Seen, gpu_kind: &str, now_ms: u64) -> Option<Unit> {
+fn unit(placed: &Placed, seen: &Seen, gpu_kind: &str, overdue_ms: u64) -> Option<Unit> {
     let name = |key| placed.label(key).unwrap_or_default();
     let mut unit =
         Unit::blank(name(label::INSTANCE), name(label::SERVICE), name(label::RELEASE)).ok()?;
@@ -320,7 +327,7 @@ fn unit(placed: &Placed, seen: &Seen, gpu_kind: &str, now_ms: u64) -> Option<Uni
     unit.restarts = failed.count() as u32;
     unit.node = placed.node_id().and_then(|id| seen.nodes.get(id)).map(nodes::name);
     unit.addresses = addresses_of(seen, placed);
-    (unit.state, unit.note) = standing(placed, seen, gpu_kind, now_ms);
+    (unit.state, unit.note) = standing(placed, seen, gpu_kind, overdue_ms);
     Some(unit)
 }
 
@@ -332,8 +339,9 @@ fn addresses(placed: &Placed, ip: IpAddr) -> BTreeMap<String, SocketAddr> {
     ports.into_iter().filter_map(address).collect()
 }
 
-/// Where an instance is in its life as far as Swarm knows it.
-fn standing(placed: &Placed, seen: &Seen, gpu_kind: &str, now_ms: u64) -> (UnitState, String) {
+/// Where an instance is in its life as far as Swarm knows it. One that finds no node and was created before
+/// `overdue_ms` has failed.
+fn standing(placed: &Placed, seen: &Seen, gpu_kind: &str, overdue_ms: u64) -> (UnitState, String) {
     if !placed.is_wanted() {
         return match placed.live().next() {
             Some(_) if !placed.is_let_go() => (UnitState::Draining, "stopping".to_owned()),
@@ -350,7 +358,7 @@ fn standing(placed: &Placed, seen: &Seen, gpu_kind: &str, now_ms: u64) -> (UnitS
         TaskState::RUNNING | TaskState::STARTING => (UnitState::Starting, String::new()),
         TaskState::PENDING if !error.is_empty() => {
             let why = nodes::why_pending(task, error, seen, gpu_kind);
-            let is_over = now_ms.saturating_sub(created_ms(task)) > PENDING_MS_MAX;
+            let is_over = created_ms(task) < overdue_ms;
             (if is_over { UnitState::Failed } else { UnitState::Starting }, why)
         }
         state if error.is_empty() => (UnitState::Starting, format!("task {}", word(state))),
