@@ -9,6 +9,7 @@ mod address;
 mod files;
 mod images;
 mod issue;
+mod logs;
 mod nodes;
 mod observe;
 mod operator;
@@ -70,6 +71,8 @@ pub struct SwarmBackend {
     notes: BTreeMap<InstanceId, String>,
     /// When an instance that was let go was last seen to hold what others may wait for, in milliseconds since 1970.
     freeing_ms: u64,
+    /// What instances wrote that were stopped before they worked.
+    tails: BTreeMap<InstanceId, Vec<String>>,
     /// The way into the cluster's network, once it was needed.
     relay: Option<Arc<Mutex<Relay>>>,
 }
@@ -94,6 +97,7 @@ impl SwarmBackend {
             rollout: String::new(),
             notes: BTreeMap::new(),
             freeing_ms: 0,
+            tails: BTreeMap::new(),
             relay: None,
         })
     }

@@ -7,15 +7,12 @@ use arena_types::InstanceId;
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::release::Release;
 use arenactl_planning::rollout::{Awaited, Event, Rollout};
-use bollard::container::LogOutput;
 use bollard::models::{
     Node, NodeSpecAvailabilityEnum, NodeState, Service, ServiceSpec, Task, TaskState,
 };
 use bollard::query_parameters::{
     ListNodesOptions, ListServicesOptions, ListServicesOptionsBuilder, ListTasksOptions,
-    LogsOptionsBuilder,
 };
-use futures::StreamExt as _;
 
 use super::operator::OPERATOR;
 use super::{SwarmBackend, address, nodes, seal};
@@ -190,6 +187,10 @@ impl SwarmBackend {
         }
         for unit in &mut units {
             give_up(unit, seen, now_ms);
+            let is_wanted = seen.instances.get(&unit.instance).is_some_and(Placed::is_wanted);
+            if unit.state == UnitState::Empty && !is_wanted {
+                "stopping".clone_into(&mut unit.note);
+            }
         }
         Ok(units)
     }
@@ -277,30 +278,6 @@ impl SwarmBackend {
             }
         }
         Ok(None)
-    }
-
-    /// Returns the last lines that an instance wrote, through the manager, wherever its node is.
-    pub(super) async fn tail(&self, instance: &InstanceId, count: usize) -> Vec<String> {
-        let name = self.swarm.service_name(instance.as_str());
-        let options = LogsOptionsBuilder::new()
-            .stdout(true)
-            .stderr(true)
-            .timestamps(true)
-            .tail(&count.to_string())
-            .build();
-        let mut logs = std::pin::pin!(self.swarm.docker.service_logs(&name, Some(options)));
-        let mut lines = Vec::new();
-        while let Some(Ok(output)) = logs.next().await {
-            let (LogOutput::StdOut { message } | LogOutput::StdErr { message }) = output else {
-                continue;
-            };
-            let text = String::from_utf8_lossy(&message);
-            lines.extend(text.lines().map(str::to_owned));
-        }
-        // Several tasks of one instance are told one after the other: their stamps bring them in order.
-        lines.sort();
-        let lines = lines.iter().skip(lines.len().saturating_sub(count));
-        lines.map(|line| line.split_once(' ').map_or(line.as_str(), |it| it.1).to_owned()).collect()
     }
 }
 

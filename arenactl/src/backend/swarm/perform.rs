@@ -120,6 +120,9 @@ impl SwarmBackend {
         };
         let units = self.look_at(&seen, std::slice::from_ref(instance)).await?;
         let is_let_go = units.first().is_some_and(|unit| self.is_let_go(unit));
+        if let Some(unit) = units.first() {
+            self.keep_tail(unit).await;
+        }
         let now_ms = clock::now_ms().to_string();
         let stopped = |spec: ServiceSpec| {
             let mut spec = ServiceSpec { mode: Some(replicas(0)), ..spec };
