@@ -89,9 +89,16 @@ impl SwarmRegion {
     /// # Errors
     /// As [`Self::arenactl`].
     pub async fn deploy_in(&self, environment: &str, more: &[&str]) -> anyhow::Result<Ran> {
+        self.run(self.deploy_command(environment, more)).await
+    }
+
+    /// Returns the command of such a deploy, which a test may spawn and end as it likes.
+    #[must_use]
+    pub fn deploy_command(&self, environment: &str, more: &[&str]) -> Command {
         let mut command = self.command(environment, &["deploy", "--yes"]);
         command.args(more.iter().flat_map(|it| ["--set", it]));
-        self.run(command).await
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     fn command<S: AsRef<OsStr>>(&self, environment: &str, args: &[S]) -> Command {
