@@ -122,6 +122,31 @@ impl Port {
     }
 }
 
+/// What answers the requests of a connection.
+pub trait Site:
+    Service<
+        http::Request<hyper::body::Incoming>,
+        Response = warp::reply::Response,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> Site for S where
+    S: Service<
+            http::Request<hyper::body::Incoming>,
+            Response = warp::reply::Response,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
 /// The two sides of a public port's being open.
 #[derive(Debug)]
 pub struct Doors {
@@ -134,17 +159,13 @@ pub struct Doors {
 /// Accepts connections and hands them to `service` for ever. While `doors.stop` is true none is taken
 /// and those that are open end after the request under way, or after their first one; web sockets live
 /// on, their sessions end them.
-pub async fn serve<S>(mut port: Port, tls: Option<TlsKeeper>, gate: Gate, service: S, doors: Doors)
-where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = warp::reply::Response,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
+pub async fn serve<S: Site>(
+    mut port: Port,
+    tls: Option<TlsKeeper>,
+    gate: Gate,
+    service: S,
+    doors: Doors,
+) {
     let Doors { mut stop, open } = doors;
     let porter = Porter { tls, gate, service, stop: stop.clone() };
     while stop.wait_for(|it| !*it).await.is_ok() {
@@ -177,17 +198,7 @@ struct Porter<S> {
     stop: watch::Receiver<bool>,
 }
 
-impl<S> Porter<S>
-where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = warp::reply::Response,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
-{
+impl<S: Site> Porter<S> {
     /// Takes connections until `end`.
     async fn take(&self, listener: &TcpListener, end: impl Future<Output = ()>) {
         tokio::pin!(end);
@@ -246,14 +257,7 @@ async fn connection<S>(
     stop: watch::Receiver<bool>,
 ) -> io::Result<()>
 where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = warp::reply::Response,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
+    S: Site,
 {
     tune(&stream)?;
     let Some(tls) = tls else {
@@ -283,14 +287,7 @@ async fn http<S, I>(
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()>
 where
-    S: Service<
-            http::Request<hyper::body::Incoming>,
-            Response = warp::reply::Response,
-            Error = Infallible,
-        > + Clone
-        + Send
-        + 'static,
-    S::Future: Send,
+    S: Site,
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (asked, mut first) = watch::channel(false);
