@@ -19,7 +19,7 @@ const REGION: &str = "eu-fra";
 /// The environment of arena.yaml that fits a lab.
 const ENVIRONMENT: &str = "lab";
 /// Where players connect, on every node with a gateway.
-const PUBLIC_PORT: u16 = 8080;
+pub const PUBLIC_PORT: u16 = 8080;
 
 /// A lab with our images, and the `arenactl` that deploys to it.
 pub struct SwarmRegion {

@@ -9,13 +9,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use arena_tests::{LabSpec, SwarmRegion, wait_for};
+use arena_tests::{LabSpec, PUBLIC_PORT, SwarmRegion, get, wait_for};
 
 use super::rows::{Row, all_ready, rows};
-use super::steered::{GPUS, SETTINGS, players, undisturbed};
+use super::steered::{GPUS, PLAYERS, SETTINGS, players, undisturbed};
 
 /// What ran on a node runs on others, or is known not to, within this time.
 const MOVE_LIMIT: Duration = Duration::from_mins(1);
+/// Players that play have finished a match of ten seconds within this time.
+const MATCH_LIMIT: Duration = Duration::from_mins(1);
 /// A rollout that lost a node has ended within this time, one way or the other.
 const END_LIMIT: Duration = Duration::from_mins(3);
 
@@ -80,12 +82,24 @@ async fn others_moved(region: &SwarmRegion, node: u8) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until every player stands in the table of those who have finished a match.
+async fn all_finish_a_match(region: &SwarmRegion) -> anyhow::Result<()> {
+    let players = PLAYERS as usize * region.lab().nodes().len();
+    wait_for("a match of every player to end", MATCH_LIMIT, || async {
+        let table =
+            get((region.lab().address(1), PUBLIC_PORT), "/v1/leaderboard?limit=100").await?;
+        Ok((table.matches("\"player\":").count() == players).then_some(()))
+    })
+    .await
+}
+
 /// Swarm moves what may run elsewhere: the gateway, too, if it was started before the other nodes had theirs.
 /// A deploy says that two are enough; with the node back, another one brings the third to it.
 async fn drained(region: &SwarmRegion, node: u8) -> anyhow::Result<()> {
     let bots = players(region).await?;
     set_availability(region, node, "drain").await?;
     others_moved(region, node).await?;
+    all_finish_a_match(region).await?;
     undisturbed(bots).await?;
     let began = Instant::now();
     region.deploy(&["services.gateway.instances=2"]).await?.expect_code(0)?;

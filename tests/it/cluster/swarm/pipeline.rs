@@ -89,11 +89,6 @@ async fn stack(lab: &Lab) -> anyhow::Result<()> {
         Ok((running == SERVICE_COUNT).then_some(()))
     })
     .await?;
-    let address = (lab.address(1), 8080);
-    let mut page = tokio::net::TcpStream::connect(address).await?;
-    tokio::io::AsyncWriteExt::write_all(&mut page, b"GET / HTTP/1.0\r\n\r\n").await?;
-    let mut answer = String::new();
-    tokio::io::AsyncReadExt::read_to_string(&mut page, &mut answer).await?;
-    ensure!(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"), "{answer}");
+    arena_tests::get((lab.address(1), 8080), "/").await?;
     lab.docker(1, &["stack", "rm", "rival"]).await.map(drop)
 }

@@ -25,7 +25,7 @@ pub(super) const SETTINGS: &[&str] = &[
 /// GPUs of a node: one more than its game holds.
 pub(super) const GPUS: u8 = 2;
 /// Players at each gateway.
-const PLAYERS: u32 = 6;
+pub(super) const PLAYERS: u32 = 6;
 /// All of them are in a match within this time, on a machine that also compiles.
 const PLAYING_LIMIT: Duration = Duration::from_mins(1);
 /// A step of a rollout is there within this time.
