@@ -9,16 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use arena_tests::{Bots, LabSpec, Ran, SwarmRegion, wait_for};
 use serde_json::Value;
 
-/// A game with a GPU and a gateway on every node; matches of seconds.
+/// A game with a GPU and a gateway on every node; matches of twenty seconds, longer than a rollout needs to drain.
 const SETTINGS: &[&str] = &[
     "services.game.instances=3",
     "services.gateway.instances=3",
     "services.gateway.placement.max_per_node=1",
-    "rules.match.time_limit_ticks=600",
+    "rules.match.time_limit_ticks=1200",
 ];
 /// Nodes by the names people know them by.
 const NODES: [&str; 3] = ["lab-1", "lab-2", "lab-3"];
@@ -191,6 +191,25 @@ async fn players(region: &SwarmRegion) -> anyhow::Result<Vec<Bots>> {
     Ok(bots)
 }
 
+async fn matches(region: &SwarmRegion) -> anyhow::Result<BTreeMap<String, u64>> {
+    Ok(rows(region).await?.into_iter().map(|it| (it.instance, it.matches)).collect())
+}
+
+/// Waits until a match begins: a rollout that starts now finds it running when it drains.
+async fn a_match_begins(region: &SwarmRegion) -> anyhow::Result<()> {
+    let (end, mut ticks) = (Instant::now() + PLAYING_LIMIT, tokio::time::interval(LOOK_EVERY));
+    let mut before = matches(region).await?;
+    while Instant::now() < end {
+        ticks.tick().await;
+        let now = matches(region).await?;
+        if now.iter().any(|(game, count)| before.get(game).is_some_and(|old| count > old)) {
+            return Ok(());
+        }
+        before = now;
+    }
+    bail!("no match began within {PLAYING_LIMIT:?}")
+}
+
 /// Fails if a player noticed anything.
 async fn expect_undisturbed(bots: Vec<Bots>) -> anyhow::Result<()> {
     for bots in bots {
@@ -207,6 +226,7 @@ async fn expect_undisturbed(bots: Vec<Bots>) -> anyhow::Result<()> {
 async fn update_and_rollback(region: &SwarmRegion) -> anyhow::Result<()> {
     let first = places(region, "gateway", "r1").await?;
     assert_eq!(first.values().map(String::as_str).collect::<BTreeSet<_>>(), NODES.into());
+    a_match_begins(region).await?;
     let change = ["services.game.env.MARK=two", "services.gateway.env.MARK=two"];
     let (ran, timeline) = watched(region, "deploy of r2", region.deploy(&change)).await?;
     ran.expect_code(0)?;
@@ -215,6 +235,7 @@ async fn update_and_rollback(region: &SwarmRegion) -> anyhow::Result<()> {
     assert_eq!(places(region, "gateway", "r2").await?, first);
     places(region, "game", "r2").await?;
 
+    a_match_begins(region).await?;
     let back = region.arenactl(&["rollback", "--yes"]);
     let (ran, timeline) = watched(region, "rollback to r1", back).await?;
     ran.expect_code(0)?;
