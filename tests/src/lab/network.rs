@@ -12,10 +12,14 @@ use super::slot::Slot;
 const RULES_MAX: usize = 16;
 
 /// Makes the bridge and lets packets cross it: engines close the way of all that is not theirs.
+///
+/// A bridge without a hardware address of its own takes the lowest of its cables'. With the node of that cable dies
+/// the way from all others to this machine, until they ask again who has its address.
 pub(crate) async fn make(slot: &Slot) -> anyhow::Result<()> {
     let bridge = slot.bridge();
     let address = format!("{}/24", slot.host_address());
-    run("ip", &["link", "add", &bridge, "type", "bridge"]).await?;
+    let hardware = Slot::hardware_address(slot.host_address());
+    run("ip", &["link", "add", &bridge, "address", &hardware, "type", "bridge"]).await?;
     run("ip", &["addr", "add", &address, "dev", &bridge]).await?;
     run("ip", &["link", "set", &bridge, "up"]).await?;
     for direction in ["-i", "-o"] {
@@ -28,9 +32,10 @@ pub(crate) async fn make(slot: &Slot) -> anyhow::Result<()> {
 pub(crate) async fn connect(slot: &Slot, node: u8, init: i32) -> anyhow::Result<()> {
     let (bridge, cable, init) = (slot.bridge(), slot.cable(node), init.to_string());
     let address = format!("{}/24", slot.address(node));
+    let hardware = Slot::hardware_address(slot.address(node));
     remove_link(&cable)?; // of an earlier life of the node
-    run("ip", &["link", "add", &cable, "type", "veth", "peer", "name", "eth0", "netns", &init])
-        .await?;
+    let peer = ["peer", "name", "eth0", "address", &hardware, "netns", &init];
+    run("ip", &[&["link", "add", &cable, "type", "veth"], &peer[..]].concat()).await?;
     run("ip", &["link", "set", &cable, "master", &bridge, "up"]).await?;
     for args in [["addr", "add", &address, "dev", "eth0"], ["link", "set", "dev", "eth0", "up"]] {
         let inside = ["--target", &init, "--net", "ip"];

@@ -147,6 +147,13 @@ impl Slot {
         self.address(254)
     }
 
+    /// Returns the hardware address that goes with an address: locally administered (IEEE 802, second bit of the
+    /// first byte), and kept over a restart as a real machine's is.
+    pub(crate) fn hardware_address(address: Ipv4Addr) -> String {
+        let [a, b, c, d] = address.octets();
+        format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    }
+
     /// Returns the name of the network, at most 15 bytes as the kernel wants it.
     pub(crate) fn bridge(&self) -> String {
         format!("arena-lab{}", self.number)
