@@ -4,6 +4,7 @@ mod disk;
 mod down;
 mod looking;
 mod preflight;
+mod settled;
 mod terminal;
 
 use std::os::unix::fs::PermissionsExt as _;

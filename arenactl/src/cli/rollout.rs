@@ -8,4 +8,5 @@ pub(super) mod promote;
 pub(super) mod resume;
 pub(super) mod rollback;
 pub(in crate::cli) mod session;
+pub(in crate::cli) mod settle;
 pub(super) mod unlock;

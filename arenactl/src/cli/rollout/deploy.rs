@@ -6,14 +6,16 @@ use crate::artifacts::Remember;
 use crate::cli::Context;
 use crate::cli::rollout::draft::{self, Draft};
 use crate::cli::rollout::session::{self, Agreed};
+use crate::cli::rollout::settle::settled;
 use crate::error::{CliError, Status};
 use crate::history::RevisionKind;
 
 /// Make the region run what arena.yaml says, without dropping a session.
 ///
 /// Shows the plan and asks first on a terminal; elsewhere `--yes` is needed. Region `local` is deployed without
-/// asking: nobody else is affected. If it fails everything is taken back (exit 10). Ctrl-C leaves the rollout where it stands and prints how to
-/// resume it; a second Ctrl-C takes it back.
+/// asking: nobody else is affected. If it fails everything is taken back (exit 10). With nothing to change it waits
+/// until what runs is ready. Ctrl-C leaves the rollout where it stands and prints how to resume it; a second Ctrl-C
+/// takes it back.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     /// Does not ask.
@@ -34,9 +36,12 @@ impl Deploy {
         Context::block_on(async {
             let mut place = context.place(&spec, &region).await?;
             session::refuse_if_busy(&mut place, "deploy").await?;
-            let draft =
-                draft::draft(context, &mut place, &spec, &self.message, Remember::Digests).await?;
-            self.is_fresh(&draft)?;
+            let draft = settled(context, &mut place, async |place| {
+                let why = &self.message;
+                let draft = draft::draft(context, place, &spec, why, Remember::Digests).await?;
+                self.is_fresh(&draft).map(|()| draft)
+            })
+            .await?;
             if draft.plan.is_empty() {
                 if let Some(status) =
                     session::publish_due_rules(context, &mut place, "deploy").await?

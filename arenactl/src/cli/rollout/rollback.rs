@@ -6,6 +6,7 @@ use clap::Args;
 use crate::cli::Context;
 use crate::cli::rollout::draft;
 use crate::cli::rollout::session::{self, Agreed};
+use crate::cli::rollout::settle::settled;
 use crate::error::{CliError, Status};
 use crate::history::RevisionKind;
 
@@ -34,7 +35,10 @@ impl Rollback {
             let target = place.history.rollback_target(self.to).cloned().map_err(|error| {
                 CliError::new(Status::InvalidInput, error).with_help(error.help())
             })?;
-            let draft = draft::planned(&mut place, target).await?;
+            let draft = settled(context, &mut place, async |place| {
+                draft::planned(place, target.clone()).await
+            })
+            .await?;
             if draft.plan.is_empty() {
                 let text = format!("nothing to do: {} runs {}", place.region, draft.release.id);
                 let details = serde_json::json!({"release": draft.release.id});

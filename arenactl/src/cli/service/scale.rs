@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::cli::rollout::draft;
 use crate::cli::rollout::session::{self, Agreed};
+use crate::cli::rollout::settle::settled;
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
 use crate::history::RevisionKind;
@@ -52,7 +53,10 @@ impl Scale {
             let mut place = context.known_place().await?;
             session::refuse_if_busy(&mut place, "scale").await?;
             let release = self.scaled(&place)?;
-            let draft = draft::planned(&mut place, release).await?;
+            let draft = settled(context, &mut place, async |place| {
+                draft::planned(place, release.clone()).await
+            })
+            .await?;
             if draft.plan.is_empty() {
                 context.printer.verdict(Status::Done, &serde_json::json!({}), "nothing to do");
                 return Ok(Status::Done);

@@ -18,6 +18,8 @@ const SETTINGS: &[&str] = &[
     "services.game.instances=3",
     "services.gateway.instances=3",
     "services.gateway.placement.max_per_node=1",
+    // Longer than the loss of a node may take to be known.
+    "services.gateway.ready_timeout=120s",
     "rules.match.time_limit_ticks=1200",
 ];
 /// Nodes by the names people know them by.
@@ -277,11 +279,16 @@ async fn failing_canary(region: &SwarmRegion) -> anyhow::Result<()> {
     places(region, "game", "r1").await.map(drop)
 }
 
-/// What ran on a dead node is told to be lost; what fits elsewhere is there soon, and of what does not fit a
-/// deploy says so at once.
+/// A deploy that finds nothing to do waits until what ran on a dead node runs elsewhere or is known not to; of what
+/// does not fit it says so, and once the loss is known at once.
 async fn lost_node(region: &SwarmRegion) -> anyhow::Result<()> {
     region.lab().kill_node(3).await?;
     let began = Instant::now();
+    let refused = region.deploy(&[]).await?;
+    println!("--- {:.1} s: {}\n{}", began.elapsed().as_secs_f64(), refused.code, refused.stderr);
+    ensure!(began.elapsed() < LOSS_LIMIT, "after {:?}", began.elapsed());
+    ensure!(refused.stderr.contains("waiting: gateway-"), "{}", refused.stderr);
+    expect_no_room(&refused.expect_code(4)?)?;
     wait_for("the status to tell what is lost", LOSS_LIMIT, || async {
         let rows = rows(region).await?;
         let is_moved = |it: &Row| it.state == "ready" && it.node != NODES[2];
@@ -294,18 +301,21 @@ async fn lost_node(region: &SwarmRegion) -> anyhow::Result<()> {
     println!("--- a node's loss was told after {:.1} s", began.elapsed().as_secs_f64());
     println!("{}", region.arenactl(&["status"]).await?.stdout);
     let began = Instant::now();
-    let refused = region.deploy(&[]).await?;
-    println!("--- {:.1} s: {}\n{}", began.elapsed().as_secs_f64(), refused.code, refused.stderr);
-    let refused = refused.expect_code(4)?;
+    let refused = region.deploy(&[]).await?.expect_code(4)?;
     ensure!(began.elapsed() < REFUSAL_LIMIT, "after {:?}", began.elapsed());
-    for word in ["gateway", NODES[0], NODES[1]] {
-        ensure!(refused.stderr.contains(word), "`{word}` is not in: {}", refused.stderr);
-    }
+    expect_no_room(&refused)?;
     let fewer = region.deploy(&["services.gateway.instances=2"]);
     let (ran, _) = watched(region, "a deploy to two nodes", fewer).await?;
     ran.expect_code(0)?;
     let rows = rows(region).await?;
     ensure!(rows.iter().all(|it| it.state == "ready" && it.node != NODES[2]), "{rows:#?}");
+    Ok(())
+}
+
+fn expect_no_room(refused: &Ran) -> anyhow::Result<()> {
+    for word in ["gateway", NODES[0], NODES[1]] {
+        ensure!(refused.stderr.contains(word), "`{word}` is not in: {}", refused.stderr);
+    }
     Ok(())
 }
 
