@@ -6,9 +6,10 @@ use arena_types::ReleaseId;
 use arenactl_planning::observed::Node as Figures;
 use arenactl_planning::plan::in_use;
 use arenactl_planning::units::{Bytes, Cpus};
-use bollard::models::{GenericResources, Node, ResourceObject, Task};
+use bollard::models::{GenericResources, Node, NodeState, ResourceObject, Task};
 
 use super::observe::{Seen, is_live, takes_tasks};
+use super::place;
 use crate::swarm::label;
 
 /// Returns the name that people know a node by.
@@ -106,7 +107,7 @@ pub(super) fn why_pending(task: &Task, error: &str, seen: &Seen, gpu_kind: &str)
     let wanted = reserved(task);
     let gpus = count(wanted.and_then(|it| it.generic_resources.as_ref()), gpu_kind);
     let nodes: Vec<&Node> = seen.nodes.values().filter(|node| takes_tasks(node)).collect();
-    let mut lacks = Vec::new();
+    let mut lacks: Vec<String> = home_away(task, seen).into_iter().collect();
     if gpus > 0 {
         let free = |node: &&Node| {
             let all = resources(node).and_then(|it| it.generic_resources.as_ref());
@@ -137,6 +138,18 @@ pub(super) fn why_pending(task: &Task, error: &str, seen: &Seen, gpu_kind: &str)
         lacks.push(format!("no node has {} of free memory", Bytes::new(whole_mib(memory))));
     }
     if lacks.is_empty() { error.to_owned() } else { format!("{} ({error})", lacks.join(", ")) }
+}
+
+/// Says where a task that may run on one node only would be, if that node takes none.
+fn home_away(task: &Task, seen: &Seen) -> Option<String> {
+    let placement = task.spec.as_ref()?.placement.as_ref()?;
+    let home = place::home(placement.constraints.as_ref()?)?;
+    let Some(node) = seen.nodes.get(home) else {
+        return Some("its node is no longer part of the swarm".to_owned());
+    };
+    let is_down = node.status.as_ref().and_then(|it| it.state) == Some(NodeState::DOWN);
+    let state = if is_down { "is down" } else { "takes no tasks" };
+    (!takes_tasks(node)).then(|| format!("its node, {}, {state}", name(node)))
 }
 
 /// Counts who holds the resources of a kind on these nodes; `None` is what is no instance of ours.
@@ -170,4 +183,40 @@ fn holders(seen: &Seen, gpu_kind: &str, on: &Node) -> BTreeMap<ReleaseId, u32> {
         }
     }
     holders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A swarm of one node, as its API tells it.
+    fn seen(state: &str, availability: &str) -> Seen {
+        let node = serde_json::json!({
+            "ID": "n1", "Description": {"Hostname": "lab-1"},
+            "Status": {"State": state}, "Spec": {"Availability": availability},
+        });
+        let node: Node = serde_json::from_value(node).unwrap();
+        Seen { nodes: [("n1".to_owned(), node)].into(), ..Seen::default() }
+    }
+
+    fn bound_to(home: &str) -> Task {
+        let constraints = [format!("node.id == {home}")];
+        let task = serde_json::json!({"Spec": {"Placement": {"Constraints": constraints}}});
+        serde_json::from_value(task).unwrap()
+    }
+
+    #[test]
+    fn a_task_that_may_run_on_one_node_only_says_what_is_with_that_node() {
+        let why = |home: &str, state: &str, availability: &str| {
+            home_away(&bound_to(home), &seen(state, availability))
+        };
+        assert_eq!(why("n1", "ready", "active"), None);
+        assert_eq!(why("n1", "down", "active").unwrap(), "its node, lab-1, is down");
+        assert_eq!(why("n1", "ready", "drain").unwrap(), "its node, lab-1, takes no tasks");
+        assert_eq!(
+            why("n2", "ready", "active").unwrap(),
+            "its node is no longer part of the swarm"
+        );
+        assert_eq!(home_away(&Task::default(), &seen("down", "active")), None);
+    }
 }

@@ -38,8 +38,12 @@ pub(super) fn constraints(
 /// Returns the node that an instance is bound to by its constraints.
 pub(super) fn bound_to(placed: &Placed) -> Option<String> {
     let task = placed.service.spec.as_ref()?.task_template.as_ref()?;
-    let constraints = task.placement.as_ref()?.constraints.as_ref()?;
-    constraints.iter().find_map(|it| it.strip_prefix(NODE_IS)).map(str::to_owned)
+    home(task.placement.as_ref()?.constraints.as_ref()?).map(str::to_owned)
+}
+
+/// Returns the node that constraints name as the only one.
+pub(super) fn home(constraints: &[String]) -> Option<&str> {
+    constraints.iter().find_map(|it| it.strip_prefix(NODE_IS))
 }
 
 /// Returns the node with the fewest tasks among those that are allowed; of several the first by name.
