@@ -10,8 +10,10 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use arena_tests::{Bots, LabSpec, Ran, SwarmRegion, wait_for};
-use serde_json::Value;
+use arena_tests::{LabSpec, Ran, SwarmRegion, wait_for};
+
+use super::players::{PLAYING_LIMIT, players, undisturbed};
+use super::rows::{Row, games_and_gateways, rows};
 
 /// A game with a GPU and a gateway on every node; matches of twenty seconds, longer than a rollout needs to drain.
 const SETTINGS: &[&str] = &[
@@ -26,8 +28,6 @@ const SETTINGS: &[&str] = &[
 const NODES: [&str; 3] = ["lab-1", "lab-2", "lab-3"];
 /// Players at each gateway.
 const PLAYERS: u32 = 8;
-/// All of them are in a match within this time.
-const PLAYING_LIMIT: Duration = Duration::from_mins(1);
 /// Pause between two looks at the region.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A replaced instance has exited within this time of the deploy's end.
@@ -37,44 +37,6 @@ const REFUSAL_LIMIT: Duration = Duration::from_secs(10);
 /// What ran on a dead node runs elsewhere, or is told to be lost, within this time. The lab's heartbeat is 2 s,
 /// and the nodes that are left pull images.
 const LOSS_LIMIT: Duration = Duration::from_secs(90);
-
-/// An instance at one moment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Row {
-    node: String,
-    instance: String,
-    release: String,
-    state: String,
-    matches: u64,
-}
-
-impl Row {
-    fn new(instance: &Value) -> Self {
-        let text = |field: &str| instance[field].as_str().unwrap_or("-").to_owned();
-        Self {
-            node: text("node"),
-            instance: text("instance"),
-            release: text("release"),
-            state: text("state"),
-            matches: instance["matches"].as_u64().unwrap_or(0),
-        }
-    }
-
-    fn is_of(&self, service: &str) -> bool {
-        self.instance.starts_with(&format!("{service}-"))
-    }
-
-    /// Its name without the release: what replaces it has the same.
-    fn place(&self) -> String {
-        self.instance.replace(&format!("-{}-", self.release), "-")
-    }
-}
-
-async fn rows(region: &SwarmRegion) -> anyhow::Result<Vec<Row>> {
-    let mut rows: Vec<Row> = region.instances().await?.iter().map(Row::new).collect();
-    rows.sort();
-    Ok(rows)
-}
 
 /// What was seen of game and gateway while a command ran.
 #[derive(Debug, Default)]
@@ -86,15 +48,13 @@ impl Timeline {
         println!("--- {title}: {} looks", self.0.len());
         let mut before = BTreeMap::new();
         for (at, rows) in &self.0 {
-            let now: BTreeMap<_, _> = rows.iter().map(|it| (it.instance.clone(), it)).collect();
-            for (instance, row) in &now {
-                if before.get(instance) != Some(row) {
-                    let Row { node, release, state, matches, .. } = row;
-                    let at = at.as_secs_f64();
-                    println!(
-                        "{at:6.1} s  {node}  {instance}  {release}  {state}  {matches} matches"
-                    );
-                }
+            let told = |row: &Row| {
+                let Row { node, instance, release, state, matches, .. } = row;
+                format!("{node}  {instance}  {release}  {state}  {matches} matches")
+            };
+            let now: BTreeMap<_, _> = rows.iter().map(|it| (&it.instance, told(it))).collect();
+            for (_, text) in now.iter().filter(|(name, text)| before.get(*name) != Some(*text)) {
+                println!("{:6.1} s  {text}", at.as_secs_f64());
             }
             for gone in before.keys().filter(|it| !now.contains_key(*it)) {
                 println!("{:6.1} s  {gone} is gone", at.as_secs_f64());
@@ -142,14 +102,12 @@ async fn watched(
     let ran = loop {
         let look = async {
             ticks.tick().await;
-            rows(region).await
+            games_and_gateways(region).await
         };
         tokio::select! {
             ran = &mut run => break ran?,
             rows = look => {
-                let mut rows = rows?;
-                rows.retain(|it| it.is_of("game") || it.is_of("gateway"));
-                timeline.0.push((began.elapsed(), rows));
+                timeline.0.push((began.elapsed(), rows?));
             }
         }
     };
@@ -174,25 +132,6 @@ async fn places(
     .await
 }
 
-/// Starts bots at every node and waits until all of them have a session in a match.
-async fn players(region: &SwarmRegion) -> anyhow::Result<Vec<Bots>> {
-    let bots = region.lab().nodes().into_iter().map(|node| region.bots(node, PLAYERS));
-    let bots = bots.collect::<anyhow::Result<Vec<_>>>()?;
-    wait_for("players in matches at every gateway", PLAYING_LIMIT, || async {
-        let instances = region.instances().await?;
-        let sessions = |service: &str| -> Vec<u64> {
-            let of = instances.iter().filter(|it| it["service"] == service);
-            of.filter_map(|it| it["sessions"].as_u64()).collect()
-        };
-        let at_gateways = sessions("gateway").iter().all(|it| *it == u64::from(PLAYERS));
-        let playing: u64 = sessions("game").iter().sum();
-        let all = u64::from(PLAYERS) * NODES.len() as u64;
-        Ok((at_gateways && playing >= all * 3 / 4).then_some(()))
-    })
-    .await?;
-    Ok(bots)
-}
-
 async fn matches(region: &SwarmRegion) -> anyhow::Result<BTreeMap<String, u64>> {
     Ok(rows(region).await?.into_iter().map(|it| (it.instance, it.matches)).collect())
 }
@@ -210,19 +149,6 @@ async fn a_match_begins(region: &SwarmRegion) -> anyhow::Result<()> {
         before = now;
     }
     bail!("no match began within {PLAYING_LIMIT:?}")
-}
-
-/// Fails if a player noticed anything.
-async fn expect_undisturbed(bots: Vec<Bots>) -> anyhow::Result<()> {
-    for bots in bots {
-        let report = bots.stop().await?;
-        println!("{}", report.0);
-        for field in ["dropped_sessions", "protocol_errors", "matches_lost"] {
-            ensure!(report.count(field)? == 0, "{field}: {}", report.0);
-        }
-        ensure!(report.count("matches_finished")? > 0, "no match: {}", report.0);
-    }
-    Ok(())
 }
 
 async fn update_and_rollback(region: &SwarmRegion) -> anyhow::Result<()> {
@@ -327,11 +253,11 @@ async fn players_on_three_nodes_are_left_alone_until_a_node_dies() -> anyhow::Re
     println!("--- a lab with images after {:.1} s", began.elapsed().as_secs_f64());
     region.deploy(&[]).await?.expect_code(0)?;
     println!("--- an arena after {:.1} s", began.elapsed().as_secs_f64());
-    let bots = players(&region).await?;
+    let bots = players(&region, PLAYERS).await?;
     update_and_rollback(&region).await?;
     lacks(&region).await?;
     failing_canary(&region).await?;
-    expect_undisturbed(bots).await?;
+    undisturbed(bots).await?;
     lost_node(&region).await?;
     region.close().await?;
     println!("--- all of it took {:.1} s", began.elapsed().as_secs_f64());

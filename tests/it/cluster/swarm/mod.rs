@@ -8,6 +8,7 @@ mod lab;
 mod live;
 mod nodes;
 mod pipeline;
+mod players;
 mod refused;
 mod rows;
 mod steered;

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use arena_tests::{LabSpec, PUBLIC_PORT, SwarmRegion, get, wait_for};
 
+use super::players::{players, undisturbed};
 use super::rows::{Row, all_ready, rows};
-use super::steered::{GPUS, PLAYERS, SETTINGS, players, undisturbed};
+use super::steered::{GPUS, PLAYERS, SETTINGS};
 
 /// What ran on a node runs on others, or is known not to, within this time.
 const MOVE_LIMIT: Duration = Duration::from_mins(1);
@@ -96,7 +97,7 @@ async fn all_finish_a_match(region: &SwarmRegion) -> anyhow::Result<()> {
 /// Swarm moves what may run elsewhere: the gateway, too, if it was started before the other nodes had theirs.
 /// A deploy says that two are enough; with the node back, another one brings the third to it.
 async fn drained(region: &SwarmRegion, node: u8) -> anyhow::Result<()> {
-    let bots = players(region).await?;
+    let bots = players(region, PLAYERS).await?;
     set_availability(region, node, "drain").await?;
     others_moved(region, node).await?;
     all_finish_a_match(region).await?;

@@ -12,6 +12,7 @@ pub(super) struct Row {
     pub(super) node: String,
     pub(super) release: String,
     pub(super) state: String,
+    pub(super) matches: u64,
     pub(super) note: String,
 }
 
@@ -24,12 +25,18 @@ impl Row {
             node: text("node"),
             release: text("release"),
             state: text("state"),
+            matches: instance["matches"].as_u64().unwrap_or(0),
             note: text("note"),
         }
     }
 
     pub(super) fn is_of(&self, service: &str) -> bool {
         self.service == service
+    }
+
+    /// Its name without the release: what replaces it has the same.
+    pub(super) fn place(&self) -> String {
+        self.instance.replace(&format!("-{}-", self.release), "-")
     }
 }
 

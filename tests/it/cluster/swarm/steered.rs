@@ -10,10 +10,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use arena_tests::{Bots, LabSpec, Ran, SwarmRegion, wait_for};
+use arena_tests::{LabSpec, Ran, SwarmRegion, wait_for};
 use serde_json::Value;
 
-use super::rows::{all_ready, games_and_gateways, of};
+use super::players::{players, sessions, undisturbed};
+use super::rows::{all_ready, games_and_gateways};
 
 /// A game with a GPU and a gateway on every node; matches of seconds.
 pub(super) const SETTINGS: &[&str] = &[
@@ -26,8 +27,6 @@ pub(super) const SETTINGS: &[&str] = &[
 pub(super) const GPUS: u8 = 2;
 /// Players at each gateway.
 pub(super) const PLAYERS: u32 = 6;
-/// All of them are in a match within this time, on a machine that also compiles.
-const PLAYING_LIMIT: Duration = Duration::from_mins(1);
 /// A step of a rollout is there within this time.
 const STEP_LIMIT: Duration = Duration::from_mins(1);
 /// Containers that nobody waits for are up within this time.
@@ -44,7 +43,7 @@ async fn operators_steer_three_nodes_and_players_notice_nothing() -> anyhow::Res
     let spec = LabSpec { nodes: 3, gpus: GPUS, ..LabSpec::default() };
     let region = SwarmRegion::start(spec, SETTINGS).await?;
     timed("the first deploy", region.deploy(&[])).await?.expect_code(0)?;
-    let bots = players(&region).await?;
+    let bots = players(&region, PLAYERS).await?;
     flags_and_rules(&region).await?;
     canary_let_through(&region).await?;
     last_gateway_of_a_node(&region).await?;
@@ -54,41 +53,12 @@ async fn operators_steer_three_nodes_and_players_notice_nothing() -> anyhow::Res
     region.close().await
 }
 
-/// Ends the bots and fails if one of them noticed anything.
-pub(super) async fn undisturbed(bots: Vec<Bots>) -> anyhow::Result<()> {
-    for bots in bots {
-        let report = bots.stop().await?;
-        println!("{}", report.0);
-        for field in ["dropped_sessions", "protocol_errors", "matches_lost"] {
-            ensure!(report.count(field)? == 0, "{field}: {}", report.0);
-        }
-        ensure!(report.count("matches_finished")? > 0, "{}", report.0);
-    }
-    Ok(())
-}
-
 /// Runs a command to its end and prints how long it took.
 async fn timed(title: &str, run: impl Future<Output = anyhow::Result<Ran>>) -> anyhow::Result<Ran> {
     let began = Instant::now();
     let ran = run.await?;
     println!("--- {title}: exit {} after {:.1} s", ran.code, began.elapsed().as_secs_f64());
     Ok(ran)
-}
-
-/// Starts bots at every node and waits until most of them play.
-pub(super) async fn players(region: &SwarmRegion) -> anyhow::Result<Vec<Bots>> {
-    let bots = region.lab().nodes().into_iter().map(|node| region.bots(node, PLAYERS));
-    let bots = bots.collect::<anyhow::Result<Vec<_>>>()?;
-    wait_for("players in matches", PLAYING_LIMIT, || async {
-        let playing = sessions(&region.instances().await?, "game");
-        Ok((playing >= u64::from(PLAYERS) * 2).then_some(()))
-    })
-    .await?;
-    Ok(bots)
-}
-
-fn sessions(instances: &[Value], service: &str) -> u64 {
-    of(instances, service).iter().filter_map(|it| it["sessions"].as_u64()).sum()
 }
 
 async fn json(region: &SwarmRegion, args: &[&str]) -> anyhow::Result<Value> {
