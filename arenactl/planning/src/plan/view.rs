@@ -1,6 +1,6 @@
 //! One service as it is, held against one service as it shall be.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arena_types::{InstanceId, ReleaseId, ServiceName};
 
@@ -37,7 +37,8 @@ impl<'a> View<'a> {
             .is_some_and(|running| same_content(name, running, wanted));
         let target = serving.filter(|_| same).unwrap_or(wanted.id);
         let count = spec.map_or(0, |it| it.instances) as usize;
-        let (keep, stop) = split(seen, target, count);
+        let per_node = spec.map_or(0, |it| it.placement.max_per_node);
+        let (keep, stop) = split(seen, target, count, per_node);
         let missing = count - keep.len();
         let start = free_names(name, target, seen, missing);
         Self { name, wanted: spec, serving, target, keep, start, stop, observed: seen }
@@ -94,21 +95,36 @@ fn same_content(name: &ServiceName, running: &Release, wanted: &Release) -> bool
 
 type Instances<'a> = Vec<&'a ObservedInstance>;
 
-/// Splits what runs into instances that stay and instances that stop.
+/// Splits what runs into instances that stay and instances that stop. `per_node` instances may share a node, any
+/// number if it is 0: a cluster that drains a node may put more on another, and those are the first to go.
 fn split(
     service: Option<&ObservedService>,
     target: ReleaseId,
     count: usize,
+    per_node: u32,
 ) -> (Instances<'_>, Instances<'_>) {
     let live = service.into_iter().flat_map(|it| &it.instances).filter(|it| it.state.is_live());
-    let (mut keep, mut stop): (Instances<'_>, Instances<'_>) =
+    let (mut serving, mut stop): (Instances<'_>, Instances<'_>) =
         live.partition(|it| it.release == target && it.state.serves());
-    keep.sort_by_key(|it| (it.matches + it.sessions == 0, natural(&it.instance)));
+    serving.sort_by_key(|it| (it.matches + it.sessions == 0, natural(&it.instance)));
+    let (mut keep, beyond) = within(serving, per_node);
+    keep.extend(beyond);
     let surplus = keep.split_off(count.min(keep.len()));
     stop.extend(surplus);
     keep.sort_by_key(|it| natural(&it.instance));
     stop.sort_by_key(|it| (!it.state.serves(), natural(&it.instance)));
     (keep, stop)
+}
+
+/// Takes instances in their order as long as their node has fewer than `per_node` of them; returns those and the rest.
+fn within(instances: Instances<'_>, per_node: u32) -> (Instances<'_>, Instances<'_>) {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    instances.into_iter().partition(|it| {
+        let Some(node) = it.node.as_deref().filter(|_| per_node > 0) else { return true };
+        let count = counts.entry(node).or_insert(0);
+        *count += 1;
+        *count <= per_node
+    })
 }
 
 /// Sorts `game-r2-10` behind `game-r2-9`.

@@ -222,6 +222,29 @@ fn growth_beyond_reserved_cores_is_refused_with_what_is_free() {
 }
 
 #[test]
+fn what_shares_a_node_against_the_limit_is_the_first_to_stop() {
+    let yaml = |count: u32| {
+        format!("services: {{ auth: {{ instances: {count}, placement: {{ max_per_node: 1 }} }} }}")
+    };
+    let old = release(1, &yaml(3), "");
+    let mut observed = running(&old);
+    observed.nodes = swarm(&[None, None]);
+    for (instance, node) in
+        instances(&mut observed, "auth").iter_mut().zip(["lab-2", "lab-2", "lab-1"])
+    {
+        instance.node = Some(node.to_owned());
+    }
+    let stopped = |observed: &Observed| {
+        let plan = plan(&release(2, &yaml(2), ""), observed, Seed(1)).unwrap();
+        let batches = plan.stages[0].batches.iter().flat_map(|it| &it.stop);
+        batches.map(|it| it.instance.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(stopped(&observed), ["auth-r1-1"]);
+    instances(&mut observed, "auth")[1].sessions = 5;
+    assert_eq!(stopped(&observed), ["auth-r1-0"], "of two on a node the one that nobody uses");
+}
+
+#[test]
 fn a_node_holds_as_many_of_a_release_as_the_spec_allows() {
     let yaml = "services: { auth: { instances: 3, placement: { max_per_node: 1 } } }";
     let observed = lab(yaml, swarm(&[None; 3]));
