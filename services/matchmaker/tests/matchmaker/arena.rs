@@ -76,6 +76,18 @@ impl Arena {
         found.entries.iter().map(|it| serde_json::from_slice(&it.value).unwrap()).collect()
     }
 
+    /// Waits until no match is recorded: one that a game refuses is for a moment, at every try.
+    pub(crate) async fn no_matches(&self) {
+        let mut mirror = Mirror::start(self.cluster.stores().registry, "match/");
+        let watch = async {
+            let mut entries = mirror.first().await;
+            while !entries.is_empty() {
+                entries = mirror.changed().await;
+            }
+        };
+        timeout(PATIENCE, watch).await.expect("nothing stays recorded");
+    }
+
     /// Starts a matchmaker that lives as long as the test.
     pub(crate) fn matchmaker(&self, number: u32, policy: Policy) -> (Instance, Client) {
         let instance = self.cluster.instance(PROGRAM, "matchmaker", number).unwrap();
