@@ -27,7 +27,7 @@ pub enum Path {
 pub struct CpuBackend {
     path: Path,
     avx2: Option<Avx2>,
-    pools: [Pool; 3],
+    pools: [Pool; Capacity::ALL.len()],
     batch: u64,
 }
 
@@ -54,18 +54,18 @@ impl CpuBackend {
 
     fn place(&mut self, rules: &Rules) -> Result<MatchHandle, BackendError> {
         let capacity = rules.capacity();
-        let pool = &mut self.pools[capacity as usize];
+        let pool = &mut self.pools[capacity.index()];
         let Some(slot) = pool.take(capacity) else {
             return Err(BackendError::Full { capacity, matches: SLOTS_MAX });
         };
         let entry = &mut pool.slots[slot as usize];
         entry.rules = Some(rules.clone());
-        Ok(MatchHandle { capacity: capacity as u8, slot, generation: entry.generation })
+        Ok(MatchHandle { capacity: capacity.index() as u8, slot, generation: entry.generation })
     }
 
     fn slab_mut(&mut self, handle: MatchHandle) -> &mut [u32] {
-        let n = Capacity::ALL[usize::from(handle.capacity)].projectiles();
-        self.pools[usize::from(handle.capacity)].slab_mut(handle.slot, n)
+        let capacity = Capacity::ALL[usize::from(handle.capacity)];
+        self.pools[usize::from(handle.capacity)].slab_mut(handle.slot, capacity)
     }
 
     /// Checks a handle and returns the words of its slab, without padding, and its rules.
@@ -78,8 +78,7 @@ impl CpuBackend {
         else {
             return Err(stale);
         };
-        let n = rules.capacity().projectiles();
-        Ok((pool.slab(handle.slot, n), rules))
+        Ok((pool.slab(handle.slot, rules.capacity()), rules))
     }
 
     fn check(
@@ -117,7 +116,8 @@ impl CpuBackend {
         let rules = pool.slots[handle.slot as usize].rules.as_ref();
         let rules: &Compiled = rules.expect("the batch was checked").compiled();
         let other = if next.capacity == handle.capacity { next.slot } else { handle.slot };
-        let (slab, next) = pool.pages.pair(handle.slot, other, N);
+        let capacity = Capacity::ALL[usize::from(handle.capacity)];
+        let (slab, next) = pool.pages.pair(handle.slot, other, capacity);
         match (path, avx2) {
             (Path::BruteForce, _) => scalar::step::<N>(slab, inputs, rules),
             (_, Some(avx2)) => avx2.step::<N>(slab, inputs, rules, next),
@@ -143,7 +143,7 @@ impl Backend for CpuBackend {
 
     fn create(&mut self, seed: u32, rules: &Rules) -> Result<MatchHandle, BackendError> {
         let handle = self.place(rules)?;
-        slab::begin(self.slab_mut(handle), seed, rules.compiled().fingerprint());
+        slab::begin(self.slab_mut(handle), seed, rules.capacity(), rules.compiled());
         Ok(handle)
     }
 
@@ -169,18 +169,18 @@ impl Backend for CpuBackend {
         self.check(matches, inputs.len(), outputs.len())?;
         for (i, &handle) in matches.iter().enumerate() {
             let next = matches.get(i + 1).copied().unwrap_or(handle);
-            outputs[i] = match Capacity::ALL[usize::from(handle.capacity)] {
-                Capacity::Small => self.step_one::<256>(handle, next, &inputs[i]),
-                Capacity::Medium => self.step_one::<512>(handle, next, &inputs[i]),
-                Capacity::Large => self.step_one::<2048>(handle, next, &inputs[i]),
+            outputs[i] = match Capacity::ALL[usize::from(handle.capacity)].projectiles() {
+                256 => self.step_one::<256>(handle, next, &inputs[i]),
+                512 => self.step_one::<512>(handle, next, &inputs[i]),
+                _ => self.step_one::<2048>(handle, next, &inputs[i]),
             };
         }
         Ok(())
     }
 
     fn export(&self, handle: MatchHandle) -> Result<Vec<u8>, BackendError> {
-        let (words, _) = self.look(handle)?;
-        Ok(snapshot::encode(words, self.state_hash(handle)?))
+        let (words, rules) = self.look(handle)?;
+        Ok(snapshot::encode(words, rules.capacity(), self.state_hash(handle)?))
     }
 
     fn import(&mut self, bytes: &[u8], rules: &Rules) -> Result<MatchHandle, ImportError> {

@@ -10,7 +10,8 @@ const FREE_CELLS_MIN: u32 = 32;
 /// A checked map: all free blocks hang together and there are enough of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Map {
-    rows: [u16; SIDE], // bit x of row y = wall
+    rows: [u16; SIDE],  // bit x of row y = wall
+    cover: [u16; SIDE], // bit x of row y = cover
 }
 
 /// Why 16 rows of text are no map.
@@ -24,7 +25,7 @@ pub enum MapError {
         /// Blocks in the longest row, or in the first one that is too short.
         columns: usize,
     },
-    /// A character that is neither wall nor floor.
+    /// A character that is neither wall, floor nor cover.
     #[error("has `{found}` in row {row}, column {column}")]
     Block {
         /// The character.
@@ -53,11 +54,12 @@ pub enum MapError {
 }
 
 /// The maps that rules can name; the first is the default. Each equals itself mirrored either way.
-pub const BUILT_IN: [(&str, [&str; SIDE]); 4] = [
+pub const BUILT_IN: [(&str, [&str; SIDE]); 5] = [
     ("crossfire", CROSSFIRE),
     ("pillars", PILLARS),
     ("rooms", ROOMS),
     ("open", ["................"; SIDE]),
+    ("fort", FORT),
 ];
 
 const CROSSFIRE: [&str; SIDE] = [
@@ -115,6 +117,25 @@ const ROOMS: [&str; SIDE] = [
     "................",
 ];
 
+const FORT: [&str; SIDE] = [
+    "................",
+    ".oo..........oo.",
+    ".o..##....##..o.",
+    "....#......#....",
+    "..#....oo....#..",
+    "..#..#....#..#..",
+    ".....#.oo.#.....",
+    "...o...##...o...",
+    "...o...##...o...",
+    ".....#.oo.#.....",
+    "..#..#....#..#..",
+    "..#....oo....#..",
+    "....#......#....",
+    ".o..##....##..o.",
+    ".oo..........oo.",
+    "................",
+];
+
 impl Map {
     /// Returns the built-in map called `name`.
     #[must_use]
@@ -123,7 +144,7 @@ impl Map {
         Self::parse(rows).ok()
     }
 
-    /// Reads 16 rows of 16 blocks, `#` wall and `.` floor, the first row at y = 0.
+    /// Reads 16 rows of 16 blocks, `#` wall, `.` floor and `o` floor with cover, the first row at y = 0.
     ///
     /// # Errors
     /// The first thing that makes the rows no map.
@@ -132,11 +153,12 @@ impl Map {
         if rows.len() != SIDE || odd.is_some() {
             return Err(MapError::Shape { rows: rows.len(), columns: odd.unwrap_or(SIDE) });
         }
-        let mut map = Self { rows: [0; SIDE] };
+        let mut map = Self { rows: [0; SIDE], cover: [0; SIDE] };
         for (row, text) in rows.iter().enumerate() {
             for (column, block) in text.chars().enumerate() {
                 match block {
                     '#' => map.rows[row] |= 1 << column,
+                    'o' => map.cover[row] |= 1 << column,
                     '.' => {}
                     found => return Err(MapError::Block { found, row, column }),
                 }
@@ -174,10 +196,22 @@ impl Map {
         (0..CELLS as u32).map(|cell| cell as u8).filter(|cell| !self.is_wall(*cell))
     }
 
-    /// Returns the map as 256 bits in 8 words: bit `cell & 31` of word `cell >> 5`.
+    /// Says whether block `cell` is cover: floor on which half the damage is kept off.
+    #[must_use]
+    pub fn is_cover(&self, cell: u8) -> bool {
+        self.cover[usize::from(cell) / SIDE] >> (usize::from(cell) % SIDE) & 1 != 0
+    }
+
+    /// Returns the walls as 256 bits in 8 words: bit `cell & 31` of word `cell >> 5`.
     #[must_use]
     pub fn words(&self) -> [u32; 8] {
-        std::array::from_fn(|i| u32::from(self.rows[2 * i]) | u32::from(self.rows[2 * i + 1]) << 16)
+        words_of(&self.rows)
+    }
+
+    /// Returns the cover as 256 bits in 8 words, likewise.
+    #[must_use]
+    pub fn cover_words(&self) -> [u32; 8] {
+        words_of(&self.cover)
     }
 
     /// Returns the rows, bit x = wall.
@@ -188,9 +222,17 @@ impl Map {
     /// Returns the rows as text, as [`Map::parse`] reads them.
     #[must_use]
     pub fn to_rows(&self) -> Vec<String> {
-        let block = |row: u16, column: usize| if row >> column & 1 != 0 { '#' } else { '.' };
-        self.rows.iter().map(|row| (0..SIDE).map(|column| block(*row, column)).collect()).collect()
+        let block = |row: usize, column: usize| match (self.rows[row], self.cover[row]) {
+            (walls, _) if walls >> column & 1 != 0 => '#',
+            (_, cover) if cover >> column & 1 != 0 => 'o',
+            _ => '.',
+        };
+        (0..SIDE).map(|row| (0..SIDE).map(|column| block(row, column)).collect()).collect()
     }
+}
+
+fn words_of(rows: &[u16; SIDE]) -> [u32; 8] {
+    std::array::from_fn(|i| u32::from(rows[2 * i]) | u32::from(rows[2 * i + 1]) << 16)
 }
 
 /// A set of blocks that grows one step at a time over the floor.

@@ -50,6 +50,17 @@ impl Movement {
         }
     }
 
+    /// Returns the constants of the drones: the players' drag and walls, a body and a push of their own.
+    #[inline(always)]
+    pub(crate) fn of_drones(rules: &Compiled) -> Self {
+        Self {
+            radius: rules.drone_radius,
+            acceleration: rules.drone_accel,
+            speed_max: rules.drone_speed_max,
+            ..Self::of_compiled(rules)
+        }
+    }
+
     /// Returns the motion of a living player after one tick with `input`; total for any motion whose
     /// position lies inside the arena.
     ///

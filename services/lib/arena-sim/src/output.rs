@@ -20,12 +20,41 @@ pub struct TickOutput {
     pub joined: u16,
     /// Seats emptied.
     pub left: u16,
+    /// Seats that took a pick-up.
+    pub taken: u16,
+    /// What became of each team's flag, the last of the tick.
+    pub flags: [FlagEvent; 2],
     /// Whether the match is over; then nothing else happens any more.
     pub finished: bool,
-    /// Who killed the seat, where `died` says so.
+    /// Who killed the seat, where `died` says so; the seat itself if drones did.
     pub killers: [u8; PLAYERS],
     /// Health the seat lost, at most 255.
     pub damage: [u8; PLAYERS],
+}
+
+/// What became of a team's flag in a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlagEvent {
+    /// Nothing.
+    #[default]
+    None,
+    /// An opponent took it.
+    Taken {
+        /// The opponent's seat.
+        seat: u8,
+    },
+    /// Its carrier died or left.
+    Dropped {
+        /// The carrier's seat.
+        seat: u8,
+    },
+    /// It is at home again, uncaptured.
+    Returned,
+    /// Its carrier scored.
+    Captured {
+        /// The carrier's seat.
+        seat: u8,
+    },
 }
 
 /// Something worth telling a player.
@@ -60,10 +89,22 @@ pub enum TickEvent {
     },
     /// A player died.
     Killed {
-        /// Who gets the credit.
+        /// Who gets the credit; the victim itself if drones did it.
         killer: u8,
         /// Who died.
         victim: u8,
+    },
+    /// A player took a pick-up.
+    PickedUp {
+        /// The player's seat.
+        seat: u8,
+    },
+    /// Something became of a flag.
+    Flag {
+        /// The team it belongs to, 0 or 1.
+        team: u8,
+        /// What.
+        event: FlagEvent,
     },
     /// The match is over.
     Finished,
@@ -77,10 +118,11 @@ pub struct Events<'a> {
 }
 
 /// Kinds of events a seat can have, in the order they are told.
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 impl TickOutput {
-    /// Returns the events: all leaves, joins, spawns, shots, hits and deaths by seat, then the end.
+    /// Returns the events: all leaves, joins, spawns, shots, hits, deaths and pick-ups by seat, then the
+    /// flags, then the end.
     #[must_use]
     pub fn events(&self) -> Events<'_> {
         Events { output: self, next: 0 }
@@ -96,10 +138,11 @@ impl TickOutput {
                 let damage = self.damage[usize::from(seat)];
                 (self.hit, TickEvent::Hit { victim: seat, damage })
             }
-            _ => {
+            5 => {
                 let killer = self.killers[usize::from(seat)];
                 (self.died, TickEvent::Killed { killer, victim: seat })
             }
+            _ => (self.taken, TickEvent::PickedUp { seat }),
         };
         (mask >> seat & 1 != 0).then_some(event)
     }
@@ -116,8 +159,15 @@ impl Iterator for Events<'_> {
                 return Some(event);
             }
         }
-        let end = self.next == KINDS * PLAYERS && self.output.finished;
-        self.next = KINDS * PLAYERS + 1;
+        while let Some(event) = self.output.flags.get(self.next - KINDS * PLAYERS).copied() {
+            let team = (self.next - KINDS * PLAYERS) as u8;
+            self.next += 1;
+            if event != FlagEvent::None {
+                return Some(TickEvent::Flag { team, event });
+            }
+        }
+        let end = self.next == KINDS * PLAYERS + 2 && self.output.finished;
+        self.next = KINDS * PLAYERS + 3;
         end.then_some(TickEvent::Finished)
     }
 }

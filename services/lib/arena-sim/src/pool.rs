@@ -52,41 +52,41 @@ impl Pool {
         if slot == SLOTS_MAX {
             return None;
         }
-        self.pages.reach(slot, capacity.projectiles());
+        self.pages.reach(slot, capacity);
         self.slots.push(Slot { generation: 0, rules: None, batch: 0 });
         Some(slot as u32)
     }
 
     /// Returns a slot's slab, without padding.
-    pub(crate) fn slab(&self, slot: u32, projectiles: usize) -> &[u32] {
-        let (page, start) = self.pages.place_of(slot, projectiles);
-        &self.pages.pages[page].words[start..start + slab::words(projectiles)]
+    pub(crate) fn slab(&self, slot: u32, capacity: Capacity) -> &[u32] {
+        let (page, start) = self.pages.place_of(slot, capacity);
+        &self.pages.pages[page].words[start..start + slab::words(capacity)]
     }
 
     /// Returns a slot's slab, without padding.
-    pub(crate) fn slab_mut(&mut self, slot: u32, projectiles: usize) -> &mut [u32] {
-        let (page, start) = self.pages.place_of(slot, projectiles);
-        &mut self.pages.pages[page].words[start..start + slab::words(projectiles)]
+    pub(crate) fn slab_mut(&mut self, slot: u32, capacity: Capacity) -> &mut [u32] {
+        let (page, start) = self.pages.place_of(slot, capacity);
+        &mut self.pages.pages[page].words[start..start + slab::words(capacity)]
     }
 }
 
 impl Pages {
     /// Makes sure that there is memory for `slot`.
-    fn reach(&mut self, slot: usize, projectiles: usize) {
+    fn reach(&mut self, slot: usize, capacity: Capacity) {
         if slot < self.pages.len() * PAGE_SLOTS {
             return;
         }
         let spare = LINE_BYTES / size_of::<u32>();
-        let words = vec![0; PAGE_SLOTS * slab::stride(projectiles) + spare].into_boxed_slice();
+        let words = vec![0; PAGE_SLOTS * slab::stride(capacity) + spare].into_boxed_slice();
         let first = words.as_ptr().align_offset(LINE_BYTES).min(spare);
         self.pages.push(Page { words, first });
     }
 
     /// Returns a slot's page and its first word there.
     #[inline(always)]
-    fn place_of(&self, slot: u32, projectiles: usize) -> (usize, usize) {
+    fn place_of(&self, slot: u32, capacity: Capacity) -> (usize, usize) {
         let (page, slot) = (slot as usize / PAGE_SLOTS, slot as usize % PAGE_SLOTS);
-        (page, self.pages[page].first + slot * slab::stride(projectiles))
+        (page, self.pages[page].first + slot * slab::stride(capacity))
     }
 
     /// Returns one slab to change and another to read, empty if both are the same.
@@ -95,11 +95,11 @@ impl Pages {
         &mut self,
         slot: u32,
         other: u32,
-        projectiles: usize,
+        capacity: Capacity,
     ) -> (&mut [u32], &[u32]) {
-        let words = slab::words(projectiles);
-        let (page, start) = self.place_of(slot, projectiles);
-        let (other_page, other_start) = self.place_of(other, projectiles);
+        let words = slab::words(capacity);
+        let (page, start) = self.place_of(slot, capacity);
+        let (other_page, other_start) = self.place_of(other, capacity);
         if page != other_page {
             let pages = self.pages.get_disjoint_mut([page, other_page]);
             let [page, other] = pages.expect("both slots have a page");

@@ -99,14 +99,19 @@ impl Wide for Avx2 {
     }
 
     #[inline(always)]
-    fn scan<const N: usize>(self, world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
+    fn scan<const N: usize, const CROWD: bool>(
+        self,
+        world: &Columns<'_, N>,
+        sight: Sight<'_>,
+        marks: &mut Marks,
+    ) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: `self` exists only where `detect` found these features.
         unsafe {
-            scan_avx2::<N>(world, sight, marks);
+            scan_avx2::<N, CROWD>(world, sight, marks);
         };
         #[cfg(not(target_arch = "x86_64"))]
-        vector::Portable.scan(world, sight, marks);
+        vector::Portable.scan::<N, CROWD>(world, sight, marks);
     }
 }
 
@@ -140,12 +145,19 @@ fn fetch(line: &Line) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
-fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &mut Marks) {
+fn scan_avx2<const N: usize, const CROWD: bool>(
+    world: &Columns<'_, N>,
+    sight: Sight<'_>,
+    marks: &mut Marks,
+) {
     let (rows, columns) = (Table::of(&sight.lanes.rows), Table::of(&sight.lanes.columns));
+    let drones = Table::of(&sight.lanes.drones);
     let constant = |x: i32| _mm256_set1_epi32(x);
     let tick = constant(sight.tick as i32);
     let oldest = constant(sight.lifetime_ticks as i32 - 1);
     let (low_half, fifteen, inside) = (constant(0xffff), constant(15), constant(ARENA - 1));
+    let pattern = constant(sight.spared_pattern as i32);
+    let choose = constant(sight.spared_choose as i32);
     let x = world.x.as_chunks::<8>().0;
     let y = world.y.as_chunks::<8>().0;
     let v = world.v.as_chunks::<8>().0;
@@ -166,15 +178,20 @@ fn scan_avx2<const N: usize>(world: &Columns<'_, N>, sight: Sight<'_>, marks: &m
         let (column, row) = (cell_of(x), cell_of(y));
         let at_row = rows.look_up(row);
         let at_both = _mm256_and_si256(_mm256_and_si256(at_row, columns.look_up(column)), low_half);
-        let owner = _mm256_and_si256(_mm256_srli_epi32::<16>(life), fifteen);
-        let players = _mm256_andnot_si256(_mm256_sllv_epi32(constant(1), owner), at_both);
+        // `choose` is below 16: it takes the owner's bits and no others.
+        let shooter = _mm256_and_si256(_mm256_srli_epi32::<16>(life), choose);
+        let players = _mm256_andnot_si256(_mm256_sllv_epi32(pattern, shooter), at_both);
         // Signs: a wall's bit moved to the top, a place outside or on the far border (whose cell is
         // the last one: the closer look knows), an age past the last tick.
-        let wall = _mm256_sllv_epi32(at_row, _mm256_sub_epi32(fifteen, column));
+        let to_top = _mm256_sub_epi32(fifteen, column);
+        let wall = _mm256_sllv_epi32(at_row, to_top);
         let beyond = _mm256_or_si256(_mm256_sub_epi32(inside, x), _mm256_sub_epi32(inside, y));
         let outside = _mm256_or_si256(beyond, _mm256_or_si256(x, y));
         let old = _mm256_sub_epi32(oldest, age);
-        let near = _mm256_cmpgt_epi32(players, _mm256_setzero_si256());
+        let mut near = _mm256_cmpgt_epi32(players, _mm256_setzero_si256());
+        if CROWD {
+            near = _mm256_or_si256(near, _mm256_sllv_epi32(drones.look_up(row), to_top));
+        }
         let turning = _mm256_or_si256(_mm256_or_si256(wall, outside), old);
         marks.turning[i] = signs_of(_mm256_and_si256(turning, life));
         marks.near[i] = signs_of(_mm256_and_si256(near, life));

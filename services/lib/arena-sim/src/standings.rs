@@ -1,4 +1,6 @@
 //! Who is ahead, and why a match ended.
+use std::cmp::Reverse;
+
 use crate::view::WorldView;
 
 /// Why a match ended.
@@ -6,8 +8,10 @@ use crate::view::WorldView;
 pub enum FinishReason {
     /// The time limit was reached.
     Time,
-    /// Someone reached the frag limit.
+    /// Someone, or a team, reached the frag limit.
     Frags,
+    /// A team captured as many flags as it takes.
+    Captures,
 }
 
 impl FinishReason {
@@ -16,6 +20,7 @@ impl FinishReason {
         match (flags & 1, flags >> 8) {
             (0, _) => None,
             (_, 2) => Some(Self::Frags),
+            (_, 3) => Some(Self::Captures),
             _ => Some(Self::Time),
         }
     }
@@ -26,6 +31,7 @@ impl FinishReason {
         match self {
             Self::Time => 1 | 1 << 8,
             Self::Frags => 1 | 2 << 8,
+            Self::Captures => 1 | 3 << 8,
         }
     }
 }
@@ -35,7 +41,7 @@ impl FinishReason {
 pub struct Standing {
     /// The seat.
     pub seat: u8,
-    /// Place from 1; equal scores share one.
+    /// Place from 1; equal scores share one, and so does a whole team.
     pub rank: u8,
     /// Kills.
     pub kills: u16,
@@ -45,7 +51,8 @@ pub struct Standing {
     pub bot: bool,
 }
 
-/// Returns the taken seats, most kills first, then fewest deaths, then by seat.
+/// Returns the taken seats: with teams the better team first, then most kills, then fewest deaths, then
+/// by seat.
 pub(crate) fn standings(world: &WorldView<'_>) -> Vec<Standing> {
     let mut list: Vec<Standing> = world
         .players()
@@ -58,10 +65,15 @@ pub(crate) fn standings(world: &WorldView<'_>) -> Vec<Standing> {
             bot: player.bot,
         })
         .collect();
-    list.sort_by_key(|it| (std::cmp::Reverse(it.kills), it.deaths, it.seat));
+    let scores = world.team_scores();
+    let team = |it: &Standing| scores.map(|scores| scores[usize::from(it.seat & 1)]);
+    list.sort_by_key(|it| (Reverse(team(it)), Reverse(it.kills), it.deaths, it.seat));
+    let value = |it: &Standing| match team(it) {
+        Some(score) => (score, 0),
+        None => (it.kills, it.deaths),
+    };
     for i in 0..list.len() {
-        let ties =
-            i > 0 && (list[i - 1].kills, list[i - 1].deaths) == (list[i].kills, list[i].deaths);
+        let ties = i > 0 && value(&list[i - 1]) == value(&list[i]);
         list[i].rank = if ties { list[i - 1].rank } else { i as u8 + 1 };
     }
     list

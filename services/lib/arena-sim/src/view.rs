@@ -1,8 +1,8 @@
 //! Reading a match without changing it.
 use crate::PLAYERS;
 use crate::hash::{StateHash, hash_body};
-use crate::rules::{projectile, space, status};
-use crate::ruleset::Rules;
+use crate::rules::{crowd, projectile, space, status, teams};
+use crate::ruleset::{Mode, Rules};
 use crate::slab::{self, PLAYER_COLUMNS, PROJECTILE_COLUMNS};
 use crate::standings::{FinishReason, Standing, standings};
 
@@ -44,6 +44,53 @@ pub struct PlayerView {
     pub kills: u16,
     /// Deaths.
     pub deaths: u16,
+    /// Ticks in which shots do double damage.
+    pub boost: u8,
+}
+
+/// One drone. Positions are Q16.16 metres, velocities Q4.12 metres a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DroneView {
+    /// Its number, 0 to 63.
+    pub index: u8,
+    /// Position.
+    pub x: i32,
+    /// Position.
+    pub y: i32,
+    /// Velocity.
+    pub vx: i32,
+    /// Velocity.
+    pub vy: i32,
+    /// Health left, at least 1.
+    pub health: u8,
+}
+
+/// One pick-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PickupView {
+    /// Its number, 0 to 15.
+    pub index: u8,
+    /// The cell it lies on, in the middle.
+    pub cell: u8,
+    /// Whether it boosts; otherwise it heals.
+    pub boosts: bool,
+    /// Ticks until it is there again; 0 = is there.
+    pub wait: u16,
+}
+
+/// One team's flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlagView {
+    /// Where it is, Q16.16 metres; a carried one is with its carrier.
+    pub x: i32,
+    /// The same for y.
+    pub y: i32,
+    /// Where it belongs: the middle of this cell.
+    pub home: u8,
+    /// Whether it stands there.
+    pub is_home: bool,
+    /// Who carries it.
+    pub carrier: Option<u8>,
 }
 
 /// One projectile in flight. Positions are Q16.16 metres, velocities Q4.12 metres a tick.
@@ -127,6 +174,7 @@ impl<'a> WorldView<'a> {
             respawn: status::respawn(state) as u8,
             kills: status::kills(score) as u16,
             deaths: status::deaths(score) as u16,
+            boost: teams::boost(word(5)) as u8,
         }
     }
 
@@ -165,7 +213,68 @@ impl<'a> WorldView<'a> {
         )
     }
 
-    /// Returns the taken seats, most kills first, then fewest deaths, then by seat.
+    /// Returns the drones that stand, in order.
+    pub fn drones(&self) -> impl Iterator<Item = DroneView> + use<'a> {
+        let columns = &self.words[slab::drone_columns(self.rules.capacity().projectiles())..];
+        let count = self.rules.drones() as usize;
+        (0..count).filter_map(move |i| {
+            let word = |column: usize| columns[column * slab::DRONES + i];
+            let health = crowd::drone_health(word(3)) as u8;
+            (health != 0).then(|| DroneView {
+                index: i as u8,
+                x: word(0) as i32,
+                y: word(1) as i32,
+                vx: space::velocity_x(word(2)),
+                vy: space::velocity_y(word(2)),
+                health,
+            })
+        })
+    }
+
+    /// Returns the pick-ups, taken ones included.
+    pub fn pickups(&self) -> impl Iterator<Item = PickupView> + use<'a> {
+        let world = *self;
+        self.rules.compiled().pickups.iter().enumerate().map(move |(i, cell)| PickupView {
+            index: i as u8,
+            cell: *cell,
+            boosts: i & 1 == 1,
+            wait: world.words[slab::PICKUP_COLUMN + i] as u16,
+        })
+    }
+
+    /// Returns both teams' flags, or `None` if the match is not about flags.
+    #[must_use]
+    pub fn flags(&self) -> Option<[FlagView; 2]> {
+        (self.rules.mode() == Mode::Capture).then(|| [self.flag(0), self.flag(1)])
+    }
+
+    fn flag(&self, team: usize) -> FlagView {
+        let home = self.rules.compiled().homes[team];
+        let at = slab::FLAG_OF[team];
+        let (state, x, y) = (self.words[at], self.words[at + 1], self.words[at + 2]);
+        let kind = teams::flag_kind(state);
+        let seat = teams::flag_carrier(state) as u8;
+        let carrier = (kind == teams::FLAG_CARRIED).then_some(seat);
+        let middle = |lane: u8| space::middle(u32::from(lane));
+        let (x, y) = match (kind, carrier.map(|it| self.player(it))) {
+            (_, Some(player)) => (player.x, player.y),
+            (teams::FLAG_DROPPED, _) => (x as i32, y as i32),
+            _ => (middle(home & 15), middle(home >> 4)),
+        };
+        FlagView { x, y, home, is_home: kind == teams::FLAG_HOME, carrier }
+    }
+
+    /// Returns the teams' scores, kills or captures, or `None` if there are no teams. Even seats are
+    /// team 0, odd ones team 1.
+    #[must_use]
+    pub fn team_scores(&self) -> Option<[u16; 2]> {
+        let scores = self.words[slab::TEAM_SCORES];
+        let of = |team| teams::team_score(scores, team) as u16;
+        (self.rules.mode() != Mode::Deathmatch).then(|| [of(0), of(1)])
+    }
+
+    /// Returns the taken seats: with teams the better team first, then most kills, then fewest deaths,
+    /// then by seat.
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
         standings(self)

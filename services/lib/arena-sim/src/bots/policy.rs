@@ -1,4 +1,5 @@
-//! Aims at the nearest enemy in sight, circles it, and walks to where the next one is.
+//! Aims at the nearest enemy or drone in sight and circles it; otherwise walks to a flag, if the match is
+//! about flags, or to where the next enemy is.
 use super::aim::{length, stick, turn_towards};
 use super::paths::{Point, cell_of, middle_of, next_step, sees};
 use crate::input::{Input, buttons};
@@ -35,10 +36,16 @@ pub fn bot_input(world: &WorldView<'_>, seat: u8, seed: u32, tick: u32) -> Input
         return Input { aim: me.aim, ..Input::default() };
     }
     let whim = |every: u32, n: u32| rng(seed, tick >> every, u32::from(seat), BOT_STREAM + n);
-    match target(world, &me) {
-        Some((enemy, true)) => fight(world, &me, &enemy, whim),
-        Some((enemy, false)) => walk(world, &me, (enemy.x, enemy.y)),
-        None => {
+    let (seen, next) = targets(world, &me);
+    let errand = errand(world, &me);
+    match (seen, errand.or(next)) {
+        (Some(enemy), Some(goal)) if errand.is_some() => {
+            let Input { aim, buttons, .. } = fight(world, &me, &enemy, whim);
+            Input { aim, buttons, ..walk(world, &me, goal) }
+        }
+        (Some(enemy), _) => fight(world, &me, &enemy, whim),
+        (None, Some(goal)) => walk(world, &me, goal),
+        (None, None) => {
             let free: Vec<u8> = world.rules().map().free_cells().collect();
             let goal = free[whim(WANDER_SHIFT, 3) as usize % free.len()];
             walk(world, &me, middle_of(goal))
@@ -46,24 +53,60 @@ pub fn bot_input(world: &WorldView<'_>, seat: u8, seed: u32, tick: u32) -> Input
     }
 }
 
-/// Returns the nearest enemy in sight, else the nearest one, and whether it is in sight.
-fn target(world: &WorldView<'_>, me: &PlayerView) -> Option<(PlayerView, bool)> {
-    let mut enemies: Vec<(i32, PlayerView)> = world
+/// Something to shoot at.
+#[derive(Clone, Copy)]
+struct Target {
+    x: i32,
+    y: i32,
+    vx: i32,
+    vy: i32,
+}
+
+/// Returns the nearest enemy or drone in sight, and where the nearest enemy is, seen or not.
+fn targets(world: &WorldView<'_>, me: &PlayerView) -> (Option<Target>, Option<Point>) {
+    let teams = world.team_scores().is_some();
+    let is_enemy = |it: &PlayerView| {
+        it.alive && it.seat != me.seat && !(teams && (it.seat ^ me.seat) & 1 == 0)
+    };
+    let away = |x: i32, y: i32| length(x - me.x, y - me.y);
+    let mut enemies: Vec<(i32, Target)> = world
         .players()
-        .filter(|it| it.alive && it.seat != me.seat)
-        .map(|it| (length(it.x - me.x, it.y - me.y), it))
+        .filter(is_enemy)
+        .map(|it| (away(it.x, it.y), Target { x: it.x, y: it.y, vx: it.vx, vy: it.vy }))
         .collect();
-    enemies.sort_by_key(|(distance, it)| (*distance, it.seat));
+    // The sort is stable: of two at the same distance the first seat stays first.
+    enemies.sort_by_key(|(distance, _)| *distance);
+    let nearest = enemies.first().map(|(_, it)| (it.x, it.y));
+    let drones = world
+        .drones()
+        .map(|it| (away(it.x, it.y), Target { x: it.x, y: it.y, vx: it.vx, vy: it.vy }));
+    enemies.extend(drones);
+    enemies.sort_by_key(|(distance, _)| *distance);
     let map = world.rules().map();
     let seen = enemies.iter().find(|(_, it)| sees(map, (me.x, me.y), (it.x, it.y)));
-    let nearest = enemies.first().map(|(_, it)| (*it, false));
-    seen.map(|(_, it)| (*it, true)).or(nearest)
+    (seen.map(|(_, it)| *it), nearest)
+}
+
+/// Returns where a bot goes whatever it sees: home with the flag, to its own flag that lies about, and, for
+/// every other seat of a team, to the opponents' flag.
+fn errand(world: &WorldView<'_>, me: &PlayerView) -> Option<Point> {
+    let flags = world.flags()?;
+    let own = &flags[usize::from(me.seat & 1)];
+    let theirs = &flags[usize::from(me.seat & 1 ^ 1)];
+    if theirs.carrier == Some(me.seat) {
+        return Some(middle_of(own.home));
+    }
+    if !own.is_home && own.carrier.is_none() {
+        return Some((own.x, own.y));
+    }
+    let attacks = me.seat >> 1 & 1 == 0 && theirs.carrier.is_none();
+    attacks.then_some((theirs.x, theirs.y))
 }
 
 fn fight(
     world: &WorldView<'_>,
     me: &PlayerView,
-    enemy: &PlayerView,
+    enemy: &Target,
     whim: impl Fn(u32, u32) -> u32,
 ) -> Input {
     let distance = length(enemy.x - me.x, enemy.y - me.y);

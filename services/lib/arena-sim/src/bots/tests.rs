@@ -5,7 +5,7 @@ use super::paths::{cell_of, middle_of, next_step, sees};
 use crate::rules::space::METRE;
 use crate::tables::direction;
 use crate::tests::Arena;
-use crate::{Backend, Map, Rules};
+use crate::{Backend, FinishReason, Map, Rules};
 
 #[test]
 fn every_direction_is_recognised() {
@@ -44,6 +44,20 @@ fn following_next_steps_arrives_wherever_there_is_a_way() {
         }
         assert_eq!(here, goal);
     }
+}
+
+#[test]
+fn two_teams_of_bots_capture_flags() {
+    let document = r#"{"version": 1, "map": "fort", "pickups": {"count": 8}, "drones": {"count": 6},
+        "match": {"mode": "capture", "capture_limit": 2, "time_limit_ticks": 36000}}"#;
+    let mut arena = Arena::with_bots(&Rules::parse(document).unwrap(), 7);
+    while arena.world().finished().is_none() {
+        arena.tick(|world, seat, tick| bot_input(world, seat, 99, tick));
+    }
+    let world = arena.world();
+    assert_eq!(world.finished(), Some(FinishReason::Captures), "{:?}", world.team_scores());
+    let kills: u32 = world.players().map(|it| u32::from(it.kills)).sum();
+    assert!(kills > 0, "they only ran");
 }
 
 #[test]

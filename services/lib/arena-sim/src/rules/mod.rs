@@ -11,6 +11,7 @@
 #![allow(clippy::must_use_candidate, reason = "WGSL has another spelling for it")]
 #![allow(clippy::unreadable_literal, reason = "WGSL has no underscores in numbers")]
 
+pub mod crowd;
 pub mod hash;
 pub mod hit;
 pub mod movement;
@@ -18,6 +19,7 @@ pub(crate) mod prelude;
 pub mod projectile;
 pub mod space;
 pub mod status;
+pub mod teams;
 mod wgsl;
 
 pub use wgsl::wgsl;

@@ -7,10 +7,19 @@ pub const OWNER_SHIFT: u32 = 16;
 /// The bit of a life word that says that the projectile flies.
 pub const LIVE: u32 = 0x80000000;
 
+/// The bit of a life word that says that the shooter was boosted.
+pub const BOOSTED: u32 = 0x100000;
+
 /// Returns the life word of a projectile that flies from `tick` on.
 #[inline(always)]
 pub fn life(tick: u32, owner: u32) -> u32 {
     return (tick & 0xffff) | (owner << OWNER_SHIFT) | LIVE;
+}
+
+/// Returns the damage of a projectile: twice as much if its shooter was boosted.
+#[inline(always)]
+pub fn damage_of(life: u32, damage: u32) -> u32 {
+    return select(damage, 2 * damage, (life & BOOSTED) != 0);
 }
 
 /// Says whether a slot is in flight.

@@ -31,3 +31,15 @@ pub fn pack_velocity(x: i32, y: i32) -> u32 {
 pub fn lane(x: i32) -> i32 {
     return clamp(x >> CELL_SHIFT, 0, 15);
 }
+
+/// Returns the cell of a point: row * 16 + column.
+#[inline(always)]
+pub fn cell_at(x: i32, y: i32) -> u32 {
+    return u32(lane(y) * 16 + lane(x));
+}
+
+/// Returns one axis of the middle of a row or column.
+#[inline(always)]
+pub fn middle(lane: u32) -> i32 {
+    return i32(lane << CELL_SHIFT) + 2 * METRE;
+}

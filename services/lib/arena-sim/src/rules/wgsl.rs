@@ -5,13 +5,15 @@ const PRELUDE: &str = "fn wadd(a: u32, b: u32) -> u32 { return a + b; }\n\
                        fn wmul(a: u32, b: u32) -> u32 { return a * b; }\n";
 
 /// Every file of the rules, in an order that needs no forward reference.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     include_str!("hash.rs"),
     include_str!("space.rs"),
     include_str!("movement.rs"),
     include_str!("projectile.rs"),
     include_str!("hit.rs"),
     include_str!("status.rs"),
+    include_str!("teams.rs"),
+    include_str!("crowd.rs"),
 ];
 
 /// Returns the WGSL text of all rules: what the GPU backend puts in front of its phase drivers.

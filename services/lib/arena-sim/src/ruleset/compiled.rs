@@ -2,7 +2,7 @@
 use super::fields::{COUNT, Key};
 use crate::map::Map;
 use crate::rules::hit::ROUNDING;
-use crate::rules::space::METRE;
+use crate::rules::space::{METRE, cell_at};
 
 /// Steps of a simulated second.
 const TICKS_PER_SECOND: u32 = 60;
@@ -28,20 +28,66 @@ pub(crate) struct Compiled {
     pub(crate) walls_bounce: bool,
     pub(crate) time_limit_ticks: u32,
     pub(crate) frag_limit: u32,
+    pub(crate) mode: Mode,
+    pub(crate) capture_limit: u32,
+    pub(crate) flag_return_ticks: u32,
+    /// Seats that a shot from seat `s` passes: `spared_pattern << (s & spared_choose)`.
+    pub(crate) spared_pattern: u32,
+    pub(crate) spared_choose: u32,
+    pub(crate) pickup_respawn_ticks: u32,
+    pub(crate) pickup_health: u32,
+    pub(crate) boost_ticks: u32,
+    /// The cell of each pick-up.
+    pub(crate) pickups: Vec<u8>,
+    /// How many there are, 0 to 64.
+    pub(crate) drones: u32,
+    pub(crate) drone_health: u32,
+    pub(crate) drone_radius: i32,
+    pub(crate) drone_accel: i32,
+    pub(crate) drone_speed_max: i32,
+    pub(crate) bite_damage: u32,
+    pub(crate) bite_pause_ticks: u32,
+    pub(crate) drone_respawn_ticks: u32,
     pub(crate) version: u32,
     pub(crate) hash: u64,
     /// The map, bit `cell & 31` of word `cell >> 5`.
     pub(crate) walls: [u32; 8],
+    /// The cover, likewise.
+    pub(crate) cover: [u32; 8],
     /// Each row's walls, bit 16 + column.
     pub(crate) wall_rows: [u32; 16],
     /// The free cells, in order.
-    pub(crate) spawns: Vec<u8>,
+    pub(crate) floor: Vec<u8>,
+    /// Where each team's players stand up: its half of the floor, or all of it without teams.
+    pub(crate) spawns: [Vec<u8>; 2],
+    /// The cell of each team's flag.
+    pub(crate) homes: [u8; 2],
+}
+
+/// What a match is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Everyone for themselves.
+    Deathmatch,
+    /// Two teams, for kills.
+    Team,
+    /// Two teams, for each other's flag.
+    Capture,
 }
 
 impl Compiled {
     pub(super) fn new(values: &[u32; COUNT], map: &Map, hash: u64) -> Self {
         let value = |key: Key| values[key as usize];
         let hit_radius = metres(value(Key::HitRadius));
+        let mode = [Mode::Deathmatch, Mode::Team, Mode::Capture][value(Key::Mode) as usize % 3];
+        let floor: Vec<u8> = map.free_cells().collect();
+        let half = |right: bool| {
+            let own = |cell: &&u8| mode == Mode::Deathmatch || (**cell & 15 > 7) == right;
+            floor.iter().filter(own).copied().collect()
+        };
+        let spawns: [Vec<u8>; 2] = [half(false), half(true)];
+        let pickups = value(Key::Pickups) as usize;
+        let spot = |i: usize| floor[(2 * i + 1) * floor.len() / (2 * pickups)];
         Self {
             radius: metres(value(Key::Radius)),
             accel: value(Key::Acceleration) as i32,
@@ -61,11 +107,31 @@ impl Compiled {
             walls_bounce: value(Key::Walls) == 1,
             time_limit_ticks: value(Key::TimeLimit),
             frag_limit: value(Key::FragLimit),
+            mode,
+            capture_limit: value(Key::CaptureLimit),
+            flag_return_ticks: value(Key::FlagReturn),
+            spared_pattern: if mode == Mode::Deathmatch { 1 } else { 0x5555 },
+            spared_choose: if mode == Mode::Deathmatch { 15 } else { 1 },
+            pickup_respawn_ticks: value(Key::PickupRespawn),
+            pickup_health: value(Key::PickupHealth),
+            boost_ticks: value(Key::PickupBoost),
+            pickups: (0..pickups).map(spot).collect(),
+            drones: value(Key::Drones),
+            drone_health: value(Key::DroneHealth),
+            drone_radius: metres(value(Key::DroneRadius)),
+            drone_accel: value(Key::DroneAcceleration) as i32,
+            drone_speed_max: speed(value(Key::DroneSpeedMax)),
+            bite_damage: value(Key::DroneBite),
+            bite_pause_ticks: value(Key::DroneBitePause),
+            drone_respawn_ticks: value(Key::DroneRespawn),
             version: value(Key::Version),
             hash,
             walls: map.words(),
+            cover: map.cover_words(),
             wall_rows: map.rows().map(|row| u32::from(row) << 16),
-            spawns: map.free_cells().collect(),
+            homes: [home(&spawns[0], |cell| cell & 15), home(&spawns[1], |cell| 15 - (cell & 15))],
+            spawns,
+            floor,
         }
     }
 
@@ -77,9 +143,26 @@ impl Compiled {
     /// Says whether a point lies in a wall's cell; points outside count to the nearest cell.
     #[inline(always)]
     pub(crate) fn wall_at(&self, x: i32, y: i32) -> bool {
-        let cell = (crate::rules::space::lane(y) * 16 + crate::rules::space::lane(x)) as u32;
-        self.walls[(cell >> 5) as usize] >> (cell & 31) & 1 != 0
+        bit_of(&self.walls, x, y)
     }
+
+    /// Says whether a point lies on cover.
+    #[inline(always)]
+    pub(crate) fn cover_at(&self, x: i32, y: i32) -> bool {
+        bit_of(&self.cover, x, y)
+    }
+}
+
+#[inline(always)]
+fn bit_of(cells: &[u32; 8], x: i32, y: i32) -> bool {
+    let cell = cell_at(x, y);
+    cells[(cell >> 5) as usize] >> (cell & 31) & 1 != 0
+}
+
+/// Returns the cell for a flag: the one nearest to the team's own border, then to the middle row.
+fn home(floor: &[u8], from_border: impl Fn(u8) -> u8) -> u8 {
+    let rank = |cell: &u8| (from_border(*cell), (2 * i32::from(*cell >> 4) - 15).abs(), *cell);
+    floor.iter().copied().min_by_key(rank).unwrap_or_default()
 }
 
 /// Millimetres in Q16.16 metres, rounded down.

@@ -7,5 +7,6 @@ mod parse;
 mod rules;
 
 pub(crate) use compiled::Compiled;
+pub use compiled::Mode;
 pub use error::{Mistake, Problem, RulesError};
 pub use rules::{Capacity, Rules};

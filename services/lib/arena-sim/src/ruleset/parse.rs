@@ -80,7 +80,7 @@ impl Reader {
         }
         let (map, map_name) = self.map(root.get("map"));
         if self.mistakes.is_empty() {
-            self.together(&values);
+            self.together(&values, &map);
         }
         Checked { values, map, map_name }
     }
@@ -116,7 +116,7 @@ impl Reader {
             .map(|field| field.path.1)
             .collect();
         if section.is_empty() {
-            known.extend(["map", "match", "player", "weapon"]);
+            known.extend(["map", "match", "player", "weapon", "pickups", "drones"]);
         }
         let help = format!("remove it; the rules here are {}", known.join(", "));
         self.mistake(path, Problem::Unknown, Some(value), help);
@@ -163,8 +163,9 @@ impl Reader {
         let (standard_name, standard_rows) = BUILT_IN[0];
         let standard = Map::parse(&standard_rows).expect("a test parses every built-in map");
         let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-        let help =
-            format!("name one of {names:?} or write 16 rows of 16 blocks, `#` wall, `.` floor");
+        let help = format!(
+            "name one of {names:?} or write 16 rows of 16 blocks, `#` wall, `o` cover, `.` floor"
+        );
         let Some(value) = value else { return (standard, Some(standard_name)) };
         let problem = match value {
             Value::String(name) => match BUILT_IN.iter().find(|(known, _)| known == name) {
@@ -189,13 +190,19 @@ impl Reader {
     }
 
     /// Checks that only make sense once every value is good by itself.
-    fn together(&mut self, values: &[u32; COUNT]) {
+    fn together(&mut self, values: &[u32; COUNT], map: &Map) {
         let value = |key: Key| values[key as usize];
         let volley = value(Key::Pellets) * crate::PLAYERS as u32;
         if volley > value(Key::Projectiles) {
             let problem = Problem::Conflict { with: "projectiles" };
             let help = "lower it: all players' shots of one tick must fit the slots".to_owned();
             self.mistake("weapon.pellets", problem, Some(&value(Key::Pellets).into()), help);
+        }
+        let halves = [false, true].map(|right| map.free_cells().any(|it| (it & 15 > 7) == right));
+        if value(Key::Mode) != 0 && halves != [true, true] {
+            let problem = Problem::Conflict { with: "match.mode" };
+            let help = "leave floor in the left and the right half: each team starts in its own";
+            self.mistake("map", problem, None, help.to_owned());
         }
         if value(Key::Speed) + value(Key::Jitter) > PROJECTILE_SPEED_MAX_MM_S {
             let problem = Problem::Conflict { with: "weapon.speed_mm_s" };

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::compiled::Compiled;
+use super::compiled::{Compiled, Mode};
 use super::error::RulesError;
 use super::fields::{COUNT, FIELDS, Key, Kind};
 use super::parse::{self, Checked};
@@ -25,29 +25,30 @@ struct Document {
     compiled: Compiled,
 }
 
-/// How many projectiles a match has room for: its slab's size class.
+/// What a match has room for: its slab's size class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Capacity {
-    /// 256 slots.
-    Small,
-    /// 512 slots.
-    Medium,
-    /// 2048 slots.
-    Large,
-}
+pub struct Capacity(u8); // invariant: below 6; bit 0 = drones, above it the class of projectiles
 
 impl Capacity {
     /// All classes, smallest first.
-    pub const ALL: [Self; 3] = [Self::Small, Self::Medium, Self::Large];
+    pub const ALL: [Self; 6] = [Self(0), Self(1), Self(2), Self(3), Self(4), Self(5)];
 
-    /// Returns the number of slots.
+    /// Returns the number of slots for projectiles: 256, 512 or 2048.
     #[must_use]
     pub const fn projectiles(self) -> usize {
-        match self {
-            Self::Small => 256,
-            Self::Medium => 512,
-            Self::Large => 2_048,
-        }
+        [256, 512, 2_048][self.0 as usize >> 1]
+    }
+
+    /// Says whether there is room for drones.
+    #[must_use]
+    pub const fn has_drones(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// Returns its place in [`Capacity::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
     }
 }
 
@@ -103,11 +104,12 @@ impl Rules {
     /// Returns the size class of a match with these rules.
     #[must_use]
     pub fn capacity(&self) -> Capacity {
-        match self.document.values[Key::Projectiles as usize] {
-            256 => Capacity::Small,
-            512 => Capacity::Medium,
-            _ => Capacity::Large,
-        }
+        let class = match self.document.values[Key::Projectiles as usize] {
+            256 => 0,
+            512 => 1,
+            _ => 2,
+        };
+        Capacity(class << 1 | u8::from(self.document.compiled.drones > 0))
     }
 
     /// Returns the length of a match.
@@ -134,7 +136,25 @@ impl Rules {
         self.document.compiled.health
     }
 
-    /// Returns the walls.
+    /// Returns what the match is about.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.document.compiled.mode
+    }
+
+    /// Returns the number of drones, 0 to 64.
+    #[must_use]
+    pub fn drones(&self) -> u32 {
+        self.document.compiled.drones
+    }
+
+    /// Returns the number of pick-ups, 0 to 16.
+    #[must_use]
+    pub fn pickups(&self) -> usize {
+        self.document.compiled.pickups.len()
+    }
+
+    /// Returns the walls and the cover.
     #[must_use]
     pub fn map(&self) -> &Map {
         &self.document.map
@@ -204,9 +224,9 @@ impl Rules {
 
 fn map_schema() -> Value {
     let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
-    let row = json!({"type": "string", "pattern": "^[#.]{16}$"});
+    let row = json!({"type": "string", "pattern": "^[#.o]{16}$"});
     json!({
-        "description": "walls: a built-in map, or 16 rows of 16 blocks of 4 m, `#` wall, `.` floor",
+        "description": "walls: a built-in map, or 16 rows of 16 blocks of 4 m, `#` wall, `o` cover, `.` floor",
         "default": names[0],
         "oneOf": [{ "enum": names }, {"type": "array", "items": row, "minItems": 16, "maxItems": 16}],
     })
@@ -217,6 +237,7 @@ fn hash_of(values: &[u32; COUNT], map: &Map) -> u64 {
         .into_iter()
         .chain(values[Key::Version as usize + 1..].iter().copied())
         .chain(map.words())
+        .chain(map.cover_words())
         .chain(COSINES.map(|cosine| cosine as u32));
     let (mut low, mut high) = (0, 0);
     for (i, word) in words.enumerate() {

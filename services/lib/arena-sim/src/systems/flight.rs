@@ -1,24 +1,32 @@
 //! One projectile's tick: it flies, turns at the border, meets a wall or a player, or grows too old.
-use super::Impacts;
 use super::walls::strike;
+use super::{Impacts, crowd};
 use crate::PLAYERS;
 use crate::rules::hit::{hit, near};
 use crate::rules::projectile::{
-    age, origin_of, owner, place_at, reflect, reflected_velocity, spent,
+    age, damage_of, origin_of, owner, place_at, reflect, reflected_velocity, spent,
 };
 use crate::rules::space::{pack_velocity, velocity_x, velocity_y};
+use crate::rules::teams::spared;
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
 
-/// Advances the projectile in `slot`, which is in flight.
-///
-/// `targets` names the players worth a test at a place: all, or those that a grid says are near.
+/// What is worth a test at a place: all, or what a grid says is near.
+#[derive(Clone, Copy)]
+pub(super) struct Near {
+    /// Seats.
+    pub(super) players: u32,
+    /// Whether any drone is.
+    pub(super) drones: bool,
+}
+
+/// Advances the projectile in `slot`, which is in flight; `targets` says what is worth a test at a place.
 #[inline(always)]
 pub(super) fn fly<const N: usize>(
     world: &mut Columns<'_, N>,
     slot: usize,
     rules: &Compiled,
-    targets: impl FnOnce(i32, i32) -> u32,
+    targets: impl FnOnce(i32, i32) -> Near,
     impacts: &mut Impacts,
 ) {
     let (life, v) = (world.life[slot], world.v[slot]);
@@ -36,11 +44,7 @@ pub(super) fn fly<const N: usize>(
             None => lives = false,
         }
     } else {
-        let others = targets(x, y) & !(1 << owner(life));
-        if let Some(victim) = first_hit(world, x, y, others, rules) {
-            impacts.add(victim, slot, owner(life), rules.damage);
-            lives = false;
-        }
+        lives &= !strikes(world, slot, (x, y), targets(x, y), rules, impacts);
     }
     if !lives {
         clear(world, slot, spent(life));
@@ -57,18 +61,41 @@ pub(super) fn graze<const N: usize>(
     world: &mut Columns<'_, N>,
     slot: usize,
     rules: &Compiled,
-    targets: impl FnOnce(i32, i32) -> u32,
+    targets: impl FnOnce(i32, i32) -> Near,
     impacts: &mut Impacts,
 ) {
     let (life, v) = (world.life[slot], world.v[slot]);
     let flown = age(life, world.header[slab::TICK] + 1);
     let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
     let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
-    let others = targets(x, y) & !(1 << owner(life));
-    if let Some(victim) = first_hit(world, x, y, others, rules) {
-        impacts.add(victim, slot, owner(life), rules.damage);
+    if strikes(world, slot, (x, y), targets(x, y), rules, impacts) {
         clear(world, slot, spent(life));
     }
+}
+
+/// Says whether the projectile in `slot` hits someone at a place: the first player that its shooter does
+/// not spare, else the first drone.
+#[inline(always)]
+fn strikes<const N: usize>(
+    world: &Columns<'_, N>,
+    slot: usize,
+    (x, y): (i32, i32),
+    targets: Near,
+    rules: &Compiled,
+    impacts: &mut Impacts,
+) -> bool {
+    let life = world.life[slot];
+    let damage = damage_of(life, rules.damage);
+    let spared = spared(owner(life), rules.spared_pattern, rules.spared_choose);
+    if let Some(victim) = first_hit(world, x, y, targets.players & !spared, rules) {
+        impacts.add(victim, slot, owner(life), damage);
+        return true;
+    }
+    let Some(crowd) = world.crowd.as_ref().filter(|_| targets.drones) else { return false };
+    let Some(victim) = crowd::first_hit(crowd, x, y, rules) else { return false };
+    impacts.drones[victim] += damage;
+    impacts.hitters |= 1 << owner(life);
+    true
 }
 
 /// Frees a slot, leaving `life` behind; the zeros keep snapshots small.

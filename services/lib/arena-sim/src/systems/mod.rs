@@ -4,7 +4,10 @@
 //! the same bits from a vectorised scan and a look at what it marks. Both share the players', weapons' and
 //! referee's phases, whose work is small.
 
+mod capture;
+mod crowd;
 mod flight;
+mod pickups;
 mod players;
 mod referee;
 pub(crate) mod scalar;
@@ -15,20 +18,32 @@ mod weapons;
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
 use crate::ruleset::Compiled;
-use crate::slab::{self, Columns};
+use crate::slab::{self, Columns, DRONES};
 
-/// What the projectiles did to the players; sums, minima and unions, so that order does not matter.
+/// Places that who stands up may choose from; more spread better and cost more.
+const SPAWN_CANDIDATES: u32 = 4;
+/// The random numbers from here on belong to standing up; those below to pellets.
+const SPAWN_STREAM: u32 = 0xa0;
+
+/// What projectiles and drones did; sums, minima and unions, so that order does not matter.
 struct Impacts {
     damage: [u32; crate::PLAYERS],
-    /// The least slot that hit: its owner gets the credit.
+    /// The least slot that hit: its owner gets the credit. `u32::MAX` if only drones did.
     slot: [u32; crate::PLAYERS],
     hitters: u32,
+    /// Damage of each drone.
+    drones: [u32; DRONES],
 }
 
 impl Impacts {
     #[inline(always)]
     fn none() -> Self {
-        Self { damage: [0; crate::PLAYERS], slot: [u32::MAX; crate::PLAYERS], hitters: 0 }
+        Self {
+            damage: [0; crate::PLAYERS],
+            slot: [u32::MAX; crate::PLAYERS],
+            hitters: 0,
+            drones: [0; DRONES],
+        }
     }
 
     #[inline(always)]
@@ -39,15 +54,31 @@ impl Impacts {
     }
 }
 
-/// Steps one slab: the phases in order; `play` moves the living players and says who fires, `fly` is the
-/// projectiles' phase.
+/// What a driver does in its own way; the rest of a tick is the same for all.
+trait Driver<const N: usize>: Copy {
+    /// Moves the living players in `playing` and says who fires.
+    fn play(
+        self,
+        world: &mut Columns<'_, N>,
+        playing: u32,
+        inputs: &SeatInputs,
+        rules: &Compiled,
+    ) -> u32;
+
+    /// Makes the next flow field.
+    fn relax(self, field: &crowd::Field, stood: &[u16; 16], rules: &Compiled) -> crowd::Field;
+
+    /// Flies the projectiles; `alive` are the players that can be hit.
+    fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts);
+}
+
+/// Steps one slab: the phases in order.
 #[inline(always)]
 fn step_with<const N: usize>(
     slab: &mut [u32],
     inputs: &SeatInputs,
     rules: &Compiled,
-    play: impl FnOnce(&mut Columns<'_, N>, u32) -> u32,
-    fly: impl FnOnce(&mut Columns<'_, N>, u32, &Compiled) -> Impacts,
+    driver: impl Driver<N>,
 ) -> TickOutput {
     let mut world = Columns::<N>::of(slab);
     if world.header[slab::FLAGS] & 1 != 0 {
@@ -57,17 +88,26 @@ fn step_with<const N: usize>(
             ..TickOutput::default()
         };
     }
-    let acts = players::act(&mut world, inputs, rules, play);
+    let mut output = TickOutput::default();
+    let acts = players::act(&mut world, inputs, rules, &mut output, |world, playing| {
+        driver.play(world, playing, inputs, rules)
+    });
+    let mut impacts = Impacts::none();
+    crowd::act(&mut world, acts.alive, rules, &mut impacts, |field, stood, rules| {
+        driver.relax(field, stood, rules)
+    });
     weapons::fire(&mut world, acts.fired, rules);
-    let impacts = fly(&mut world, acts.alive, rules);
-    let mut output = TickOutput {
-        fired: acts.fired as u16,
-        spawned: acts.spawned as u16,
-        joined: acts.joined as u16,
-        left: acts.left as u16,
-        hitters: impacts.hitters as u16,
-        ..TickOutput::default()
-    };
+    driver.fly(&mut world, acts.alive, rules, &mut impacts);
+    output.fired = acts.fired as u16;
+    output.spawned = acts.spawned as u16;
+    output.joined = acts.joined as u16;
+    output.left = acts.left as u16;
+    output.hitters = impacts.hitters as u16;
     referee::judge(&mut world, &impacts, rules, &mut output);
+    crowd::suffer(&mut world, &impacts, rules);
+    let standing = acts.alive & !u32::from(output.died);
+    pickups::take(&mut world, standing, rules, &mut output);
+    capture::contest(&mut world, standing, rules, &mut output);
+    referee::end_of_tick(&mut world, rules, &mut output);
     output
 }

@@ -2,12 +2,15 @@
 use crate::PLAYERS;
 use crate::input::{Input, SeatInputs, buttons};
 use crate::movement::{Motion, Movement};
+use crate::output::TickOutput;
 use crate::rules::hash::rng;
-use crate::rules::space::{CELL_SHIFT, METRE, pack_velocity, velocity_x, velocity_y};
+use crate::rules::space::{METRE, middle, pack_velocity, velocity_x, velocity_y};
 use crate::rules::status;
+use crate::rules::teams::{fade, team_of};
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
 use crate::systems::flight::clear;
+use crate::systems::{SPAWN_CANDIDATES, SPAWN_STREAM, capture};
 
 /// Masks of seats.
 #[derive(Default)]
@@ -19,22 +22,24 @@ pub(super) struct Acts {
     pub(super) left: u32,
 }
 
-/// Places a respawning player may choose from; more spread better and cost more.
-const SPAWN_CANDIDATES: u32 = 4;
-/// The random numbers from here on belong to spawning; those below to pellets.
-const SPAWN_STREAM: u32 = 0xa0;
-
 #[inline(always)]
 pub(super) fn act<const N: usize>(
     world: &mut Columns<'_, N>,
     inputs: &SeatInputs,
     rules: &Compiled,
+    output: &mut TickOutput,
     play: impl FnOnce(&mut Columns<'_, N>, u32) -> u32,
 ) -> Acts {
     let mut acts = Acts::default();
+    if !rules.pickups.is_empty() {
+        for effects in world.effects.iter_mut() {
+            *effects = fade(*effects);
+        }
+    }
     let before = standing(world);
     let (old_x, old_y) = (*world.player_x, *world.player_y);
     seat(world, inputs, &mut acts);
+    capture::drop_flags(world, acts.left, rules, output);
     let playing = if acts.joined | acts.left == 0 { before } else { standing(world) };
     acts.fired = play(world, playing);
     acts.alive = playing;
@@ -95,6 +100,7 @@ fn seat<const N: usize>(world: &mut Columns<'_, N>, inputs: &SeatInputs, acts: &
             emptied |= 1 << p;
             world.status[p] = 0;
             world.player_v[p] = 0;
+            world.effects[p] = 0;
             acts.left |= 1 << p;
         }
         if input.buttons & buttons::JOIN != 0 {
@@ -143,7 +149,7 @@ fn spawn<const N: usize>(
     let mut best = (-1, 0, 0);
     for n in 0..SPAWN_CANDIDATES {
         let random = rng(seed, tick, p as u32, SPAWN_STREAM + n);
-        let (sx, sy) = place(random, rules);
+        let (sx, sy) = place(random, &rules.spawns[team_of(p as u32) as usize]);
         let mut room = i32::MAX;
         for q in 0..PLAYERS {
             if others >> q & 1 != 0 {
@@ -160,11 +166,10 @@ fn spawn<const N: usize>(
 }
 
 /// Returns a place up to half a metre from the centre of a free cell, where every body fits.
-fn place(random: u32, rules: &Compiled) -> (i32, i32) {
-    let cell = rules.spawns[((random >> 16) as usize) % rules.spawns.len()];
+fn place(random: u32, cells: &[u8]) -> (i32, i32) {
+    let cell = u32::from(cells[((random >> 16) as usize) % cells.len()]);
     let jitter = |bits: u32| ((bits & 255) as i32 - 128) * (METRE / 256);
-    let centre = |lane: u8| (i32::from(lane) << CELL_SHIFT) + 2 * METRE;
-    (centre(cell & 15) + jitter(random), centre(cell >> 4) + jitter(random >> 8))
+    (middle(cell & 15) + jitter(random), middle(cell >> 4) + jitter(random >> 8))
 }
 
 /// Moves and aims a living player and says whether it fires.

@@ -1,7 +1,8 @@
-//! The specification: every projectile by itself, against every player.
-use super::flight::fly;
+//! The specification: every projectile by itself, against every player and every drone.
+use super::crowd::{Field, relax_each};
+use super::flight::{Near, fly};
 use super::players::play_all;
-use super::{Impacts, step_with};
+use super::{Driver, Impacts, step_with};
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
 use crate::rules::projectile::is_live;
@@ -14,14 +15,33 @@ pub(crate) fn step<const N: usize>(
     inputs: &SeatInputs,
     rules: &Compiled,
 ) -> TickOutput {
-    let play = |world: &mut Columns<'_, N>, playing| play_all(world, playing, inputs, rules);
-    step_with::<N>(slab, inputs, rules, play, |world, alive, rules| {
-        let mut impacts = Impacts::none();
+    step_with::<N>(slab, inputs, rules, Scalar)
+}
+
+#[derive(Clone, Copy)]
+struct Scalar;
+
+impl<const N: usize> Driver<N> for Scalar {
+    fn play(
+        self,
+        world: &mut Columns<'_, N>,
+        playing: u32,
+        inputs: &SeatInputs,
+        rules: &Compiled,
+    ) -> u32 {
+        play_all(world, playing, inputs, rules)
+    }
+
+    fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+        relax_each(field, stood, rules)
+    }
+
+    fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts) {
         for slot in 0..N {
             if is_live(world.life[slot]) {
-                fly(world, slot, rules, |_, _| alive, &mut impacts);
+                let all = Near { players: alive, drones: true };
+                fly(world, slot, rules, |_, _| all, impacts);
             }
         }
-        impacts
-    })
+    }
 }

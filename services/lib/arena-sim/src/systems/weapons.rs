@@ -1,9 +1,10 @@
 //! Shots become projectiles.
 use crate::PLAYERS;
 use crate::rules::hash::rng;
-use crate::rules::projectile::{along, life, muzzle, pellet_direction, pellet_speed};
+use crate::rules::projectile::{BOOSTED, along, life, muzzle, pellet_direction, pellet_speed};
 use crate::rules::space::pack_velocity;
 use crate::rules::status;
+use crate::rules::teams::boost;
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
 use crate::tables::direction;
@@ -19,6 +20,8 @@ pub(super) fn fire<const N: usize>(world: &mut Columns<'_, N>, fired: u32, rules
         let p = left.trailing_zeros() as usize % PLAYERS;
         let rank = (fired & ((1 << p) - 1)).count_ones();
         left &= left - 1;
+        let boosted = if boost(world.effects[p]) == 0 { 0 } else { BOOSTED };
+        let born = life(tick, p as u32) | boosted;
         for pellet in 0..rules.pellets {
             let random = rng(seed, tick, p as u32, pellet);
             let aim = status::aim(world.status[p]);
@@ -28,7 +31,7 @@ pub(super) fn fire<const N: usize>(world: &mut Columns<'_, N>, fired: u32, rules
             world.x[slot] = muzzle(world.player_x[p] as i32, cos) as u32;
             world.y[slot] = muzzle(world.player_y[p] as i32, sin) as u32;
             world.v[slot] = pack_velocity(along(speed, cos), along(speed, sin));
-            world.life[slot] = life(tick, p as u32);
+            world.life[slot] = born;
         }
     }
     world.header[slab::CURSOR] = (cursor + fired.count_ones() * rules.pellets) & (N as u32 - 1);

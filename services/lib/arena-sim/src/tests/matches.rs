@@ -113,8 +113,10 @@ fn the_dead_neither_move_nor_fire_and_return_after_their_time() {
 #[test]
 fn nobody_ever_stands_in_a_wall() {
     for (map, _) in crate::BUILT_IN_MAPS {
-        let document =
-            format!(r#"{{"version": 1, "map": "{map}", "player": {{"radius_mm": 1500}}}}"#);
+        let document = format!(
+            r#"{{"version": 1, "map": "{map}", "player": {{"radius_mm": 1500}},
+                "drones": {{"count": 64, "radius_mm": 1500}}}}"#
+        );
         let rules = Rules::parse(&document).unwrap();
         let mut arena = Arena::new(Path::Avx2, &rules, 3);
         for tick in 0..600 {
@@ -126,6 +128,9 @@ fn nobody_ever_stands_in_a_wall() {
                     let (x, y) = (player.x + dx * radius, player.y + dy * radius);
                     assert!(!rules.compiled().wall_at(x, y), "{map} tick {tick}: {player:?}");
                 }
+            }
+            for it in world.drones() {
+                assert!(!rules.compiled().wall_at(it.x, it.y), "{map} tick {tick}: {it:?}");
             }
             for it in world.projectiles() {
                 assert!(!rules.compiled().wall_at(it.x, it.y), "{map} tick {tick}: {it:?}");

@@ -6,6 +6,7 @@ use crate::{
 
 mod golden;
 mod matches;
+mod modes;
 mod parity;
 mod restore;
 mod ruleset;

@@ -8,26 +8,43 @@ use crate::{Backend, CpuBackend, Path, Rules, SeatInputs, TickOutput};
 pub(super) fn any_rules() -> impl Strategy<Value = Rules> {
     let weapon = (1..24u32, 1..16u32, 0..64u32, 1_000..40_000u32, 0..15_000u32, 1..300u32);
     let body = (100..1_500u32, 1..512u32, 1..8u32, 500..30_000u32, 1..60u32, 100..1_500u32);
-    let rest = (0..4usize, 0..2usize, 0..3usize, 0..40u32, 1..255u32);
-    (weapon, body, rest).prop_map(|(weapon, body, rest)| {
+    let rest = (0..5usize, 0..2usize, 0..3usize, 0..40u32, 1..255u32);
+    // Modes; pick-ups: count, respawn, boost; drones: count, health, speed, radius, bite, respawn.
+    let pickups = (0..17u32, 1..200u32, 1..255u32);
+    let drones = (drones(), 1..255u32, 500..30_000u32, 100..1_500u32, 1..60u32, 1..200u32);
+    let rich = (0..3usize, 1..9u32, 1..200u32, pickups, drones);
+    (weapon, body, rest, rich).prop_map(|(weapon, body, rest, rich)| {
+        let (mode, captures, flag_return, pickups, drones) = rich;
         let (cooldown, pellets, spread, speed, jitter, lifetime) = weapon;
         let (radius, acceleration, drag, speed_max, respawn, hit_radius) = body;
         let (map, walls, capacity, frags, damage) = rest;
         let projectiles = [256, 512, 2048][capacity];
         let walls = ["stop", "bounce"][walls];
+        let mode = ["deathmatch", "team", "capture"][mode];
         let document = serde_json::json!({
             "version": 1,
             "map": crate::BUILT_IN_MAPS[map].0,
             "projectiles": projectiles,
-            "match": {"time_limit_ticks": 400, "frag_limit": frags},
+            "match": {"time_limit_ticks": 400, "frag_limit": frags,
+                "mode": mode, "capture_limit": captures,
+                "flag_return_ticks": flag_return},
             "player": {"radius_mm": radius, "acceleration": acceleration, "drag_shift": drag,
                 "speed_max_mm_s": speed_max, "respawn_ticks": respawn},
             "weapon": {"cooldown_ticks": cooldown, "pellets": pellets, "spread": spread,
                 "speed_mm_s": speed, "speed_jitter_mm_s": jitter, "lifetime_ticks": lifetime,
                 "hit_radius_mm": hit_radius, "damage": damage, "walls": walls},
+            "pickups": {"count": pickups.0, "respawn_ticks": pickups.1, "boost_ticks": pickups.2},
+            "drones": {"count": drones.0, "health": drones.1, "speed_max_mm_s": drones.2,
+                "radius_mm": drones.3, "bite_damage": drones.4, "bite_pause_ticks": drones.4,
+                "respawn_ticks": drones.5},
         });
         Rules::from_json(&document).unwrap()
     })
+}
+
+/// Returns a number of drones; half of all rules have none.
+fn drones() -> impl Strategy<Value = u32> {
+    prop_oneof![Just(0), 1..65u32]
 }
 
 proptest! {

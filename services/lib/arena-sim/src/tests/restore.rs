@@ -90,27 +90,34 @@ fn put(bytes: &mut [u8], word: usize, value: u32) {
 
 #[test]
 fn every_kind_of_damage_has_its_own_error() {
-    check(|it| it.truncate(3), "snapshot has 3 bytes, expected 8596");
-    check(|it| it.truncate(8_000), "snapshot has 8000 bytes, expected 8596");
-    check(|it| it.push(0), "snapshot has 8597 bytes, expected 8596");
+    check(|it| it.truncate(3), "snapshot has 3 bytes, expected 8724");
+    check(|it| it.truncate(8_000), "snapshot has 8000 bytes, expected 8724");
+    check(|it| it.push(0), "snapshot has 8725 bytes, expected 8724");
     check(|it| it[0] = b'X', "bytes do not start as a snapshot does");
-    check(|it| it[4] = 99, "snapshot has schema 99, this simulation 1");
-    check(|it| it[9] = 1, "snapshot has 256 projectile slots, its rules 512");
+    check(|it| it[4] = 99, "snapshot has schema 99, this simulation 2");
+    check(
+        |it| it[9] = 1,
+        "snapshot has room for 256 projectiles and 0 drones, its rules for 512 and 0",
+    );
     check(|it| put(it, 0, 1 << 30), "snapshot has an impossible tick in word 0");
     check(|it| put(it, 2, 512), "snapshot has an impossible cursor in word 2");
     check(|it| put(it, 3, 7), "snapshot has an impossible flag in word 3");
     check(|it| put(it, 7, 1 << 20), "snapshot has an impossible seat in word 7");
-    check(|it| put(it, 9, 1), "snapshot has an impossible spare word in word 9");
+    check(|it| put(it, 8, 1), "snapshot has an impossible team score in word 8");
+    check(|it| put(it, 9, 1), "snapshot has an impossible state of a flag in word 9");
+    check(|it| put(it, 15, 1), "snapshot has an impossible spare word in word 15");
     check(|it| put(it, 16, 0), "snapshot has an impossible player's position in word 16");
     check(|it| put(it, 48, 0x7fff), "snapshot has an impossible player's velocity in word 48");
     check(|it| put(it, 64, 255), "snapshot has an impossible health in word 64");
     check(
-        |it| put(it, 96, u32::MAX),
-        "snapshot has an impossible projectile in a free slot in word 96",
+        |it| put(it, 128, u32::MAX),
+        "snapshot has an impossible projectile in a free slot in word 128",
     );
+    check(|it| put(it, 96, 1), "snapshot has an impossible effect in word 96");
+    check(|it| put(it, 112, 1), "snapshot has an impossible pick-up in word 112");
     check(
-        |it| put(it, 1_632, 1 << 30),
-        "snapshot has an impossible projectile's life in word 1632",
+        |it| put(it, 1_664, 1 << 30),
+        "snapshot has an impossible projectile's life in word 1664",
     );
 }
 

@@ -22,16 +22,16 @@ fn all_mistakes_come_in_one_pass() {
             "match": {"frag_limit": "many"}, "player": 7,
             "weapon": {"damage": 0, "walls": "melt", "recoil": 1, "speed_mm_s": 1.5}}"#,
         &expect![[r#"
-            `gravity` is not a rule (found 9), remove it; the rules here are version, projectiles, map, match, player, weapon
+            `gravity` is not a rule (found 9), remove it; the rules here are version, projectiles, map, match, player, weapon, pickups, drones
             `player` is not an object (found 7), write an object, `{ … }`
             `weapon.recoil` is not a rule (found 1), remove it; the rules here are cooldown_ticks, pellets, spread, speed_mm_s, speed_jitter_mm_s, lifetime_ticks, damage, hit_radius_mm, walls
             `version` is missing, add `"version": 1`
             `projectiles` is not one of the choices (found 300), choose from [256, 512, 2048]: slots for projectiles in flight; the oldest gives way when all are taken
-            `match.frag_limit` is not a whole number (found "many"), write a whole number from 0 to 1000: kills that end a match, 0 = none
+            `match.frag_limit` is not a whole number (found "many"), write a whole number from 0 to 1000: kills (of a team, in team matches) that end a match, 0 = none
             `weapon.speed_mm_s` is not a whole number (found 1.5), write a whole number from 1000 to 55000: slowest projectile
             `weapon.damage` is not between 1 and 255 (found 0), write a whole number from 1 to 255: health a hit takes
             `weapon.walls` is not one of the choices (found "melt"), choose from ["stop", "bounce"]: what a projectile does at a wall; the border always bounces
-            `map` is not one of the choices (found "maze"), name one of ["crossfire", "pillars", "rooms", "open"] or write 16 rows of 16 blocks, `#` wall, `.` floor
+            `map` is not one of the choices (found "maze"), name one of ["crossfire", "pillars", "rooms", "open", "fort"] or write 16 rows of 16 blocks, `#` wall, `o` cover, `.` floor
         "#]],
     );
 }
@@ -95,7 +95,7 @@ fn the_schema_names_every_rule_of_the_document() {
         keys
     };
     assert_eq!(keys(&schema["properties"]), keys(&document));
-    for section in ["match", "player", "weapon"] {
+    for section in ["match", "player", "weapon", "pickups", "drones"] {
         assert_eq!(keys(&schema["properties"][section]["properties"]), keys(&document[section]));
     }
 }

@@ -1,0 +1,250 @@
+//! Drones: they stand up, follow the flow field to the nearest player, and bite.
+use super::{Impacts, SPAWN_CANDIDATES, SPAWN_STREAM};
+use crate::PLAYERS;
+use crate::input::Input;
+use crate::movement::{Motion, Movement};
+use crate::rules::crowd::{
+    FAR, drone_bite, drone_health, drone_wait, hurt_drone, pack_drone, pull, rank_way, relax,
+};
+use crate::rules::hash::rng;
+use crate::rules::hit::{hit, near};
+use crate::rules::space::{cell_at, middle, pack_velocity, velocity_x, velocity_y};
+use crate::ruleset::Compiled;
+use crate::slab::{self, Columns, Crowd, FIELD};
+
+/// The random numbers of drone `i` are those of player `16 + i`.
+const FIRST_DRONE: u32 = 16;
+
+/// Distances of the 256 cells.
+pub(super) type Field = [[u8; 16]; 16];
+
+/// Lets every drone act by the field as the last tick left it; `relax` makes the next field from the
+/// old one and the cells where players stand, bit `column` of each row.
+#[inline(always)]
+pub(super) fn act<const N: usize>(
+    world: &mut Columns<'_, N>,
+    alive: u32,
+    rules: &Compiled,
+    impacts: &mut Impacts,
+    relax: impl FnOnce(&Field, &[u16; 16], &Compiled) -> Field,
+) {
+    let Some(crowd) = &mut world.crowd else { return };
+    let targets = Targets { x: world.player_x, y: world.player_y, alive };
+    let field = unpack(crowd.field);
+    let movement = Movement::of_drones(rules);
+    let (tick, seed) = (world.header[slab::TICK], world.header[slab::SEED]);
+    for i in 0..rules.drones as usize % (slab::DRONES + 1) {
+        let status = crowd.status[i];
+        if drone_health(status) != 0 {
+            walk(crowd, i, &targets, &field, &movement);
+            crowd.status[i] = bite(crowd, i, &targets, rules, impacts);
+        } else if drone_wait(status) == 1 {
+            let random = |n| rng(seed, tick, FIRST_DRONE + i as u32, SPAWN_STREAM + n);
+            let (x, y) = stand_up(random, &field, rules);
+            (crowd.x[i], crowd.y[i]) = (x as u32, y as u32);
+            crowd.status[i] = pack_drone(rules.drone_health, rules.bite_pause_ticks, 0);
+        } else {
+            crowd.status[i] = pack_drone(0, 0, drone_wait(status).saturating_sub(1));
+        }
+    }
+    let mut stood = [0; 16];
+    targets.each(|_, x, y| {
+        let cell = cell_at(x, y) as usize;
+        stood[cell >> 4 & 15] |= 1 << (cell & 15);
+    });
+    pack(&relax(&field, &stood, rules), crowd.field);
+}
+
+/// Takes the damage of the tick.
+#[inline(always)]
+pub(super) fn suffer<const N: usize>(
+    world: &mut Columns<'_, N>,
+    impacts: &Impacts,
+    rules: &Compiled,
+) {
+    let Some(crowd) = &mut world.crowd else { return };
+    for (i, damage) in impacts.drones.iter().enumerate() {
+        if *damage == 0 {
+            continue;
+        }
+        crowd.status[i] = hurt_drone(crowd.status[i], *damage, rules.drone_respawn_ticks);
+        if drone_health(crowd.status[i]) == 0 {
+            crowd.v[i] = 0;
+        }
+    }
+}
+
+/// Returns the first drone that a projectile at a place hits.
+#[inline(always)]
+pub(super) fn first_hit(crowd: &Crowd<'_>, x: i32, y: i32, rules: &Compiled) -> Option<usize> {
+    (0..rules.drones as usize % (slab::DRONES + 1)).find(|i| {
+        let (dx, dy) = (x - crowd.x[*i] as i32, y - crowd.y[*i] as i32);
+        drone_health(crowd.status[*i]) != 0
+            && near(dx, dy, rules.hit_margin)
+            && hit(dx, dy, rules.hit_radius_squared)
+    })
+}
+
+/// The living players.
+struct Targets<'a> {
+    x: &'a [u32; PLAYERS],
+    y: &'a [u32; PLAYERS],
+    alive: u32,
+}
+
+impl Targets<'_> {
+    #[inline(always)]
+    fn each(&self, mut look: impl FnMut(usize, i32, i32)) {
+        let mut left = self.alive;
+        while left != 0 {
+            let p = left.trailing_zeros() as usize % PLAYERS;
+            left &= left - 1;
+            look(p, self.x[p] as i32, self.y[p] as i32);
+        }
+    }
+
+    /// Returns the first seat that passes `test`.
+    #[inline(always)]
+    fn first(&self, test: impl Fn(i32, i32) -> bool) -> Option<usize> {
+        let mut found = None;
+        self.each(|p, x, y| {
+            if found.is_none() && test(x, y) {
+                found = Some(p);
+            }
+        });
+        found
+    }
+}
+
+#[inline(always)]
+fn walk(crowd: &mut Crowd<'_>, i: usize, targets: &Targets<'_>, field: &Field, by: &Movement) {
+    let before = Motion {
+        x: crowd.x[i] as i32,
+        y: crowd.y[i] as i32,
+        vx: velocity_x(crowd.v[i]),
+        vy: velocity_y(crowd.v[i]),
+    };
+    let goal = goal_of(before.x, before.y, i as u32, targets, field);
+    let (goal_x, goal_y) = goal.unwrap_or((before.x, before.y));
+    let (move_x, move_y) = (pull(before.x, goal_x) as i8, pull(before.y, goal_y) as i8);
+    let after = by.step(before, Input { move_x, move_y, ..Input::default() });
+    crowd.x[i] = after.x as u32;
+    crowd.y[i] = after.y as u32;
+    crowd.v[i] = pack_velocity(after.vx, after.vy);
+}
+
+/// Returns where a drone goes: to the first player in its own cell, else to the middle of the next cell.
+#[inline(always)]
+fn goal_of(x: i32, y: i32, drone: u32, targets: &Targets<'_>, field: &Field) -> Option<(i32, i32)> {
+    let cell = cell_at(x, y);
+    if let Some(p) = targets.first(|px, py| cell_at(px, py) == cell) {
+        return Some((targets.x[p] as i32, targets.y[p] as i32));
+    }
+    let (column, row) = (cell as i32 & 15, cell as i32 >> 4);
+    let own = at(field, column, row);
+    let mut best = (u32::MAX, 0, 0);
+    for (way, (dx, dy)) in [(1, 0), (0, 1), (-1, 0), (0, -1)].into_iter().enumerate() {
+        let distance = at(field, column + dx, row + dy);
+        let rank = rank_way(distance, way as u32, drone);
+        if distance < own && rank < best.0 {
+            best = (rank, column + dx, row + dy);
+        }
+    }
+    (best.0 != u32::MAX).then(|| (middle(best.1 as u32), middle(best.2 as u32)))
+}
+
+/// Returns a cell's distance; outside nobody can be reached.
+#[inline(always)]
+fn at(field: &Field, column: i32, row: i32) -> u32 {
+    if (column | row) & !15 != 0 {
+        return FAR;
+    }
+    u32::from(field[row as usize & 15][column as usize & 15])
+}
+
+/// Returns the status after this tick's bite, if there is someone to bite.
+#[inline(always)]
+fn bite(
+    crowd: &Crowd<'_>,
+    i: usize,
+    targets: &Targets<'_>,
+    rules: &Compiled,
+    impacts: &mut Impacts,
+) -> u32 {
+    let status = crowd.status[i];
+    let wait = drone_bite(status).saturating_sub(1);
+    let (x, y) = (crowd.x[i] as i32, crowd.y[i] as i32);
+    let in_reach = |px: i32, py: i32| {
+        near(px - x, py - y, rules.hit_margin) && hit(px - x, py - y, rules.hit_radius_squared)
+    };
+    let victim = if wait == 0 { targets.first(in_reach) } else { None };
+    let Some(victim) = victim else { return pack_drone(drone_health(status), wait, 0) };
+    impacts.damage[victim] += rules.bite_damage;
+    pack_drone(drone_health(status), rules.bite_pause_ticks, 0)
+}
+
+/// Returns the middle of the candidate farthest from all players.
+#[inline(always)]
+fn stand_up(random: impl Fn(u32) -> u32, field: &Field, rules: &Compiled) -> (i32, i32) {
+    let (mut best, mut chosen) = (-1, 0);
+    for n in 0..SPAWN_CANDIDATES {
+        let cell = rules.floor[(random(n) >> 16) as usize % rules.floor.len()];
+        let distance = at(field, i32::from(cell & 15), i32::from(cell >> 4)) as i32;
+        if distance > best {
+            (best, chosen) = (distance, u32::from(cell));
+        }
+    }
+    (middle(chosen & 15), middle(chosen >> 4))
+}
+
+fn unpack(words: &[u32; FIELD]) -> Field {
+    let mut field = [[0; 16]; 16];
+    for (cells, word) in field.as_flattened_mut().as_chunks_mut().0.iter_mut().zip(words) {
+        *cells = word.to_le_bytes();
+    }
+    field
+}
+
+fn pack(field: &Field, words: &mut [u32; FIELD]) {
+    for (word, cells) in words.iter_mut().zip(field.as_flattened().as_chunks().0) {
+        *word = u32::from_le_bytes(*cells);
+    }
+}
+
+/// The specification: cell by cell.
+pub(super) fn relax_each(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+    std::array::from_fn(|row| {
+        std::array::from_fn(|column| {
+            let (x, y) = (column as i32, row as i32);
+            let wall = rules.wall_rows[row] >> (16 + column) & 1 != 0;
+            let stood_on = stood[row] >> column & 1 != 0;
+            let [right, below, left, above] = [(x + 1, y), (x, y + 1), (x - 1, y), (x, y - 1)]
+                .map(|(column, row)| at(field, column, row));
+            relax(wall, stood_on, right, below, left, above) as u8
+        })
+    })
+}
+
+/// The same, a row of sixteen bytes at a time.
+#[inline(always)]
+pub(super) fn relax_rows(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+    const NOBODY: [u8; 16] = [FAR as u8; 16];
+    let mut next = [[0; 16]; 16];
+    for row in 0..16 {
+        let own = &field[row];
+        let above = if row > 0 { &field[row - 1] } else { &NOBODY };
+        let below = if row < 15 { &field[row + 1] } else { &NOBODY };
+        let (mut left, mut right) = (NOBODY, NOBODY);
+        left[1..].copy_from_slice(&own[..15]);
+        right[..15].copy_from_slice(&own[1..]);
+        let (walls, stood) = (rules.wall_rows[row] >> 16, u32::from(stood[row]));
+        for column in 0..16 {
+            let least = above[column].min(below[column]).min(left[column].min(right[column]));
+            let wall = (walls >> column & 1) as u8;
+            let free = (stood >> column & 1) as u8 ^ 1;
+            // All ones in a wall; nothing where a player stands.
+            next[row][column] = least.saturating_add(1) & free.wrapping_neg() | wall.wrapping_neg();
+        }
+    }
+    next
+}
