@@ -8,7 +8,7 @@ export { FRAME_TYPE, decodeFrame, emptyView, peekFrame } from "./frame.js";
 
 export const PROTOCOL_VERSION = 1;
 /** FNV-1a of the schema text in docs/protocol.md: a gateway of another schema says "reload". */
-export const SCHEMA_HASH = 0xc41a5b0f;
+export const SCHEMA_HASH = 0x74660f89;
 export const FIRE = 1;
 export const SEATS = 16;
 
@@ -68,6 +68,12 @@ const seat = (input, field) => {
   if (value >= SEATS) throw new DecodeError(field, `cannot be ${value}`);
   return value;
 };
+const FLAG_CHANGES = ["taken", "dropped", "returned", "captured"];
+const below = (input, limit, field) => {
+  const value = input.u8(field);
+  if (value >= limit) throw new DecodeError(field, `cannot be ${value}`);
+  return value;
+};
 const seatName = (input) => ({ seat: seat(input, "seat"), bot: input.flag("bot"), name: input.text(MAX.name, "name") });
 const standing = (input) => ({
   seat: seat(input, "seat"), rank: input.u8("rank"), bot: input.flag("bot"),
@@ -83,6 +89,7 @@ const EVENT_KINDS = [
   (input) => ({ kill: { killer: seat(input, "killer"), victim: seat(input, "victim") } }),
   (input) => ({ seat: seatName(input) }),
   (input) => ({ end: { standings: input.list(SEATS, "standings", () => standing(input)) } }),
+  (input) => ({ flag: { team: below(input, 2, "team"), change: FLAG_CHANGES[below(input, 4, "change")], seat: seat(input, "seat") } }),
 ];
 const choose = (input, table, field) => {
   const at = input.u8(field);

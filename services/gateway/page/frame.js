@@ -7,13 +7,15 @@ export const FRAME_TYPE = 0x85;
 const SEATS = 16, SHOTS_MAX = 2048;
 const POSITION_BITS = 15, STEP_BITS = 9, SLOT_BITS = 11, WORLD_BITS = 24;
 const REMOVED_BITS_MIN = 1, ADDED_BITS_MIN = SLOT_BITS + 4 + 2 + 2 * WORLD_BITS + 32;
-const OWN_HERE = 1, OWN_CHANGED = 2, FINISHED = 4;
+const OWN_HERE = 1, OWN_CHANGED = 2, FINISHED = 4, EXTRAS = 8;
+const DRONES_MAX = 64;
+const NO_EXTRAS = Object.freeze({ scores: [0, 0], flags: ["home", "home"], pickups: 0, boost: 0, drones: [] });
 
 const NOBODY = Object.freeze({ here: false, alive: false, health: 0, x: 0, y: 0, aim: 0, kills: 0, deaths: 0 });
 
 /** Returns the view that full frames are encoded against. */
 export function emptyView() {
-  return { tick: 0, players: Array.from({ length: SEATS }, () => NOBODY), own: null, shots: [] };
+  return { tick: 0, players: Array.from({ length: SEATS }, () => NOBODY), own: null, shots: [], extras: null };
 }
 
 function readHead(input) {
@@ -25,7 +27,7 @@ function readHead(input) {
   const input_seq = input.u32("input_seq");
   const lead = input.signed(8, "lead");
   const flags = input.u8("flags");
-  if (flags & ~(OWN_HERE | OWN_CHANGED | FINISHED)) throw new DecodeError("flags", `cannot be ${flags}`);
+  if (flags & ~(OWN_HERE | OWN_CHANGED | FINISHED | EXTRAS)) throw new DecodeError("flags", `cannot be ${flags}`);
   const epoch = input.gamma("epoch");
   const baseline = age > 0 ? tick - age : null;
   return { head: { tick, baseline, input_seq, lead, finished: (flags & FINISHED) !== 0, epoch }, flags };
@@ -47,8 +49,9 @@ export function decodeFrame(bytes, baseline) {
   const players = readPlayers(base.players, input);
   const own = readOwn(flags, base.own, input);
   const shots = readShots(head.tick, base.shots, input);
+  const extras = flags & EXTRAS ? readExtras(base.extras ?? NO_EXTRAS, input) : null;
   input.finish();
-  return { head, view: { tick: head.tick, players, own, shots } };
+  return { head, view: { tick: head.tick, players, own, shots, extras } };
 }
 
 function readPlayers(base, input) {
@@ -141,4 +144,38 @@ function count(input, entryBits, field) {
   const max = Math.min(Math.floor(input.left / entryBits), SHOTS_MAX);
   if (value > max) throw new DecodeError(field, `has length ${value}, the limit is ${max}`);
   return value;
+}
+
+function readExtras(base, input) {
+  const scores = input.bit("scores") ? [word(input, "score"), word(input, "score")] : base.scores;
+  const flags = base.flags.map((flag) => (input.bit("flag") ? readFlag(input) : flag));
+  const pickups = input.bit("pickups") ? input.bits(16, "pickups") : base.pickups;
+  const boost = input.bit("boost") ? input.u8("boost") : base.boost;
+  const masks = [input.u32("drones"), input.u32("drones")];
+  const before = new Map(base.drones.map((it) => [it.index, it]));
+  const drones = [];
+  for (let index = 0; index < DRONES_MAX; index += 1) {
+    if ((masks[index >> 5] >>> (index & 31)) & 1) drones.push(readDrone(index, before.get(index), input));
+  }
+  return { scores, flags, pickups, boost, drones };
+}
+
+function readFlag(input) {
+  const where = input.bits(2, "flag");
+  if (where === 0) return "home";
+  if (where === 1) return { carried: { seat: input.bits(4, "carrier") } };
+  if (where === 2) return { dropped: { x: input.bits(POSITION_BITS, "flag x"), y: input.bits(POSITION_BITS, "flag y") } };
+  throw new DecodeError("flag", `cannot be ${where}`);
+}
+
+function readDrone(index, base, input) {
+  const position = () => ({ x: input.bits(POSITION_BITS, "drone x"), y: input.bits(POSITION_BITS, "drone y") });
+  if (!base) return { index, ...position(), health: input.u8("drone health") };
+  const drone = { ...base };
+  if (input.bit("drone moved")) {
+    Object.assign(drone, input.bit("drone near")
+      ? { x: stepped(base.x, input, "drone x"), y: stepped(base.y, input, "drone y") } : position());
+  }
+  if (input.bit("drone hurt")) drone.health = input.u8("drone health");
+  return drone;
 }

@@ -50,6 +50,21 @@ export function kill(match, { killer, victim }) {
   const name = (seat) => (seat === match.seat ? "You" : match.names[seat] || `Seat ${seat + 1}`);
   if (killer === victim) line.append(element("b", name(victim)), element("i", "fell"));
   else line.append(element("b", name(killer)), element("i", "▸"), element("span", name(victim)));
+  enter(line);
+}
+
+/** Adds what became of a flag to the feed. */
+export function flag(match, { team, change, seat }) {
+  const own = (match.seat & 1) === team;
+  const name = seat === match.seat ? "You" : match.names[seat] || `Seat ${seat + 1}`;
+  const line = element("li", undefined, (change === "returned") === own ? "mine" : "died");
+  const whose = own ? "your flag" : "their flag";
+  if (change === "returned") line.append(element("b", own ? "Your flag" : "Their flag"), element("i", "is home"));
+  else line.append(element("b", name), element("i", change), element("span", whose));
+  enter(line);
+}
+
+function enter(line) {
   const feed = $("feed");
   feed.prepend(line);
   while (feed.childElementCount > FEED_MAX) feed.lastElementChild.remove();
@@ -80,8 +95,11 @@ export function figures(match) {
   if (!me) return;
   const rows = match.table;
   const rank = rows.findIndex((it) => it.seat === match.seat) + 1;
-  write("hud-rank", rank ? `${ordinal(rank)} of ${rows.length}` : "–");
-  write("hud-score", `${me.kills} ${me.kills === 1 ? "kill" : "kills"} · ${me.deaths} ${me.deaths === 1 ? "death" : "deaths"}`);
+  if (!match.teamScores) write("hud-rank", rank ? `${ordinal(rank)} of ${rows.length}` : "–");
+  const teams = match.teamScores;
+  const boost = match.boostS > 0 ? ` · ⚡ ${Math.ceil(match.boostS)} s` : "";
+  if (teams) write("hud-rank", `${teams[0]} : ${teams[1]}`);
+  write("hud-score", `${me.kills} ${me.kills === 1 ? "kill" : "kills"} · ${me.deaths} ${me.deaths === 1 ? "death" : "deaths"}${boost}`);
   const full = match.rules.player.health;
   const health = me.alive ? me.health : 0;
   write("hp-text", String(health));

@@ -55,6 +55,7 @@ const handlers = {
   event(it) {
     if (!page.match?.happened(it)) return;
     if (it.kind.kill) hud.kill(page.match, it.kind.kill);
+    if (it.kind.flag) hud.flag(page.match, it.kind.flag);
     if (it.kind.end) finish();
   },
   owner(it) {

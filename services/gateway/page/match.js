@@ -3,6 +3,7 @@
 import { DecodeError, SEATS, decodeFrame, peekFrame } from "./codec.js";
 import { METRE, Predictor, wallCells } from "./predict.js";
 import { Shots } from "./shots.js";
+import { Things } from "./things.js";
 import { Timeline } from "./timeline.js";
 
 const TICK_MS = 1000 / 60;
@@ -71,6 +72,7 @@ export class Match {
     this.predictor = new Predictor(world);
     this.walls = wallCells(this.predictor.rules.walls);
     this.shots = new Shots(world, this.predictor.rules.walls);
+    this.things = new Things(world);
     this.names = new Array(SEATS).fill("");
     this.bots = new Array(SEATS).fill(false);
     this.epochs = [];
@@ -110,6 +112,15 @@ export class Match {
 
   /** Own figures of the newest frame. */
   get me() { return this.timeline.newest?.players[this.seat] ?? null; }
+
+  /** The teams' scores, own team first; null without teams. */
+  get teamScores() {
+    const scores = this.timeline.newest?.extras?.scores;
+    return this.things.teams && scores ? [scores[this.seat & 1], scores[(this.seat & 1) ^ 1]] : null;
+  }
+
+  /** Seconds of double damage left. */
+  get boostS() { return (this.timeline.newest?.extras?.boost ?? 0) / 60; }
 
   /** All seats by score, for the table. */
   get table() {
@@ -194,7 +205,8 @@ export class Match {
     else if (own) own.alive = this.me?.alive ?? own.alive;
     this.focus = at ?? this.focus ?? (own ? { x: own.x, y: own.y } : { x: 32, y: 32 });
     const shots = this.shots.scene(this.timeline.around(tick), tick, this.#clock || tick, this.seat, newest);
-    return { players, shots, own: this.seat, focus: this.focus, names: this.names, dead: this.me ? !this.me.alive : false };
+    const things = this.things.scene(this.timeline.around(tick), tick, players);
+    return { players, shots, things, teams: this.things.teams, own: this.seat, focus: this.focus, names: this.names, dead: this.me ? !this.me.alive : false };
   }
 
   /** Seconds until the own respawn. */

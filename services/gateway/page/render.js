@@ -1,5 +1,7 @@
 // Draws one frame. Knows metres and colours, nothing of the network.
 
+import { TEAM_COLORS, drawGround, drawStanding, teamOf } from "./things.js";
+
 export const ARENA_M = 64;
 const CELLS = 16, CELL_M = 4;
 const VIEW_SHORT_M = 19; // the shorter side of the screen shows this many metres
@@ -8,9 +10,10 @@ const BODY_M = 0.5;
 const SELF = "#4de1ff";
 const DPR_MAX = 2; // more pixels cost more than they show
 
-/** Returns the colour of a seat; the own seat is always the same. */
-export function seatColor(seat, own) {
+/** Returns the colour of a seat, its team's if there are teams; the own seat is always the same. */
+export function seatColor(seat, own, teams) {
   if (seat === own) return SELF;
+  if (teams) return TEAM_COLORS[teamOf(seat)];
   const hue = [352, 24, 44, 66, 96, 128, 152, 214, 232, 250, 268, 284, 300, 316, 332, 10][seat & 15];
   return `hsl(${hue} 92% 68%)`;
 }
@@ -51,7 +54,7 @@ export class Renderer {
     return { x: this.width / 2 + (x - this.camera.x) * this.camera.scale, y: this.height / 2 + (y - this.camera.y) * this.camera.scale };
   }
 
-  /** Draws `scene`: {players, shots, own, focus, now, names}. */
+  /** Draws `scene`: {players, shots, things, teams, own, focus, now, names}. */
   draw(scene) {
     const g = this.g, { scale } = this.camera;
     this.camera.x = scene.focus.x;
@@ -63,8 +66,10 @@ export class Renderer {
     g.setTransform(this.ratio * scale, 0, 0, this.ratio * scale,
       this.ratio * (this.width / 2 - this.camera.x * scale + jx), this.ratio * (this.height / 2 - this.camera.y * scale + jy));
     this.#floor(g);
+    if (scene.things) drawGround(g, scene.things);
     this.#drawWalls(g);
-    for (const shot of scene.shots) this.#shot(g, shot, scene.own);
+    for (const shot of scene.shots) this.#shot(g, shot, scene.own, scene.teams);
+    if (scene.things) drawStanding(g, scene.things);
     const alive = scene.players.filter((it) => it.alive);
     for (const player of alive) if (player.seat !== scene.own) this.#player(g, player, scene);
     for (const player of alive) if (player.seat === scene.own) this.#player(g, player, scene);
@@ -136,8 +141,8 @@ export class Renderer {
     this.#glowing(g, "#7f95ff", () => g.stroke(this.#edges.edge));
   }
 
-  #shot(g, shot, own) {
-    const color = seatColor(shot.owner, own);
+  #shot(g, shot, own, teams) {
+    const color = seatColor(shot.owner, own, teams);
     const speed = Math.hypot(shot.vx, shot.vy) || 1;
     const tail = Math.min(0.9, speed * 0.05);
     const [tx, ty] = [shot.x - (shot.vx / speed) * tail, shot.y - (shot.vy / speed) * tail];
@@ -161,7 +166,7 @@ export class Renderer {
   }
 
   #player(g, player, scene) {
-    const color = seatColor(player.seat, scene.own);
+    const color = seatColor(player.seat, scene.own, scene.teams);
     const angle = (player.aim * Math.PI) / 128;
     g.save();
     g.translate(player.x, player.y);
@@ -225,9 +230,13 @@ export class Renderer {
     g.lineWidth = 0.6;
     g.strokeRect(0, 0, ARENA_M, ARENA_M);
     g.globalAlpha = 1;
+    for (const { x: fx, y: fy, team } of scene.things?.flags ?? []) {
+      g.fillStyle = TEAM_COLORS[team];
+      g.fillRect(fx - 1.6, fy - 1.6, 3.2, 3.2);
+    }
     for (const player of scene.players) {
       if (!player.alive) continue;
-      g.fillStyle = seatColor(player.seat, scene.own);
+      g.fillStyle = seatColor(player.seat, scene.own, scene.teams);
       g.beginPath();
       g.arc(player.x, player.y, player.seat === scene.own ? 1.9 : 1.4, 0, Math.PI * 2);
       g.fill();

@@ -46,6 +46,7 @@ assets! {
     "/predict.js", "predict.js", SCRIPT;
     "/timeline.js", "timeline.js", SCRIPT;
     "/shots.js", "shots.js", SCRIPT;
+    "/things.js", "things.js", SCRIPT;
     "/render.js", "render.js", SCRIPT;
     "/sparks.js", "sparks.js", SCRIPT;
     "/backdrop.js", "backdrop.js", SCRIPT;

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use arena_sim::{
-    Input, MatchHandle, Rules, SeatInputs, TickEvent, TickOutput, WorldView, bots, buttons,
+    FlagEvent, Input, MatchHandle, Rules, SeatInputs, TickEvent, TickOutput, WorldView, bots,
+    buttons,
 };
 use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, Tick};
-use arena_wire::play::{self, EventKind, FrameHead, MatchStart, SEATS, SeatName, ServerMessage};
+use arena_wire::play::{
+    self, EventKind, FlagChange, FrameHead, MatchStart, SEATS, SeatName, ServerMessage,
+};
 use arena_wire::stats::v1 as stats;
 
 use super::events::EventLog;
@@ -357,8 +360,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
     ) -> bool {
         self.tick = output.tick;
         for event in output.events() {
-            if let TickEvent::Killed { killer, victim } = event {
-                self.events.push(self.tick, EventKind::Kill { killer, victim });
+            if let Some(told) = told(event) {
+                self.events.push(self.tick, told);
             }
         }
         let alone = self.seated().all(|(_, it)| !it.state.is_present());
@@ -553,6 +556,25 @@ impl<F> Place<F> {
     }
 }
 
+/// Returns what a player is told of an event, if anything: the rest shows in the frames.
+fn told(event: TickEvent) -> Option<EventKind> {
+    let (team, change, seat) = match event {
+        TickEvent::Killed { killer, victim } => return Some(EventKind::Kill { killer, victim }),
+        TickEvent::Flag { team, event: FlagEvent::Taken { seat } } => {
+            (team, FlagChange::Taken, seat)
+        }
+        TickEvent::Flag { team, event: FlagEvent::Dropped { seat } } => {
+            (team, FlagChange::Dropped, seat)
+        }
+        TickEvent::Flag { team, event: FlagEvent::Captured { seat } } => {
+            (team, FlagChange::Captured, seat)
+        }
+        TickEvent::Flag { team, event: FlagEvent::Returned } => (team, FlagChange::Returned, 0),
+        _ => return None,
+    };
+    Some(EventKind::Flag { team, change, seat })
+}
+
 /// What a client needs of the rules; docs/protocol.md lists the keys.
 fn rules_json(rules: &Rules) -> String {
     let movement = arena_sim::Movement::of(rules);
@@ -568,6 +590,9 @@ fn rules_json(rules: &Rules) -> String {
             "walls": movement.walls,
         },
         "projectile": { "bounces": bounces },
+        "cover": rules.map().cover_words(),
+        "pickups": rules.pickup_cells(),
+        "homes": rules.flag_cells(),
         "rules": document,
     })
     .to_string()

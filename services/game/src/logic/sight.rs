@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 
-use arena_sim::WorldView;
-use arena_wire::play::{FrameHead, OwnView, PlayerView, SEATS, Shot, View, encode_frame, quantise};
+use arena_sim::{DroneView, FlagView, WorldView};
+use arena_wire::play::{
+    Drone, Extras, Flag, FrameHead, OwnView, POSITION_SHIFT, PlayerView, SEATS, Shot, View,
+    encode_frame, quantise,
+};
 
 use super::shots::Shots;
 
@@ -18,6 +21,11 @@ const HEAD_BITS: usize = 210;
 const PLAYER_BITS: usize = 44;
 const NEW_PLAYER_BITS: usize = 84;
 const SHOT_BITS: usize = 118;
+/// What scores, flags and pick-ups cost when they change, and a drone in each frame, likewise.
+const EXTRAS_BITS: usize = 160;
+const DRONE_BITS: usize = 22;
+/// Drones a player sees at once, the nearest: half of a frame's budget.
+const DRONES_SHOWN_MAX: usize = 40;
 /// Players nearer than this, in metres, are sent every frame, those up to the next every second,
 /// the others every fourth.
 const NEAR_M: i32 = 20;
@@ -37,6 +45,9 @@ pub struct Scene<'a> {
     own: [Option<OwnView>; SEATS],
     places: [(i32, i32); SEATS],
     shots: &'a Shots,
+    /// All drones; without what belongs to one viewer.
+    extras: Option<Extras>,
+    boosts: [u8; SEATS],
 }
 
 impl<'a> Scene<'a> {
@@ -49,10 +60,13 @@ impl<'a> Scene<'a> {
             own: [None; SEATS],
             places: [(0, 0); SEATS],
             shots,
+            extras: extras(world),
+            boosts: [0; SEATS],
         };
         for it in world.players() {
             let seat = usize::from(it.seat);
             scene.places[seat] = (it.x, it.y);
+            scene.boosts[seat] = it.boost;
             scene.players[seat] = PlayerView {
                 here: it.active,
                 alive: it.alive,
@@ -74,6 +88,54 @@ impl<'a> Scene<'a> {
         }
         scene
     }
+}
+
+impl Scene<'_> {
+    /// Returns what the viewer sees beside players and shots: of the drones the nearest in sight.
+    fn extras_of(&self, viewer: usize) -> Option<Extras> {
+        let all = self.extras.as_ref()?;
+        let place = self.places[viewer];
+        let unit = |it: u16| i32::from(it) << POSITION_SHIFT;
+        let mut near: Vec<(i32, Drone)> = all
+            .drones
+            .iter()
+            .map(|it| (distance_m(place, (unit(it.x), unit(it.y))), *it))
+            .filter(|(distance, _)| *distance <= SIGHT_M)
+            .collect();
+        near.sort_unstable_by_key(|(distance, it)| (*distance, it.index));
+        near.truncate(DRONES_SHOWN_MAX);
+        let mut drones: Vec<Drone> = near.into_iter().map(|(_, it)| it).collect();
+        drones.sort_unstable_by_key(|it| it.index);
+        let Extras { scores, flags, pickups, .. } = *all;
+        Some(Extras { scores, flags, pickups, boost: self.boosts[viewer], drones })
+    }
+}
+
+/// Reads what the world has beside players and projectiles; `None` if its rules know nothing of it.
+fn extras(world: &WorldView<'_>) -> Option<Extras> {
+    let rules = world.rules();
+    let scores = world.team_scores();
+    if scores.is_none() && rules.pickups() == 0 && rules.drones() == 0 {
+        return None;
+    }
+    let flag = |it: FlagView| match it.carrier {
+        Some(seat) => Flag::Carried { seat },
+        None if it.is_home => Flag::Home,
+        None => Flag::Dropped { x: quantise(it.x), y: quantise(it.y) },
+    };
+    let drone = |it: DroneView| Drone {
+        index: it.index,
+        x: quantise(it.x),
+        y: quantise(it.y),
+        health: it.health,
+    };
+    Some(Extras {
+        scores: scores.unwrap_or_default(),
+        flags: world.flags().map_or_else(Default::default, |flags| flags.map(flag)),
+        pickups: world.pickups().filter(|it| it.wait == 0).fold(0, |mask, it| mask | 1 << it.index),
+        boost: 0,
+        drones: world.drones().map(drone).collect(),
+    })
 }
 
 /// What one player has been sent.
@@ -147,8 +209,11 @@ impl Sight {
             players: last.players,
             own: scene.own[viewer],
             shots: last.shots.iter().filter(|it| scene.shots.contains(it)).copied().collect(),
+            extras: scene.extras_of(viewer),
         };
-        let mut spent = HEAD_BITS + cost(&view, base);
+        let drones =
+            view.extras.as_ref().map_or(0, |it| EXTRAS_BITS + it.drones.len() * DRONE_BITS);
+        let mut spent = HEAD_BITS + drones + cost(&view, base);
         for seat in due(scene, &view, viewer, priority) {
             let price = if view.players[seat] == base.players[seat] { PLAYER_BITS } else { 0 };
             let urgent = seat == viewer || is_hurt(scene, &view, seat);

@@ -7,6 +7,7 @@
 
 mod client;
 mod code;
+mod extras;
 mod frame;
 mod server;
 #[cfg(test)]
@@ -17,13 +18,15 @@ mod view;
 
 pub use client::{ClientMessage, Controls, Hello, Input, RegionRtt};
 pub use code::Code;
+pub use extras::DRONES_MAX;
 pub use frame::{FRAME_TYPE, FrameHead, decode_frame, encode_frame};
 pub use server::{
-    Event, EventKind, MatchStart, Move, Owner, Party, PartyMember, Pong, QueueUpdate, RatingChange,
-    SeatName, ServerMessage, Standing, Welcome,
+    Event, EventKind, FlagChange, MatchStart, Move, Owner, Party, PartyMember, Pong, QueueUpdate,
+    RatingChange, SeatName, ServerMessage, Standing, Welcome,
 };
 pub use view::{
-    OwnView, POSITION_SHIFT, PlayerView, SEATS, SHOTS_MAX, Shot, View, WORLD_BITS, quantise,
+    Drone, Extras, Flag, OwnView, POSITION_SHIFT, PlayerView, SEATS, SHOTS_MAX, Shot, View,
+    WORLD_BITS, quantise,
 };
 
 /// The version of the protocol that this build speaks.

@@ -180,3 +180,46 @@ fn who_comes_back_goes_on_from_the_frame_held() {
         assert_eq!(FrameHead::peek(&frame).unwrap().baseline, baseline, "holding {tick}");
     }
 }
+
+#[test]
+fn drones_flags_and_pick_ups_are_shown_as_they_are() {
+    let document = r#"{"version": 1, "map": "fort", "match": {"mode": "capture"},
+        "pickups": {"count": 6}, "drones": {"count": 64, "health": 20}}"#;
+    let mut game = Bots::new(&Rules::parse(document).unwrap());
+    let mut sight = Sight::new(3);
+    let (mut views, mut drones, mut taken, mut carried) = (VecDeque::new(), 0, 0, 0);
+    for _ in 0..1_800 {
+        game.step();
+        game.step();
+        let scene = game.look();
+        let bytes = sight.frame(&scene, HEAD).unwrap();
+        let baseline = FrameHead::peek(&bytes).unwrap().baseline;
+        let held = baseline.map(|tick| views.iter().find(|it: &&View| it.tick == tick.0).unwrap());
+        let (head, view) = decode_frame(&bytes, held).unwrap();
+        sight.ack(head.tick.0);
+        let world = game.backend.view(game.handle).unwrap();
+        let extras = view.extras.as_ref().unwrap();
+        assert_eq!(extras.scores, world.team_scores().unwrap());
+        let me = world.player(3);
+        for it in &extras.drones {
+            let real = world.drones().find(|real| real.index == it.index).unwrap();
+            assert_eq!((it.x, it.y, it.health), (quantise(real.x), quantise(real.y), real.health));
+            assert!(distance_m((me.x, me.y), (real.x, real.y)) <= SIGHT_M);
+        }
+        drones += extras.drones.len();
+        taken += (6 - extras.pickups.count_ones()) as usize;
+        carried += usize::from(matches!(extras.flags[0], Flag::Carried { .. }));
+        let budget = 64_000 / 30 / 8 + 8;
+        assert!(
+            bytes.len() < 2 * budget,
+            "{} bytes with {} drones",
+            bytes.len(),
+            extras.drones.len()
+        );
+        views.push_back(view);
+        if views.len() > RING {
+            views.pop_front();
+        }
+    }
+    assert!(drones > 1_000 && taken > 100 && carried > 10, "{drones} {taken} {carried}");
+}

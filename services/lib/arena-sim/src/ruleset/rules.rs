@@ -154,6 +154,18 @@ impl Rules {
         self.document.compiled.pickups.len()
     }
 
+    /// Returns the cell of each pick-up: row * 16 + column.
+    #[must_use]
+    pub fn pickup_cells(&self) -> &[u8] {
+        &self.document.compiled.pickups
+    }
+
+    /// Returns the cell of each team's flag, or `None` if the match is not about flags.
+    #[must_use]
+    pub fn flag_cells(&self) -> Option<[u8; 2]> {
+        (self.mode() == Mode::Capture).then_some(self.document.compiled.homes)
+    }
+
     /// Returns the walls and the cover.
     #[must_use]
     pub fn map(&self) -> &Map {

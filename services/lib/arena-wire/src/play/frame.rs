@@ -6,6 +6,7 @@
 
 use arena_types::{Epoch, Tick};
 
+use super::extras::{read_extras, write_extras};
 use super::view::{OwnView, PlayerView, SEATS, SHOTS_MAX, Shot, View, WORLD_BITS};
 use crate::bits::{BitReader, BitWriter, DecodeError, fits};
 
@@ -48,7 +49,8 @@ impl FrameHead {
     const OWN_HERE: u8 = 1;
     const OWN_CHANGED: u8 = 2;
     const FINISHED: u8 = 4;
-    const FLAGS: u8 = Self::OWN_HERE | Self::OWN_CHANGED | Self::FINISHED;
+    const EXTRAS: u8 = 8;
+    const FLAGS: u8 = Self::OWN_HERE | Self::OWN_CHANGED | Self::FINISHED | Self::EXTRAS;
 
     /// Reads the head alone.
     ///
@@ -127,12 +129,18 @@ pub fn encode_frame(
     if view.own != base.own {
         flags |= FrameHead::OWN_CHANGED;
     }
+    if view.extras.is_some() {
+        flags |= FrameHead::EXTRAS;
+    }
     head.write(flags, &mut out);
     write_players(&view.players, &base.players, &mut out);
     if let Some(own) = view.own.filter(|_| view.own != base.own) {
         write_own(own, &mut out);
     }
     write_shots(view, base, &mut out);
+    if let Some(extras) = &view.extras {
+        write_extras(extras, &base.extras.clone().unwrap_or_default(), &mut out);
+    }
     out.finish()
 }
 
@@ -165,8 +173,13 @@ pub fn decode_frame(
         (false, _) => None,
     };
     let shots = read_shots(head.tick.0, base, &mut reader)?;
+    let extras = if flags & FrameHead::EXTRAS != 0 {
+        Some(read_extras(&base.extras.clone().unwrap_or_default(), &mut reader)?)
+    } else {
+        None
+    };
     reader.finish()?;
-    Ok((head, View { tick: head.tick.0, players, own, shots }))
+    Ok((head, View { tick: head.tick.0, players, own, shots, extras }))
 }
 
 type Players = [PlayerView; SEATS];

@@ -198,6 +198,33 @@ pub enum EventKind {
         /// By rank.
         standings: Vec<Standing>,
     },
+    /// Something became of a team's flag.
+    Flag {
+        /// The team it belongs to, 0 or 1.
+        team: u8,
+        /// What.
+        change: FlagChange,
+        /// Who did it: the carrier, or who took it; 0 for a return.
+        seat: u8,
+    },
+}
+
+/// What becomes of a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize), serde(rename_all = "snake_case"))]
+pub enum FlagChange {
+    /// An opponent took it.
+    Taken,
+    /// Its carrier died or left.
+    Dropped,
+    /// It is at home again, uncaptured.
+    Returned,
+    /// Its carrier brought it home and scored.
+    Captured,
+}
+
+impl FlagChange {
+    const ALL: [Self; 4] = [Self::Taken, Self::Dropped, Self::Returned, Self::Captured];
 }
 
 /// How one seat did.
@@ -518,6 +545,12 @@ impl Body for SeatName {
     }
 }
 
+fn below(input: &mut BitReader<'_>, limit: u8, field: &'static str) -> Result<u8, DecodeError> {
+    let found = input.u8(field)?;
+    let bad = || DecodeError::BadValue { field, found: found.to_string() };
+    (found < limit).then_some(found).ok_or_else(bad)
+}
+
 impl Body for Event {
     fn write(&self, out: &mut BitWriter) {
         out.bits(self.seq, 32);
@@ -540,6 +573,12 @@ impl Body for Event {
                     standing.write(out);
                 }
             }
+            EventKind::Flag { team, change, seat } => {
+                out.bits(3, 8);
+                out.bits(u32::from(*team), 8);
+                out.bits(*change as u32, 8);
+                out.bits(u32::from(*seat), 8);
+            }
         }
     }
 
@@ -554,6 +593,12 @@ impl Body for Event {
                     .map(|_| Standing::read(input))
                     .collect::<Result<_, _>>()?,
             },
+            3 => {
+                let team = below(input, 2, "team")?;
+                let change = below(input, FlagChange::ALL.len() as u8, "change")?;
+                let change = FlagChange::ALL[usize::from(change)];
+                EventKind::Flag { team, change, seat: seat(input, "seat")? }
+            }
             other => {
                 return Err(DecodeError::BadValue { field: "kind", found: other.to_string() });
             }

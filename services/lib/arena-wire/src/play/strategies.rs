@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
+use super::extras::DRONES_MAX;
 use super::frame::FrameHead;
-use super::view::{OwnView, PlayerView, SEATS, Shot, View, WORLD_BITS};
+use super::view::{Drone, Extras, Flag, OwnView, PlayerView, SEATS, Shot, View, WORLD_BITS};
 use arena_types::{Epoch, Tick};
 
 pub(super) fn head() -> impl Strategy<Value = FrameHead> {
@@ -66,9 +67,35 @@ fn shots(tick: u32) -> impl Strategy<Value = Vec<Shot>> {
     })
 }
 
+fn extras() -> impl Strategy<Value = Option<Extras>> {
+    let position = 0..1_u16 << 15;
+    let place = (position.clone(), position);
+    let flag = prop_oneof![
+        Just(Flag::Home),
+        (0..SEATS as u8).prop_map(|seat| Flag::Carried { seat }),
+        place.clone().prop_map(|(x, y)| Flag::Dropped { x, y }),
+    ];
+    let drones = prop::collection::btree_map(0..DRONES_MAX as u8, (place, any::<u8>()), 0..40);
+    let drones = drones.prop_map(|drones| {
+        let drone = |(index, ((x, y), health))| Drone { index, x, y, health };
+        drones.into_iter().map(drone).collect()
+    });
+    prop::option::of(
+        (any::<[u16; 2]>(), [flag.clone(), flag], any::<(u16, u8)>(), drones).prop_map(
+            |(scores, flags, (pickups, boost), drones)| Extras {
+                scores,
+                flags,
+                pickups,
+                boost,
+                drones,
+            },
+        ),
+    )
+}
+
 fn view_at(tick: u32) -> impl Strategy<Value = View> {
-    (prop::array::uniform16(player()), own(), shots(tick))
-        .prop_map(move |(players, own, shots)| View { tick, players, own, shots })
+    (prop::array::uniform16(player()), own(), shots(tick), extras())
+        .prop_map(move |(players, own, shots, extras)| View { tick, players, own, shots, extras })
 }
 
 pub(super) fn view() -> impl Strategy<Value = View> {
@@ -81,13 +108,24 @@ pub(super) fn view_after(base: View) -> impl Strategy<Value = View> {
         let tick = base.tick;
         move |step| view_at(tick + step)
     });
-    (next, any::<u16>(), any::<u64>(), any::<bool>()).prop_map(
-        move |(mut next, players, shots, own)| {
+    (next, any::<u16>(), any::<u64>(), any::<[bool; 2]>()).prop_map(
+        move |(mut next, players, shots, [own, extras])| {
             for seat in (0..SEATS).filter(|it| players >> it & 1 == 1) {
                 next.players[seat] = base.players[seat];
             }
             if own {
                 next.own = base.own;
+            }
+            if let (true, Some(next), Some(base)) = (extras, &mut next.extras, &base.extras) {
+                // Some drones stay as they are, others make a step.
+                for drone in &mut next.drones {
+                    if let Some(before) = base.drones.iter().find(|it| it.index == drone.index) {
+                        drone.x = before.x.saturating_sub(u16::from(drone.health & 3));
+                        drone.y = before.y;
+                    }
+                }
+                next.flags[0] = base.flags[0];
+                next.pickups = base.pickups;
             }
             for (index, shot) in base.shots.iter().enumerate() {
                 if shots >> (index % 64) & 1 == 1 && shot.until > next.tick {

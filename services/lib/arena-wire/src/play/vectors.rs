@@ -106,6 +106,7 @@ fn server_messages() -> Vec<ServerMessage> {
         event(10, EventKind::Kill { killer: 15, victim: 3 }),
         event(11, EventKind::Seat(seat(3, true, "Bot Ida"))),
         event(12, EventKind::End { standings: standings() }),
+        event(13, EventKind::Flag { team: 1, change: FlagChange::Captured, seat: 14 }),
         ServerMessage::Move(Move {
             endpoint: "ws://127.0.0.1:8080".to_owned(),
             resume_token: "bW92ZQ".to_owned(),
@@ -142,7 +143,7 @@ fn shot(slot: u16, at: u32, until: u32) -> Shot {
 }
 
 /// A full frame, then deltas that touch every branch: near and far steps, an own body that stays,
-/// changes and goes, shots that expire, are hit, appear and take a slot again.
+/// changes and goes, shots that expire, are hit, appear and take a slot again; drones and flags likewise.
 fn views() -> Vec<View> {
     let mut first = View { tick: 100, ..View::default() };
     let fighter =
@@ -162,7 +163,29 @@ fn views() -> Vec<View> {
     let mut fourth = View { tick: 302, ..third.clone() };
     fourth.own =
         Some(OwnView { x: 0xff_ffff, y: 0, vx: i16::MIN, vy: i16::MAX, cooldown: 0, respawn: 120 });
-    vec![first, second, third, fourth]
+    let drone = |index, x, y| Drone { index, x, y, health: 40 };
+    let mut fifth = View { tick: 304, ..fourth.clone() };
+    fifth.extras = Some(Extras {
+        scores: [0, 65_535],
+        flags: [Flag::Carried { seat: 15 }, Flag::Dropped { x: 32_767, y: 1 }],
+        pickups: 0x8001,
+        boost: 255,
+        drones: vec![drone(0, 7, 32_767), drone(31, 900, 900), drone(63, 32_767, 0)],
+    });
+    let mut sixth = View { tick: 306, ..fifth.clone() };
+    sixth.extras = Some(Extras {
+        scores: [3, 65_535],
+        flags: [Flag::Home, Flag::Dropped { x: 32_767, y: 1 }],
+        pickups: 0x8001,
+        boost: 0,
+        drones: vec![
+            drone(0, 7, 32_767),
+            Drone { health: 1, ..drone(31, 645, 1_155) },
+            drone(32, 4, 5),
+            drone(63, 9, 9),
+        ],
+    });
+    vec![first, second, third, fourth, fifth, sixth]
 }
 
 fn frames() -> Vec<Value> {

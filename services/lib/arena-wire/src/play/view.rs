@@ -82,6 +82,58 @@ pub struct Shot {
     pub vy: i16,
 }
 
+/// One drone that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Drone {
+    /// Names it, below [`super::DRONES_MAX`].
+    pub index: u8,
+    /// In 1/128 units, below 2¹⁵.
+    pub x: u16,
+    /// In 1/128 units, below 2¹⁵.
+    pub y: u16,
+    /// Hit points.
+    pub health: u8,
+}
+
+/// Where a team's flag is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[cfg_attr(test, serde(rename_all = "snake_case"))]
+pub enum Flag {
+    /// Where it belongs.
+    #[default]
+    Home,
+    /// With a player.
+    Carried {
+        /// The player's seat, below [`SEATS`].
+        seat: u8,
+    },
+    /// On the floor.
+    Dropped {
+        /// In 1/128 units, below 2¹⁵.
+        x: u16,
+        /// In 1/128 units, below 2¹⁵.
+        y: u16,
+    },
+}
+
+/// What some matches have beside players and shots.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Extras {
+    /// The teams' scores.
+    pub scores: [u16; 2],
+    /// The teams' flags.
+    pub flags: [Flag; 2],
+    /// Bit i: pick-up i is there.
+    pub pickups: u16,
+    /// Ticks in which the viewer's own shots do double damage.
+    pub boost: u8,
+    /// By index, ascending, each once. Distant ones are missing.
+    pub drones: Vec<Drone>,
+}
+
 /// What one player sees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(test, derive(serde::Serialize))]
@@ -94,4 +146,6 @@ pub struct View {
     pub own: Option<OwnView>,
     /// By slot, ascending, each slot once. Distant ones are missing.
     pub shots: Vec<Shot>,
+    /// Drones, pick-ups, flags and teams, if the match has any of them.
+    pub extras: Option<Extras>,
 }
