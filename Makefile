@@ -87,5 +87,5 @@ deps-lab: deps-build
 	@.ci/install docker-registry iproute2 iptables mmdebstrap debian-archive-keyring binutils util-linux
 
 deps-test: deps-lab
-	@.ci/install chromium procps
+	@.ci/install chromium procps zstd
 	@.ci/hadolint --version >/dev/null

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "arena-store",
         "arenactl-planning",
     ],
-    &["arena-mesh", "arena-store-embedded"],
+    &["arena-replay", "arena-mesh", "arena-store-embedded"],
     &["arena-store-remote"],
     &["arena-instance"],
     &["arena-testkit"],
@@ -33,7 +33,8 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Crates that decide or describe, and what they must never wait on.
-const PURE: &[&str] = &["arena-types", "arena-wire", "arena-sim", "arenactl-planning"];
+const PURE: &[&str] =
+    &["arena-types", "arena-wire", "arena-sim", "arena-replay", "arenactl-planning"];
 const WAITING: &[&str] = &["tokio", "quinn", "hyper", "warp", "sqlx", "bollard", "wgpu", "reqwest"];
 
 #[test]

@@ -29,6 +29,7 @@ mod standings;
 mod systems;
 mod tables;
 mod view;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -46,3 +47,4 @@ pub use snapshot::SnapshotError;
 pub use standings::{FinishReason, Standing};
 pub use tables::{COSINES, direction};
 pub use view::{DroneView, FlagView, PickupView, PlayerView, ProjectileView, WorldView};
+pub use words::snapshot_word;

@@ -13,7 +13,7 @@ use crate::standings::FinishReason;
 /// "ARNA", so that other files are told apart at once.
 const MAGIC: u32 = u32::from_le_bytes(*b"ARNA");
 /// Header words: magic, schema, projectile slots (low half) and drones (high half).
-const HEADER_WORDS: usize = 3;
+pub(crate) const HEADER_WORDS: usize = 3;
 /// Bytes before and after the slab's words.
 const FRAME_BYTES: usize = 4 * HEADER_WORDS + 8;
 /// The fastest a projectile is under any rules, Q4.12 metres a tick, with room for rounding.
