@@ -23,6 +23,8 @@ mod problem;
 mod reader;
 mod records;
 mod simulation;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod verify;
 mod window;
 mod writer;

@@ -3,12 +3,12 @@ use std::io::Cursor;
 
 use expect_test::{Expect, expect};
 
-use super::sums::{self, Sums};
-use super::{open, record_game};
+use super::open;
+use crate::testing::{Sums, record_game, sums_header};
 use crate::{ChunkHead, ChunkKind, Reader, Verification};
 
 fn file(ticks: u32) -> Vec<u8> {
-    record_game(Sums::default(), &sums::header(4), ticks, |_, tick, inputs| {
+    record_game(Sums::default(), &sums_header(4), ticks, |_, tick, inputs| {
         inputs[(tick / 7) as usize % 16].aim = tick as u8;
     })
 }

@@ -1,12 +1,12 @@
 //! Replays that still grow.
 use std::io::Cursor;
 
-use super::sums::{self, Sums};
-use super::{open, record_game};
+use super::open;
+use crate::testing::{Sums, record_game, sums_header};
 use crate::{Chunk, Follower, Part};
 
 fn file() -> Vec<u8> {
-    record_game(Sums::default(), &sums::header(4), 333, |_, tick, inputs| {
+    record_game(Sums::default(), &sums_header(4), 333, |_, tick, inputs| {
         inputs[(tick / 7) as usize % 16].aim = tick as u8;
     })
 }
@@ -32,7 +32,7 @@ fn parts_come_as_soon_as_they_are_whole_and_once() {
         }
         assert!(step > 7 || most == 1, "a chunk is longer than {step} bytes");
         let Some(Part::Header(header)) = parts.first() else { panic!("the header comes first") };
-        assert_eq!(header, &sums::header(4));
+        assert_eq!(header, &sums_header(4));
         let Some(Part::End(footer)) = parts.last() else { panic!("the end comes last") };
         assert_eq!(Some(footer), open(&bytes).footer());
         let followed = parts.iter().filter_map(|it| match it {

@@ -5,15 +5,15 @@ use std::process::{Command, Stdio};
 
 use expect_test::expect;
 
-use super::sums::{self, Sums};
-use super::{open, record_game};
+use super::open;
+use crate::testing::{Sums, record_game, sums_header};
 use crate::{Player, audit};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../tests/vectors/replay.rpl");
 
 /// Returns a match with something of everything.
 fn file() -> Vec<u8> {
-    let mut header = sums::header(7);
+    let mut header = sums_header(7);
     header.players = vec![Player { seat: 1, id: "p1".to_owned(), name: "Ada".to_owned() }];
     header.started_ms = 1_790_000_000_000;
     record_game(Sums::default(), &header, 130, |_, tick, inputs| {

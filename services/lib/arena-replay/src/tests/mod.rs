@@ -1,110 +1,14 @@
 //! Replays as a whole: written, read, damaged, played again.
 use std::io::Cursor;
 
-use arena_sim::rules::hash::rng;
-use arena_sim::{Input, PLAYERS, Rules, SeatInputs, bots, buttons};
-
-use crate::arena::{self, ArenaMatch};
-use crate::{Encoder, Header, Outcome, Player, Reader, Settings, Simulation, Verification, Writer};
+use crate::arena::ArenaMatch;
+use crate::{Reader, Verification};
 
 mod damage;
 mod follow;
 mod format;
 mod play;
 mod round;
-mod sums;
-
-/// Returns a header with everything in it.
-pub(crate) fn header(rules: &Rules, seed: u32) -> Header {
-    Header {
-        release: "r42".to_owned(),
-        players: vec![Player { seat: 0, id: "0123456789abc".to_owned(), name: "Ada".to_owned() }],
-        started_ms: 1_790_000_000_000,
-        match_id: "00000000000m1".to_owned(),
-        epoch: 3,
-        ..arena::header(rules, seed)
-    }
-}
-
-/// A match on this machine.
-pub(crate) type Game = ArenaMatch<arena_sim::CpuBackend>;
-
-/// What the players of a recorded match do at a tick.
-pub(crate) type Policy = fn(&Game, u32, &mut SeatInputs);
-
-/// All seats are played by bots, which think every three ticks, each at its own.
-pub(crate) fn by_bots(game: &Game, tick: u32, inputs: &mut SeatInputs) {
-    if tick == 0 {
-        *inputs = [Input { buttons: buttons::JOIN | buttons::BOT, ..Input::default() }; PLAYERS];
-        return;
-    }
-    let world = game.world().unwrap();
-    for (seat, input) in (0..).zip(inputs) {
-        input.buttons &= buttons::CLIENT;
-        if (tick + seat).is_multiple_of(3) {
-            *input = bots::bot_input(&world, seat as u8, world.seed(), tick);
-        }
-    }
-}
-
-/// Inputs that hold for some ticks, with seats changing hands now and then.
-pub(crate) fn wildly(_: &Game, tick: u32, inputs: &mut SeatInputs) {
-    *inputs = std::array::from_fn(|seat| {
-        let mut input = Input::unpack(rng(9, tick >> 3, seat as u32, 7));
-        input.buttons = match rng(9, tick, seat as u32, 8) % 1_024 {
-            _ if tick == 0 => buttons::JOIN,
-            0 => buttons::LEAVE,
-            1..8 => buttons::JOIN,
-            8..16 => buttons::JOIN | buttons::BOT,
-            16..128 => 0,
-            _ => buttons::FIRE,
-        };
-        input
-    });
-}
-
-/// Plays a match of the arena until it is over, or for so many ticks, and returns its replay.
-pub(crate) fn record(header: &Header, ticks: u32, policy: Policy) -> Vec<u8> {
-    record_game(ArenaMatch::on_cpu(), header, ticks, policy)
-}
-
-/// The same for any game.
-pub(crate) fn record_game<S: Simulation>(
-    mut game: S,
-    header: &Header,
-    ticks: u32,
-    mut policy: impl FnMut(&S, u32, &mut SeatInputs),
-) -> Vec<u8> {
-    game.start(header).unwrap();
-    let mut encoder = Encoder::new().unwrap();
-    let mut writer = Writer::new(header, Settings::default()).unwrap();
-    let mut file = Vec::new();
-    let mut inputs = SeatInputs::default();
-    writer.note("mode", "test", &mut encoder).unwrap();
-    for tick in 0..ticks {
-        if tick % 100 == 50 {
-            writer.event("chat", Some(1), &format!("it is {tick}"), &mut encoder).unwrap();
-        }
-        policy(&game, tick, &mut inputs);
-        writer.inputs(tick, &inputs, &mut encoder).unwrap();
-        game.advance(&[inputs]).unwrap();
-        if writer.is_hash_due() {
-            writer.hash(game.hash().unwrap(), &mut encoder).unwrap();
-        }
-        if writer.is_keyframe_due() {
-            writer.keyframe(&game.state().unwrap(), &mut encoder).unwrap();
-        }
-        if let Some(block) = writer.take() {
-            file.extend(block.bytes);
-        }
-        if !game.outcome().unwrap().reason.is_empty() {
-            break;
-        }
-    }
-    let outcome = Outcome::of(&game, "abandoned", header.started_ms + 10_000).unwrap();
-    file.extend(writer.finish(outcome, game.hash().unwrap(), &mut encoder).unwrap().bytes);
-    file
-}
 
 pub(crate) fn open(bytes: &[u8]) -> Reader<Cursor<&[u8]>> {
     Reader::open(Cursor::new(bytes)).unwrap()

@@ -5,9 +5,10 @@ use arena_sim::{CpuBackend, Path, Rules};
 use expect_test::{Expect, expect};
 use prost::Message as _;
 
-use super::{Game, by_bots, header, open, record, told, verify, wildly};
+use super::{open, told, verify};
 use crate::arena::ArenaMatch;
 use crate::frame::header_frame;
+use crate::testing::{Game, by_bots, header, record, wildly};
 use crate::{Content, Encoder, Header, Playback, Reader, Settings, Simulation, Step, Writer, cut};
 
 fn rules() -> Rules {

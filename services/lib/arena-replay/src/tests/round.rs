@@ -4,6 +4,7 @@ use std::io::Cursor;
 use arena_sim::{Input, SeatInputs};
 use proptest::prelude::*;
 
+use crate::testing::sums_header;
 use crate::{
     Content, Encoder, Event, Header, Note, Outcome, Place, Player, Reader, Safety, Settings,
     TickHash, WriteError, Writer,
@@ -201,7 +202,7 @@ impl Header {
 #[test]
 fn a_writer_refuses_what_no_reader_would_take() {
     let mut encoder = Encoder::new().unwrap();
-    let header = super::sums::header(1);
+    let header = sums_header(1);
     let mut bad = header.clone();
     bad.hash_ticks = 0;
     let refused = Writer::new(&bad, Settings::default()).unwrap_err();
@@ -230,7 +231,7 @@ fn a_writer_refuses_what_no_reader_would_take() {
 #[test]
 fn bytes_that_nobody_takes_stop_a_writer() {
     let mut encoder = Encoder::new().unwrap();
-    let header = super::sums::header(1);
+    let header = sums_header(1);
     let mut writer = Writer::new(&header, Settings::default()).unwrap();
     let mut noise = 1u32;
     let refused = (0..).find_map(|tick| {
@@ -253,7 +254,7 @@ fn the_file_is_to_be_safe_where_a_keyframe_is_or_after_every_chunk() {
     let syncs = |safety| {
         let mut encoder = Encoder::new().unwrap();
         let mut writer =
-            Writer::new(&super::sums::header(1), Settings { chunk_ticks: 10, safety }).unwrap();
+            Writer::new(&sums_header(1), Settings { chunk_ticks: 10, safety }).unwrap();
         let mut syncs = vec![writer.take().unwrap().is_sync];
         for tick in 0..50 {
             writer.inputs(tick, &SeatInputs::default(), &mut encoder).unwrap();

@@ -7,19 +7,24 @@ const WORDS: usize = 9;
 
 /// Word 0 counts ticks, each other one mixes the inputs of two seats.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sums {
+pub struct Sums {
     words: [u32; WORDS],
 }
 
+/// Why [`Sums`] cannot play.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SumsError {
+pub enum SumsError {
+    /// The replay is of another game.
     #[error("the game is `{0}`")]
     Game(String),
+    /// The state is none of this game.
     #[error("a state has 36 bytes, not {0}")]
     Length(usize),
 }
 
-pub(crate) fn header(seed: u32) -> Header {
+/// Returns the header of a match of [`Sums`].
+#[must_use]
+pub fn sums_header(seed: u32) -> Header {
     Header {
         release: "r1".to_owned(),
         game: "sums".to_owned(),
