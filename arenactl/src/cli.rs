@@ -6,6 +6,7 @@ mod image;
 mod instance;
 mod process;
 mod region;
+mod replay;
 mod rollout;
 mod service;
 mod settings;
@@ -28,7 +29,8 @@ pub(crate) use context::Context;
 ///
 /// Exit codes: 0 done or nothing to do, 2 changes pending (`plan`), 3 spec or usage, 4 preflight failed, 5 lock
 /// held, 6 conflict or drift, 10 failed and rolled back, 11 failed and rollback failed, 12 failed and left as
-/// is, 13 timed out or inconclusive and paused, 70 a mistake of arenactl, 130 interrupted.
+/// is, 13 timed out or inconclusive and paused, 14 a replay does not verify, 70 a mistake of arenactl, 130
+/// interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "arenactl", version, disable_help_subcommand = true)]
 #[command(max_term_width = 100, infer_subcommands = false, propagate_version = true)]
@@ -128,6 +130,7 @@ enum Command {
     Flag(settings::flag::Flag),
     Rules(settings::rules::Rules),
     Secret(settings::secret::Secret),
+    Replay(replay::Replay),
     Certs(identity::certs::Certs),
     Completions(shell::completions::Completions),
     Down(region::down::Down),
@@ -214,6 +217,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Flag(command) => command.run(&context),
         Command::Rules(command) => command.run(&context),
         Command::Secret(command) => command.run(&context),
+        Command::Replay(command) => command.run(&context),
         Command::Certs(command) => command.run(&context),
         Command::Completions(command) => Ok(command.run(&context)),
         Command::Down(command) => command.run(&context),

@@ -38,6 +38,8 @@ pub enum Status {
     LeftAsIs,
     /// The rollout waits for a person.
     Paused,
+    /// A replay does not verify: it is damaged, has no end, or tells what did not happen.
+    NotVerified,
     /// A mistake of arenactl.
     Bug,
     /// Interrupted; the rollout can be resumed.
@@ -59,6 +61,7 @@ impl Status {
             Self::RollbackFailed => 11,
             Self::LeftAsIs => 12,
             Self::Paused => 13,
+            Self::NotVerified => 14,
             Self::Bug => 70,
             Self::Interrupted => 130,
         }

@@ -78,6 +78,14 @@ impl Printer {
         stdout(text);
     }
 
+    /// Returns standard output for what is too long to be held: data of a command that streams.
+    ///
+    /// A reader that goes away is an error of kind [`io::ErrorKind::BrokenPipe`]: nothing more is wanted.
+    #[must_use]
+    pub fn stream(&self) -> io::BufWriter<io::StdoutLock<'static>> {
+        io::BufWriter::new(io::stdout().lock())
+    }
+
     /// Prints an event: a line of JSON on stdout, or `text` on stderr.
     pub fn event<T: Serialize>(&self, event: &T, text: &str) {
         match self.output {

@@ -1,7 +1,8 @@
 //! arenactl sessions as transcripts: commands in `scripts/*.txt`, what they print in `*.out`.
 //!
-//! A line is a command; `write FILE` takes the lines up to `end` into a file; `with OPTIONS` adds options to
-//! every later arenactl. `UPDATE_EXPECT=1` writes the transcripts anew.
+//! A line is a command; `write FILE` takes the lines up to `end` into a file; `record FILE` plays a match between
+//! bots and writes its replay; `with OPTIONS` adds options to every later arenactl. `UPDATE_EXPECT=1` writes the
+//! transcripts anew.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
+use arena_replay::testing;
+use arena_sim::Rules;
 
 /// A folder for one script: the commands' working directory and state.
 struct Stage {
@@ -82,6 +85,7 @@ fn named(word: &str) -> String {
     match word.len() {
         8 if is_hex => "[RUN]".to_owned(),
         12 | 64 if is_hex => "[DIGEST]".to_owned(),
+        16 if is_hex => "[HASH]".to_owned(),
         _ => word.to_owned(),
     }
 }
@@ -101,6 +105,13 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// A match of a bit more than ten seconds, so that there is one keyframe.
+fn recorded() -> anyhow::Result<Vec<u8>> {
+    let document = r#"{"version": 3, "match": {"frag_limit": 0, "time_limit_ticks": 650}}"#;
+    let header = testing::header(&Rules::parse(document)?, 7);
+    Ok(testing::record(&header, u32::MAX, testing::by_bots))
+}
+
 fn play(script: &str) -> anyhow::Result<String> {
     let stage = Stage::new()?;
     let mut transcript = String::new();
@@ -110,6 +121,8 @@ fn play(script: &str) -> anyhow::Result<String> {
         if let Some(name) = line.strip_prefix("write ") {
             let text: Vec<&str> = lines.by_ref().take_while(|line| *line != "end").collect();
             fs::write(stage.folder.path().join(name), text.join("\n") + "\n")?;
+        } else if let Some(name) = line.strip_prefix("record ") {
+            fs::write(stage.folder.path().join(name), recorded()?)?;
         } else if let Some(text) = line.strip_prefix("with ") {
             options = words(text);
         } else if line.is_empty() || line.starts_with('#') {

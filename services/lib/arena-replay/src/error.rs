@@ -49,10 +49,10 @@ pub enum Fault {
     /// The whole file is not what was written.
     #[error("the file is damaged: BLAKE3 {found}, expected {expected}")]
     Digest {
-        /// What the bytes add up to.
-        found: blake3::Hash,
-        /// What was written.
-        expected: blake3::Hash,
+        /// What the bytes add up to, hexadecimal.
+        found: String,
+        /// What was written, hexadecimal.
+        expected: String,
     },
     /// More than a reader agrees to.
     #[error("has {found} {what}, at most {max} are allowed")]
@@ -133,22 +133,35 @@ pub struct Damage {
     pub offset: u64,
     /// The chunk, if its head can be read.
     pub chunk: Option<ChunkHead>,
+    /// The ticks it concerns, if they are known: those of the chunk, else all that may be missing.
+    pub ticks: Option<(u32, u32)>,
     /// What is wrong.
     pub fault: Fault,
 }
 
+impl Damage {
+    pub(crate) fn at(offset: u64, fault: Fault) -> Self {
+        Self { offset, chunk: None, ticks: None, fault }
+    }
+
+    pub(crate) fn in_chunk(head: ChunkHead, fault: Fault) -> Self {
+        Self { offset: head.offset, chunk: Some(head), ticks: Some((head.from, head.to)), fault }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.chunk {
-            Some(head) => {
-                write!(f, "chunk `{}` at byte {}, ", head.kind, self.offset)?;
-                match (head.from, head.to) {
-                    (from, to) if from == to => write!(f, "tick {from}: {}", self.fault),
-                    (from, to) => write!(f, "ticks {from} to {to}: {}", self.fault),
-                }
-            }
-            None => write!(f, "byte {}: {}", self.offset, self.fault),
+        if let Some(head) = &self.chunk {
+            write!(f, "chunk `{}` at ", head.kind)?;
         }
+        write!(f, "byte {}", self.offset)?;
+        match self.ticks {
+            Some((from, to)) if from == to => write!(f, ", tick {from}")?,
+            Some((from, to)) if self.chunk.is_none() => write!(f, ", within ticks {from} to {to}")?,
+            Some((from, to)) => write!(f, ", ticks {from} to {to}")?,
+            None => {}
+        }
+        write!(f, ": {}", self.fault)
     }
 }
 
@@ -170,11 +183,11 @@ pub enum ReadError {
 
 impl ReadError {
     pub(crate) fn at(offset: u64, fault: Fault) -> Self {
-        Self::Damaged(Damage { offset, chunk: None, fault })
+        Self::Damaged(Damage::at(offset, fault))
     }
 
     pub(crate) fn in_chunk(head: ChunkHead, fault: Fault) -> Self {
-        Self::Damaged(Damage { offset: head.offset, chunk: Some(head), fault })
+        Self::Damaged(Damage::in_chunk(head, fault))
     }
 }
 

@@ -270,12 +270,7 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
     fn take(&mut self, chunk: Chunk) -> Result<Option<Step>, PlaybackError<S::Error>> {
         match chunk.content {
             Content::Inputs(_) if self.state == State::Lost => {
-                let damage = Damage {
-                    offset: chunk.head.offset,
-                    chunk: Some(chunk.head),
-                    fault: Fault::NoState,
-                };
-                return Ok(self.skip(damage));
+                return Ok(self.skip(Damage::in_chunk(chunk.head, Fault::NoState)));
             }
             Content::Inputs(inputs) => (self.inputs, self.played) = (inputs, 0),
             Content::Keyframe(state) => return self.take_keyframe(chunk.head, &state),
@@ -290,7 +285,7 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
     /// Notes damage, and goes on behind it if nothing that counts is missing, else at the next keyframe.
     fn skip(&mut self, damage: Damage) -> Option<Step> {
         let (offset, head) = (damage.offset, damage.chunk);
-        self.problems.push(Problem::Damaged(damage));
+        self.problems.push(Problem::Damaged(self.reader.with_ticks(damage, self.tick)));
         let needed = |it: &ChunkHead| match it.kind {
             ChunkKind::Inputs => true,
             ChunkKind::Keyframe => self.state != State::True || it.to != self.tick,

@@ -95,7 +95,13 @@ impl Problems {
     }
 
     pub(crate) fn push(&mut self, problem: Problem) {
-        if self.list.contains(&problem) {
+        let place = |it: &Problem| match it {
+            Problem::Damaged(damage) => Some(damage.offset),
+            _ => None,
+        };
+        let is_told =
+            place(&problem).is_some_and(|it| self.list.iter().any(|old| place(old) == Some(it)));
+        if is_told || self.list.contains(&problem) {
             return;
         }
         if self.list.len() < PROBLEMS_MAX {

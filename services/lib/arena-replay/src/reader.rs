@@ -145,6 +145,13 @@ impl<R: Read + Seek> Reader<R> {
         }
     }
 
+    /// Adds the ticks that a damaged chunk without a head may have had; `reached` is the last one before it.
+    pub(crate) fn with_ticks(&self, damage: Damage, reached: u32) -> Damage {
+        let next = self.keyframe_after(damage.offset).map_or(self.last_tick(), |it| it.tick);
+        let ticks = damage.ticks.or(Some((reached, next.max(reached))));
+        Damage { ticks, ..damage }
+    }
+
     pub(crate) fn keyframe_after(&self, offset: u64) -> Option<KeyframePlace> {
         self.keyframes.iter().find(|it| it.offset > offset).copied()
     }
@@ -296,8 +303,11 @@ impl<R: Read + Seek> Reader<R> {
             offset += bytes.len() as u64;
         }
         let found = hasher.finalize();
-        let fault = Fault::Digest { found, expected };
-        Ok((found != expected).then_some(Damage { offset: at, chunk: None, fault }))
+        if found == expected {
+            return Ok(None);
+        }
+        let [found, expected] = [found, expected].map(|it| it.to_hex().to_string());
+        Ok(Some(Damage::at(at, Fault::Digest { found, expected })))
     }
 
     /// Compares the seek table with the one that belongs to the frames of the file.
@@ -311,8 +321,7 @@ impl<R: Read + Seek> Reader<R> {
         let expected = table.frame();
         let found = self.source.at(offset, expected.len() + 1)?;
         let is_equal = found == expected;
-        let damage = Damage { offset, chunk: None, fault: Fault::SeekTable };
-        Ok((!is_equal).then_some(damage))
+        Ok((!is_equal).then_some(Damage::at(offset, Fault::SeekTable)))
     }
 }
 

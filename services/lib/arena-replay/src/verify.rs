@@ -65,6 +65,7 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Audit, ReadError>
     let (mut offset, end) = reader.range();
     table.skipped(offset as usize);
     let mut is_whole = true;
+    let mut reached = reader.header().first_tick;
     for _ in 0..CHUNKS_MAX {
         if offset >= end {
             break;
@@ -78,6 +79,9 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Audit, ReadError>
                 table.skipped(HEAD_BYTES);
                 table.data(head.data_len, head.raw_len);
                 offset = head.end();
+                if matches!(head.kind, ChunkKind::Inputs | ChunkKind::Keyframe) {
+                    reached = head.to;
+                }
                 continue;
             }
             Ok(_) => break, // The reader finds out when it plays what is there.
@@ -87,7 +91,7 @@ pub fn audit<R: Read + Seek>(reader: &mut Reader<R>) -> Result<Audit, ReadError>
         is_whole = false;
         let next = damage.chunk.map(|it| it.end()).filter(|it| *it <= end);
         let next = next.or_else(|| reader.keyframe_after(offset).map(|it| it.offset));
-        audit.problems.push(Problem::Damaged(damage));
+        audit.problems.push(Problem::Damaged(reader.with_ticks(damage, reached)));
         offset = next.unwrap_or(end);
     }
     check_whole(reader, table, is_whole, &mut audit.problems)?;

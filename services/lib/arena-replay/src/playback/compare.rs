@@ -66,8 +66,7 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
     ) -> Result<Option<Step>, PlaybackError<S::Error>> {
         self.state = State::Lost;
         if let Some(reason) = self.refusal(head.from, state)? {
-            let (chunk, fault) = (Some(head), Fault::Keyframe { reason });
-            return Ok(self.skip(Damage { offset: head.offset, chunk, fault }));
+            return Ok(self.skip(Damage::in_chunk(head, Fault::Keyframe { reason })));
         }
         self.hashes.clear();
         self.state = State::True;
