@@ -71,6 +71,15 @@ bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to
 	cargo build --locked --release --workspace --bins --bench swarm
 	cargo bench --locked --workspace --bench swarm
 
+FUZZ_S ?= 600
+.PHONY: fuzz
+fuzz: deps-build ## each fuzz target for FUZZ_S seconds; needs a nightly toolchain
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	@.ci/install g++
+	cargo run --manifest-path fuzz/Cargo.toml --release --bin corpus
+	for target in replay_reader replay_verify snapshot_import; do \
+	cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_S) -max_len=16384 -print_final_stats=1; done
+
 picture: deps-test ## refresh docs/deploy.png: a real deploy on a real terminal
 	cargo build --locked --workspace --bins --tests
 	cargo test --locked --workspace --tests -- cluster::picture

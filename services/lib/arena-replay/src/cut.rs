@@ -59,9 +59,9 @@ pub fn cut<R: Read + Seek, S: Simulation>(
     header.first_tick = from;
     let mut encoder = Encoder::new().map_err(CutError::Write)?;
     let mut writer = Writer::new(&header, Settings::default()).map_err(CutError::Write)?;
-    copy(playback, to, &mut writer, &mut encoder, out)?;
+    let is_end = copy(playback, to, &mut writer, &mut encoder, out)?;
     let outcome = outcome
-        .filter(|_| to == last)
+        .filter(|_| is_end)
         .unwrap_or_else(|| Outcome { reason: "cut".to_owned(), ..Outcome::default() });
     let hash = playback.simulation().hash().map_err(played)?;
     let end = writer.finish(outcome, hash, &mut encoder).map_err(CutError::Write)?;
@@ -72,13 +72,14 @@ fn played<E: std::error::Error + 'static>(error: E) -> CutError<E> {
     CutError::Playback(PlaybackError::Simulation(error))
 }
 
+/// Copies what is played up to a tick; returns whether that is the end, and the recorded one.
 fn copy<R: Read + Seek, S: Simulation>(
     playback: &mut Playback<R, S>,
     to: u32,
     writer: &mut Writer,
     encoder: &mut Encoder,
     out: &mut impl Write,
-) -> Result<(), CutError<S::Error>> {
+) -> Result<bool, CutError<S::Error>> {
     loop {
         if writer.is_hash_due() {
             let hash = playback.simulation().hash().map_err(played)?;
@@ -97,7 +98,8 @@ fn copy<R: Read + Seek, S: Simulation>(
             return Err(CutError::Playback(PlaybackError::Untrue(Box::new(problem.clone()))));
         }
         match step {
-            Step::Ticks(..) | Step::End if left == 0 => return Ok(()),
+            Step::Ticks(..) if left == 0 => return Ok(false),
+            Step::End if left == 0 => return Ok(true),
             Step::Ticks(tick, _) => {
                 let inputs = playback.last_inputs(1);
                 writer.inputs(tick, &inputs[0], encoder).map_err(CutError::Write)?;

@@ -57,7 +57,7 @@ impl ChunkKind {
         }
     }
 
-    const fn of(number: u8) -> Self {
+    pub(crate) const fn of(number: u8) -> Self {
         match number {
             1 => Self::Keyframe,
             2 => Self::Inputs,

@@ -58,6 +58,43 @@ pub trait Simulation {
     }
 }
 
+/// One place for many replays, one after the other: a GPU, for instance.
+impl<S: Simulation> Simulation for &mut S {
+    type Error = S::Error;
+
+    fn start(&mut self, header: &Header) -> Result<(), S::Error> {
+        (**self).start(header)
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), S::Error> {
+        (**self).restore(state)
+    }
+
+    fn tick(&self) -> Result<u32, S::Error> {
+        (**self).tick()
+    }
+
+    fn advance(&mut self, inputs: &[SeatInputs]) -> Result<(), S::Error> {
+        (**self).advance(inputs)
+    }
+
+    fn hash(&self) -> Result<u64, S::Error> {
+        (**self).hash()
+    }
+
+    fn state(&self) -> Result<Vec<u8>, S::Error> {
+        (**self).state()
+    }
+
+    fn outcome(&self) -> Result<Outcome, S::Error> {
+        (**self).outcome()
+    }
+
+    fn word_name(&self, byte: usize) -> Option<String> {
+        (**self).word_name(byte)
+    }
+}
+
 impl Outcome {
     /// Returns the outcome of a match that stands as `simulation` does; `otherwise` is why its recording
     /// ends if the match is not over.

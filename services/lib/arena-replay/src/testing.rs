@@ -6,6 +6,7 @@ use arena_sim::{CpuBackend, Input, PLAYERS, Rules, SeatInputs, bots, buttons};
 use crate::arena::{self, ArenaMatch};
 use crate::{Encoder, Header, Outcome, Player, Settings, Simulation, Writer};
 
+pub mod hostile;
 mod sums;
 
 pub use sums::{Sums, SumsError, sums_header};

@@ -9,7 +9,9 @@ use super::{open, told, verify};
 use crate::arena::ArenaMatch;
 use crate::frame::header_frame;
 use crate::testing::{Game, by_bots, header, record, wildly};
-use crate::{Content, Encoder, Header, Playback, Reader, Settings, Simulation, Step, Writer, cut};
+use crate::{
+    Content, Encoder, Header, Outcome, Playback, Reader, Settings, Simulation, Step, Writer, cut,
+};
 
 fn rules() -> Rules {
     Rules::parse(r#"{"version": 3, "match": {"frag_limit": 0, "time_limit_ticks": 1900}}"#).unwrap()
@@ -235,13 +237,12 @@ fn a_forged_input_before_a_keyframe_is_told_with_what_differs() {
     );
 }
 
-#[test]
-fn a_forged_result_is_told() {
-    let file = played();
-    let mut reader = open(&file);
+/// Writes a file again with another outcome.
+fn with_outcome(file: &[u8], outcome: Outcome) -> Vec<u8> {
+    let mut reader = open(file);
     let mut encoder = Encoder::new().unwrap();
     let mut writer = Writer::new(reader.header(), Settings::default()).unwrap();
-    let footer = reader.footer().unwrap().clone();
+    let last_hash = reader.footer().unwrap().last_hash;
     while let Some(chunk) = reader.next_chunk().unwrap() {
         if let Content::Inputs(inputs) = chunk.content {
             for inputs in &inputs {
@@ -249,10 +250,17 @@ fn a_forged_result_is_told() {
             }
         }
     }
-    let mut outcome = footer.outcome;
+    let mut out = writer.take().unwrap().bytes;
+    out.extend(writer.finish(outcome, last_hash, &mut encoder).unwrap().bytes);
+    out
+}
+
+#[test]
+fn a_forged_result_is_told() {
+    let file = played();
+    let mut outcome = open(&file).footer().unwrap().outcome.clone();
     outcome.standings[0].kills += 1;
-    let mut forged = writer.take().unwrap().bytes;
-    forged.extend(writer.finish(outcome, footer.last_hash, &mut encoder).unwrap().bytes);
+    let forged = with_outcome(&file, outcome);
     check(
         &forged,
         &expect![[r"
@@ -322,4 +330,15 @@ fn a_game_without_a_match_says_so() {
     let game = Game::on_cpu();
     assert_eq!(game.hash().unwrap_err().to_string(), "no match was started");
     assert!(game.world().is_none());
+}
+
+#[test]
+fn an_outcome_that_is_not_true_cannot_be_cut_out() {
+    let file = played();
+    let mut outcome = open(&file).footer().unwrap().outcome.clone();
+    outcome.standings[0].kills += 1;
+    let forged = with_outcome(&file, outcome);
+    let error = part(&forged, Some(1_700), None).unwrap_err();
+    assert!(error.contains("the replay does not verify: seat"), "{error}");
+    assert!(part(&forged, Some(1_700), Some(1_899)).is_ok(), "that part has no outcome");
 }
