@@ -2,6 +2,9 @@
 //!
 //! The load is heavier than play: all 16 seats taken and always firing four pellets, 512 projectiles,
 //! 4 096 matches, so that no match is still in the cache when its turn comes again.
+#[path = "sim/replay.rs"]
+mod replay;
+
 use std::hint::black_box;
 use std::num::NonZero;
 use std::thread;
@@ -45,8 +48,7 @@ fn main() -> Result<()> {
     bench.record("us_per_match_tick_portable", "us", portable.map(|it| it * 1e6));
     let cached = Load::new(Path::Avx2, &standard, MATCHES_CACHED)?.measure(1_000)?;
     bench.record("us_per_match_tick_cached", "us", cached.map(|it| it * 1e6));
-    let realtime = cached.map(|it| 1.0 / (it * TICKS_PER_SECOND));
-    bench.record("replay_times_realtime", "x", realtime);
+    replay::measure(&mut bench)?;
     for (metric, n) in [("us_per_match_tick_n256", 256), ("us_per_match_tick_n2048", 2_048)] {
         let cost = Load::new(Path::Avx2, &rules(n)?, MATCHES)?.measure(4)?;
         bench.record(metric, "us", cost.map(|it| it * 1e6));

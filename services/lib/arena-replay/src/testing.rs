@@ -67,26 +67,46 @@ pub fn record(header: &Header, ticks: u32, policy: Policy) -> Vec<u8> {
     record_game(ArenaMatch::on_cpu(), header, ticks, policy)
 }
 
-/// The same for any game, and whatever its inputs do.
+/// The same with nothing in it but what the game needs: no notes, no events.
+#[must_use]
+pub fn record_quietly(header: &Header, ticks: u32, policy: Policy) -> Vec<u8> {
+    record_with(ArenaMatch::on_cpu(), header, ticks, policy, |_, _, _| ())
+}
+
+/// The same for any game, and whatever its inputs do; somebody talks.
 ///
 /// # Panics
 /// If the game cannot play the header's match.
 pub fn record_game<S: Simulation>(
+    game: S,
+    header: &Header,
+    ticks: u32,
+    policy: impl FnMut(&S, u32, &mut SeatInputs),
+) -> Vec<u8> {
+    record_with(game, header, ticks, policy, |tick, writer, encoder| {
+        if tick == 0 {
+            writer.note("mode", "test", encoder).unwrap();
+        }
+        if tick % 100 == 50 {
+            writer.event("chat", Some(1), &format!("it is {tick}"), encoder).unwrap();
+        }
+    })
+}
+
+fn record_with<S: Simulation>(
     mut game: S,
     header: &Header,
     ticks: u32,
     mut policy: impl FnMut(&S, u32, &mut SeatInputs),
+    talk: impl Fn(u32, &mut Writer, &mut Encoder),
 ) -> Vec<u8> {
     game.start(header).unwrap();
     let mut encoder = Encoder::new().unwrap();
     let mut writer = Writer::new(header, Settings::default()).unwrap();
     let mut file = Vec::new();
     let mut inputs = SeatInputs::default();
-    writer.note("mode", "test", &mut encoder).unwrap();
     for tick in 0..ticks {
-        if tick % 100 == 50 {
-            writer.event("chat", Some(1), &format!("it is {tick}"), &mut encoder).unwrap();
-        }
+        talk(tick, &mut writer, &mut encoder);
         policy(&game, tick, &mut inputs);
         writer.inputs(tick, &inputs, &mut encoder).unwrap();
         game.advance(&[inputs]).unwrap();
