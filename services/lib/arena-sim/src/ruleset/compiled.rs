@@ -1,8 +1,10 @@
 //! Rules as the simulation reads them: words in its own units.
 use super::fields::{COUNT, Key};
+use crate::PLAYERS;
 use crate::map::Map;
 use crate::rules::hit::ROUNDING;
 use crate::rules::space::{METRE, cell_at};
+use crate::rules::teams::spared;
 
 /// Steps of a simulated second.
 const TICKS_PER_SECOND: u32 = 60;
@@ -34,6 +36,8 @@ pub(crate) struct Compiled {
     /// Seats that a shot from seat `s` passes: `spared_pattern << (s & spared_choose)`.
     pub(crate) spared_pattern: u32,
     pub(crate) spared_choose: u32,
+    /// Seats that a shot from each seat can hit: all but those it passes.
+    pub(crate) aimed: [u16; PLAYERS],
     pub(crate) pickup_respawn_ticks: u32,
     pub(crate) pickup_health: u32,
     pub(crate) boost_ticks: u32,
@@ -54,8 +58,8 @@ pub(crate) struct Compiled {
     pub(crate) walls: [u32; 8],
     /// The cover, likewise.
     pub(crate) cover: [u32; 8],
-    /// Each row's walls, bit 16 + column.
-    pub(crate) wall_rows: [u32; 16],
+    /// Each row's walls by column.
+    pub(crate) wall_rows: [u16; 16],
     /// The free cells, in order.
     pub(crate) floor: Vec<u8>,
     /// Where each team's players stand up: its half of the floor, or all of it without teams.
@@ -86,6 +90,7 @@ impl Compiled {
             floor.iter().filter(own).copied().collect()
         };
         let spawns: [Vec<u8>; 2] = [half(false), half(true)];
+        let (pattern, choose) = if mode == Mode::Deathmatch { (1, 15) } else { (0x5555, 1) };
         let pickups = value(Key::Pickups) as usize;
         let spot = |i: usize| floor[(2 * i + 1) * floor.len() / (2 * pickups)];
         Self {
@@ -110,8 +115,9 @@ impl Compiled {
             mode,
             capture_limit: value(Key::CaptureLimit),
             flag_return_ticks: value(Key::FlagReturn),
-            spared_pattern: if mode == Mode::Deathmatch { 1 } else { 0x5555 },
-            spared_choose: if mode == Mode::Deathmatch { 15 } else { 1 },
+            spared_pattern: pattern,
+            spared_choose: choose,
+            aimed: std::array::from_fn(|p| !spared(p as u32, pattern, choose) as u16),
             pickup_respawn_ticks: value(Key::PickupRespawn),
             pickup_health: value(Key::PickupHealth),
             boost_ticks: value(Key::PickupBoost),
@@ -128,7 +134,7 @@ impl Compiled {
             hash,
             walls: map.words(),
             cover: map.cover_words(),
-            wall_rows: map.rows().map(|row| u32::from(row) << 16),
+            wall_rows: map.rows(),
             homes: [home(&spawns[0], |cell| cell & 15), home(&spawns[1], |cell| 15 - (cell & 15))],
             spawns,
             floor,

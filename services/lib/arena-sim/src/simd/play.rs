@@ -174,7 +174,7 @@ fn slide<const VERTICAL: bool>(
 /// Returns all ones where a place lies in a wall.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn wall_at(x: __m256i, y: __m256i, rules: &Compiled) -> __m256i {
+pub(super) fn wall_at(x: __m256i, y: __m256i, rules: &Compiled) -> __m256i {
     let (low, high) = (_mm256_setzero_si256(), _mm256_set1_epi32(15));
     let (column, row) = (clamp(cell_of(x), low, high), clamp(cell_of(y), low, high));
     // A word holds two rows.
@@ -187,6 +187,6 @@ fn wall_at(x: __m256i, y: __m256i, rules: &Compiled) -> __m256i {
 
 #[target_feature(enable = "avx2")]
 #[inline]
-fn clamp(x: __m256i, low: __m256i, high: __m256i) -> __m256i {
+pub(super) fn clamp(x: __m256i, low: __m256i, high: __m256i) -> __m256i {
     _mm256_min_epi32(_mm256_max_epi32(x, low), high)
 }

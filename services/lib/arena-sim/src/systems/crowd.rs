@@ -216,7 +216,7 @@ pub(super) fn relax_each(field: &Field, stood: &[u16; 16], rules: &Compiled) -> 
     std::array::from_fn(|row| {
         std::array::from_fn(|column| {
             let (x, y) = (column as i32, row as i32);
-            let wall = rules.wall_rows[row] >> (16 + column) & 1 != 0;
+            let wall = rules.wall_rows[row] >> column & 1 != 0;
             let stood_on = stood[row] >> column & 1 != 0;
             let [right, below, left, above] = [(x + 1, y), (x, y + 1), (x - 1, y), (x, y - 1)]
                 .map(|(column, row)| at(field, column, row));
@@ -237,7 +237,7 @@ pub(super) fn relax_rows(field: &Field, stood: &[u16; 16], rules: &Compiled) -> 
         let (mut left, mut right) = (NOBODY, NOBODY);
         left[1..].copy_from_slice(&own[..15]);
         right[..15].copy_from_slice(&own[1..]);
-        let (walls, stood) = (rules.wall_rows[row] >> 16, u32::from(stood[row]));
+        let (walls, stood) = (rules.wall_rows[row], stood[row]);
         for column in 0..16 {
             let least = above[column].min(below[column]).min(left[column].min(right[column]));
             let wall = (walls >> column & 1) as u8;

@@ -13,16 +13,16 @@ use crate::slab::{self, Columns};
 
 /// What is worth a test at a place: all, or what a grid says is near.
 #[derive(Clone, Copy)]
-pub(super) struct Near {
+pub(crate) struct Near {
     /// Seats.
-    pub(super) players: u32,
+    pub(crate) players: u32,
     /// Whether any drone is.
-    pub(super) drones: bool,
+    pub(crate) drones: bool,
 }
 
 /// Advances the projectile in `slot`, which is in flight; `targets` says what is worth a test at a place.
 #[inline(always)]
-pub(super) fn fly<const N: usize>(
+pub(crate) fn fly<const N: usize>(
     world: &mut Columns<'_, N>,
     slot: usize,
     rules: &Compiled,
@@ -55,24 +55,6 @@ pub(super) fn fly<const N: usize>(
     }
 }
 
-/// Tests the projectile in `slot`, which flies straight on this tick, against `targets`.
-#[inline(always)]
-pub(super) fn graze<const N: usize>(
-    world: &mut Columns<'_, N>,
-    slot: usize,
-    rules: &Compiled,
-    targets: impl FnOnce(i32, i32) -> Near,
-    impacts: &mut Impacts,
-) {
-    let (life, v) = (world.life[slot], world.v[slot]);
-    let flown = age(life, world.header[slab::TICK] + 1);
-    let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
-    let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
-    if strikes(world, slot, (x, y), targets(x, y), rules, impacts) {
-        clear(world, slot, spent(life));
-    }
-}
-
 /// Says whether the projectile in `slot` hits someone at a place: the first player that its shooter does
 /// not spare, else the first drone.
 #[inline(always)]
@@ -84,23 +66,47 @@ fn strikes<const N: usize>(
     rules: &Compiled,
     impacts: &mut Impacts,
 ) -> bool {
-    let life = world.life[slot];
-    let damage = damage_of(life, rules.damage);
-    let spared = spared(owner(life), rules.spared_pattern, rules.spared_choose);
+    let spared = spared(owner(world.life[slot]), rules.spared_pattern, rules.spared_choose);
     if let Some(victim) = first_hit(world, x, y, targets.players & !spared, rules) {
-        impacts.add(victim, slot, owner(life), damage);
+        strike_player(world, slot, victim, rules, impacts);
         return true;
     }
-    let Some(crowd) = world.crowd.as_ref().filter(|_| targets.drones) else { return false };
+    targets.drones && strikes_drone(world, slot, (x, y), rules, impacts)
+}
+
+/// Lets the projectile in `slot` hurt a player.
+#[inline(always)]
+pub(crate) fn strike_player<const N: usize>(
+    world: &Columns<'_, N>,
+    slot: usize,
+    victim: usize,
+    rules: &Compiled,
+    impacts: &mut Impacts,
+) {
+    let life = world.life[slot];
+    impacts.add(victim, slot, owner(life), damage_of(life, rules.damage));
+}
+
+/// Says whether the projectile in `slot` hits a drone at a place.
+#[inline(always)]
+pub(crate) fn strikes_drone<const N: usize>(
+    world: &Columns<'_, N>,
+    slot: usize,
+    (x, y): (i32, i32),
+    rules: &Compiled,
+    impacts: &mut Impacts,
+) -> bool {
+    let Some(crowd) = &world.crowd else { return false };
     let Some(victim) = crowd::first_hit(crowd, x, y, rules) else { return false };
-    impacts.drones[victim] += damage;
+    let life = world.life[slot];
+    impacts.drones[victim] += damage_of(life, rules.damage);
     impacts.hitters |= 1 << owner(life);
     true
 }
 
 /// Frees a slot, leaving `life` behind; the zeros keep snapshots small.
 #[inline(always)]
-pub(super) fn clear<const N: usize>(world: &mut Columns<'_, N>, slot: usize, life: u32) {
+pub(crate) fn clear<const N: usize>(world: &mut Columns<'_, N>, slot: usize, life: u32) {
     world.x[slot] = 0;
     world.y[slot] = 0;
     world.v[slot] = 0;

@@ -6,11 +6,12 @@
 
 mod capture;
 mod crowd;
-mod flight;
+pub(crate) mod flight;
 mod pickups;
 mod players;
 mod referee;
 pub(crate) mod scalar;
+pub(crate) mod strips;
 pub(crate) mod vector;
 mod walls;
 mod weapons;
@@ -26,7 +27,7 @@ const SPAWN_CANDIDATES: u32 = 4;
 const SPAWN_STREAM: u32 = 0xa0;
 
 /// What projectiles and drones did; sums, minima and unions, so that order does not matter.
-struct Impacts {
+pub(crate) struct Impacts {
     damage: [u32; crate::PLAYERS],
     /// The least slot that hit: its owner gets the credit. `u32::MAX` if only drones did.
     slot: [u32; crate::PLAYERS],

@@ -1,45 +1,28 @@
 //! The same, but most projectiles are only read: a scan without branches finds the few that meet something
 //! this tick (a player or drone in reach, a wall, the border, their age), and only those are looked at one
 //! by one.
-//!
-//! A player is in reach of a rectangle of cells, so the players at a cell are those of its row *and* of
-//! its column: two tables of 16 words, small enough for registers.
 use super::crowd::{Field, relax_rows};
-use super::flight::{Near, fly, graze};
+use super::flight::fly;
+use super::strips::Strips;
 use super::{Driver, Impacts, players, step_with};
 use crate::PLAYERS;
 use crate::input::SeatInputs;
 use crate::output::TickOutput;
-use crate::rules::crowd::drone_health;
 use crate::rules::projectile::{age, is_live, owner, place_at};
-use crate::rules::space::{ARENA, CELL_SHIFT, lane, velocity_x, velocity_y};
-use crate::rules::teams::spared;
+use crate::rules::space::{ARENA, velocity_x, velocity_y};
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
 
-/// Room for one bit a slot of the largest class.
-pub(crate) const MARKS: usize = 2_048 / 8;
+/// Slots that the marks of one word stand for.
+pub(crate) const GROUP: usize = 32;
+/// Words of marks for the largest class.
+const MARKS: usize = 2_048 / GROUP;
 
-/// Slots by bit `i & 7` of byte `i >> 3`.
+/// Slots by bit `i % GROUP` of word `i / GROUP`: those that meet the border, a wall, their age, or are near a
+/// drone or a player that their shooter does not spare.
 pub(crate) struct Marks {
-    /// Those that meet the border, a wall or their age, and maybe a player.
-    pub(crate) turning: [u8; MARKS],
-    /// Those that are near a drone or a player that their shooter does not spare.
-    pub(crate) near: [u8; MARKS],
+    pub(crate) met: [u32; MARKS],
 }
-
-/// What a place's row and column say about it.
-pub(crate) struct Lanes {
-    /// Low half: players in reach of the row; high half: the row's walls, bit 16 + column.
-    pub(crate) rows: [u32; 16],
-    /// Players in reach of the column.
-    pub(crate) columns: [u32; 16],
-    /// Cells that a drone reaches, bit 16 + column of each row.
-    pub(crate) drones: [u32; 16],
-}
-
-/// Lines fetched with every 64 slots looked at: eight, and a share of the header and the players.
-const LINES_A_GROUP: usize = 10;
 
 /// A cache line.
 pub(crate) type Line = [u32; 16];
@@ -47,13 +30,10 @@ pub(crate) type Line = [u32; 16];
 /// What a scan must know.
 #[derive(Clone, Copy)]
 pub(crate) struct Sight<'a> {
-    pub(crate) lanes: &'a Lanes,
+    pub(crate) strips: &'a Strips,
+    pub(crate) rules: &'a Compiled,
     /// The tick that is being made.
     pub(crate) tick: u32,
-    pub(crate) lifetime_ticks: u32,
-    /// Seats that a shot from seat `s` passes: `spared_pattern << (s & spared_choose)`.
-    pub(crate) spared_pattern: u32,
-    pub(crate) spared_choose: u32,
     /// What to fetch meanwhile, a line for every eight slots.
     pub(crate) soon: &'a [Line],
 }
@@ -83,12 +63,26 @@ pub(crate) trait Wide: Copy {
         sight: Sight<'_>,
         marks: &mut Marks,
     );
+
+    /// Flies the slots in `met`.
+    #[inline(always)]
+    fn look<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        met: Met<'_, N>,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) {
+        for slot in &met.slots[..met.count.min(N)] {
+            let slot = usize::from(*slot) & (N - 1);
+            fly(world, slot, rules, |x, y| met.strips.near(x, y), impacts);
+        }
+    }
 }
 
 /// Advances one slab by a tick; compiled once per instruction set by being inlined.
 ///
-/// Meanwhile `next`, the slab that is stepped after this one, is fetched from memory: half of it during the
-/// scan, half during the closer looks. All of it during the scan is more than a core can ask for at once.
+/// Meanwhile `next`, the slab that is stepped after this one, is fetched from memory.
 #[inline(always)]
 pub(crate) fn step<const N: usize>(
     slab: &mut [u32],
@@ -97,13 +91,35 @@ pub(crate) fn step<const N: usize>(
     next: &[u32],
     wide: impl Wide,
 ) -> TickOutput {
-    step_with::<N>(slab, inputs, rules, Vector { wide, next })
+    step_with::<N>(slab, inputs, rules, Vector { wide, next: Ahead::of::<N>(next) })
+}
+
+/// What is fetched while this slab is stepped, in shares over the whole tick: a core can ask for 10 to 16
+/// lines at once, and waits if it asks for more.
+#[derive(Clone, Copy)]
+struct Ahead<'a> {
+    before_play: &'a [Line],
+    after_play: &'a [Line],
+    /// A line for every eight slots.
+    scan: &'a [Line],
+    look: &'a [Line],
+}
+
+impl<'a> Ahead<'a> {
+    #[inline(always)]
+    fn of<const N: usize>(next: &'a [u32]) -> Self {
+        let cut = |lines: &'a [Line], at: usize| lines.split_at(lines.len().min(at));
+        let (before_play, lines) = cut(next.as_chunks().0, 12);
+        let (after_play, lines) = cut(lines, 12);
+        let (scan, look) = cut(lines, N / 8);
+        Self { before_play, after_play, scan, look }
+    }
 }
 
 #[derive(Clone, Copy)]
 struct Vector<'a, W> {
     wide: W,
-    next: &'a [u32],
+    next: Ahead<'a>,
 }
 
 impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
@@ -115,7 +131,10 @@ impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
         inputs: &SeatInputs,
         rules: &Compiled,
     ) -> u32 {
-        self.wide.play(world, playing, inputs, rules)
+        self.next.before_play.iter().for_each(|line| self.wide.fetch(line));
+        let fired = self.wide.play(world, playing, inputs, rules);
+        self.next.after_play.iter().for_each(|line| self.wide.fetch(line));
+        fired
     }
 
     #[inline(always)]
@@ -125,93 +144,52 @@ impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
 
     #[inline(always)]
     fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts) {
-        let lanes = Lanes::of(world, alive, rules);
-        let lines = self.next.as_chunks().0;
-        let (soon, later) = lines.split_at(lines.len().min(N / 8));
-        let mut later = later.chunks(LINES_A_GROUP);
-        let sight = Sight {
-            lanes: &lanes,
-            tick: world.header[slab::TICK] + 1,
-            lifetime_ticks: rules.lifetime_ticks,
-            spared_pattern: rules.spared_pattern,
-            spared_choose: rules.spared_choose,
-            soon,
-        };
-        let mut marks = Marks { turning: [0; MARKS], near: [0; MARKS] };
+        let strips = Strips::of(world, alive, rules);
+        let tick = world.header[slab::TICK] + 1;
+        let sight = Sight { strips: &strips, rules, tick, soon: self.next.scan };
+        let mut marks = Marks { met: [0; MARKS] };
         if world.crowd.is_some() {
             self.wide.scan::<N, true>(world, sight, &mut marks);
         } else {
             self.wide.scan::<N, false>(world, sight, &mut marks);
         }
-        let words = |marks: &'_ [u8; MARKS], group: usize| {
-            u64::from_le_bytes(marks.as_chunks::<8>().0[group])
-        };
-        for group in 0..N / 64 {
-            for line in later.next().unwrap_or_default() {
-                self.wide.fetch(line);
-            }
-            let turning = words(&marks.turning, group);
-            for_each_bit(turning, |bit| {
-                let slot = (group * 64 + bit) & (N - 1);
-                fly(world, slot, rules, |x, y| lanes.near(x, y), impacts);
-            });
-            for_each_bit(words(&marks.near, group) & !turning, |bit| {
-                let slot = (group * 64 + bit) & (N - 1);
-                graze(world, slot, rules, |x, y| lanes.near(x, y), impacts);
-            });
-        }
+        let mut slots = [0; N];
+        let count = list(&marks.met[..N / GROUP], &mut slots);
+        let met = Met { slots: &slots, count, strips: &strips, soon: self.next.look };
+        self.wide.look(world, met, rules, impacts);
     }
 }
 
+/// Slots that meet something.
+#[derive(Clone, Copy)]
+pub(crate) struct Met<'a, const N: usize> {
+    /// Only the first `count` count.
+    pub(crate) slots: &'a [u16; N],
+    pub(crate) count: usize,
+    pub(crate) strips: &'a Strips,
+    /// What to fetch meanwhile.
+    pub(crate) soon: &'a [Line],
+}
+
+/// Lists the slots that are marked and returns how many there are.
+///
+/// Four at a time, whether there are as many or not: how many is hard to foretell.
 #[inline(always)]
-fn for_each_bit(mut bits: u64, mut act: impl FnMut(usize)) {
-    while bits != 0 {
-        act(bits.trailing_zeros() as usize);
-        bits &= bits - 1;
-    }
-}
-
-impl Lanes {
-    #[inline(always)]
-    fn of<const N: usize>(world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> Self {
-        let mut lanes = Self { rows: rules.wall_rows, columns: [0; 16], drones: [0; 16] };
-        let mut left = alive;
+fn list<const N: usize>(marks: &[u32], slots: &mut [u16; N]) -> usize {
+    let mut count = 0;
+    for (pair, marks) in marks.as_chunks::<2>().0.iter().enumerate() {
+        let mut left = u64::from(marks[1]) << GROUP | u64::from(marks[0]);
         while left != 0 {
-            let p = left.trailing_zeros() as usize % PLAYERS;
-            left &= left - 1;
-            let (low, high) = reach(world.player_x[p], rules);
-            lanes.columns[low & 15] |= 1 << p;
-            lanes.columns[high & 15] |= 1 << p;
-            let (low, high) = reach(world.player_y[p], rules);
-            lanes.rows[low & 15] |= 1 << p;
-            lanes.rows[high & 15] |= 1 << p;
-        }
-        if let Some(crowd) = &world.crowd {
-            for i in 0..rules.drones as usize % (slab::DRONES + 1) {
-                let stands = u32::from(drone_health(crowd.status[i]) != 0);
-                let (left, right) = reach(crowd.x[i], rules);
-                let columns = (stands << left | stands << right) << 16;
-                let (low, high) = reach(crowd.y[i], rules);
-                lanes.drones[low & 15] |= columns;
-                lanes.drones[high & 15] |= columns;
+            for _ in 0..4 {
+                if let Some(slot) = slots.get_mut(count) {
+                    *slot = (2 * GROUP * pair) as u16 + left.trailing_zeros() as u16;
+                }
+                count += usize::from(left != 0);
+                left &= left.wrapping_sub(1);
             }
         }
-        lanes
     }
-
-    #[inline(always)]
-    fn near(&self, x: i32, y: i32) -> Near {
-        let (row, column) = (lane(y) as usize & 15, lane(x) as usize & 15);
-        let players = self.rows[row] & self.columns[column] & 0xffff;
-        Near { players, drones: self.drones[row] >> (16 + column) & 1 != 0 }
-    }
-}
-
-/// Returns the lanes that a body at `place` reaches: a reach is shorter than a cell, so one or two.
-#[inline(always)]
-fn reach(place: u32, rules: &Compiled) -> (usize, usize) {
-    let (low, high) = (place as i32 - rules.hit_margin, place as i32 + rules.hit_margin);
-    ((low >> CELL_SHIFT).max(0) as usize, (high >> CELL_SHIFT).min(15) as usize)
+    count
 }
 
 /// For any machine.
@@ -226,7 +204,7 @@ impl Wide for Portable {
         sight: Sight<'_>,
         marks: &mut Marks,
     ) {
-        let Lanes { rows, columns, drones } = sight.lanes;
+        let Sight { strips, rules, .. } = sight;
         for slot in 0..N {
             let (v, life) = (world.v[slot], world.life[slot]);
             if !is_live(life) {
@@ -236,16 +214,11 @@ impl Wide for Portable {
             let x = place_at(world.x[slot] as i32, velocity_x(v), flown);
             let y = place_at(world.y[slot] as i32, velocity_y(v), flown);
             let outside = x.min(y) < 0 || x.max(y) > ARENA;
-            let (row, column) = (lane(y) as usize & 15, lane(x) as usize & 15);
-            let wall = rows[row] >> (16 + column) & 1 != 0;
-            let turning = outside || wall || flown >= sight.lifetime_ticks;
-            let spared = spared(owner(life), sight.spared_pattern, sight.spared_choose);
-            let mut near = rows[row] & columns[column] & 0xffff & !spared != 0;
-            if CROWD {
-                near |= drones[row] >> (16 + column) & 1 != 0;
-            }
-            marks.turning[slot / 8] |= u8::from(turning) << (slot % 8);
-            marks.near[slot / 8] |= u8::from(near) << (slot % 8);
+            let turning = outside || rules.wall_at(x, y) || flown >= rules.lifetime_ticks;
+            let found = strips.near(x, y);
+            let aimed = u32::from(rules.aimed[owner(life) as usize % PLAYERS]);
+            let near = found.players & aimed != 0 || CROWD && found.drones;
+            marks.met[slot / GROUP] |= u32::from(turning || near) << (slot % GROUP);
         }
     }
 }

@@ -91,6 +91,34 @@ proptest! {
 }
 
 #[test]
+fn the_longest_flights_and_a_clock_that_goes_round_are_the_same_on_every_path() {
+    // Births are kept modulo 65536.
+    const BEFORE_THE_TURN: u32 = 65_536 - 700;
+    let document = r#"{"version": 1, "projectiles": 2048, "map": "open",
+        "match": {"frag_limit": 0, "time_limit_ticks": 216000},
+        "weapon": {"lifetime_ticks": 1024, "cooldown_ticks": 16, "walls": "bounce", "damage": 1}}"#;
+    let rules = Rules::parse(document).unwrap();
+    let fresh = Arena::new(Path::Avx2, &rules, 9);
+    let mut bytes = fresh.backend.export(fresh.handle).unwrap();
+    super::restore::put(&mut bytes, crate::slab::TICK, BEFORE_THE_TURN);
+    let mut arenas = [Path::BruteForce, Path::Portable, Path::Avx2].map(|path| {
+        let mut backend = CpuBackend::with_path(path);
+        let handle = backend.import(&bytes, &rules).unwrap();
+        Arena { backend, handle }
+    });
+    let mut shortest_left = u16::MAX;
+    for tick in 0..1_400 {
+        let outputs = arenas.each_mut().map(|it| it.step(&wild_inputs(9, tick)));
+        let hashes = arenas.each_ref().map(|it| it.world().state_hash());
+        assert!(outputs.iter().all(|it| *it == outputs[0]), "tick {tick}");
+        assert!(hashes.iter().all(|it| *it == hashes[0]), "tick {tick}: {hashes:?}");
+        let left = arenas[0].world().projectiles().map(|it| it.ticks_left).min();
+        shortest_left = shortest_left.min(left.unwrap_or(u16::MAX));
+    }
+    assert_eq!(shortest_left, 1, "some flew as long as they may");
+}
+
+#[test]
 fn the_fast_path_is_really_taken_where_it_exists() {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx2") {

@@ -83,7 +83,8 @@ fn check(change: impl FnOnce(&mut Vec<u8>), expected: &str) {
     assert_eq!(error, expected);
 }
 
-fn put(bytes: &mut [u8], word: usize, value: u32) {
+/// Changes a word of the slab in a snapshot.
+pub(super) fn put(bytes: &mut [u8], word: usize, value: u32) {
     bytes[12 + 4 * word..16 + 4 * word].copy_from_slice(&value.to_le_bytes());
     reseal(bytes);
 }
