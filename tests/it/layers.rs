@@ -7,14 +7,15 @@ const LAYERS: &[&[&str]] = &[
     &["arena-types"],
     &[
         "arena-env",
+        "arena-sdk",
         "arena-telemetry",
         "arena-wire",
-        "arena-sim",
         "arena-store",
         "arenactl-planning",
     ],
-    &["arena-replay", "arena-mesh", "arena-store-embedded"],
-    &["arena-store-remote"],
+    &["arena-sim", "arena-mesh", "arena-store-embedded"],
+    &["arena-replay", "arena-game-arena", "arena-store-remote"],
+    &["arena-games"],
     &["arena-instance"],
     &["arena-testkit"],
     &[
@@ -33,8 +34,16 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Crates that decide or describe, and what they must never wait on.
-const PURE: &[&str] =
-    &["arena-types", "arena-wire", "arena-sim", "arena-replay", "arenactl-planning"];
+const PURE: &[&str] = &[
+    "arena-types",
+    "arena-sdk",
+    "arena-wire",
+    "arena-sim",
+    "arena-replay",
+    "arena-game-arena",
+    "arena-games",
+    "arenactl-planning",
+];
 const WAITING: &[&str] = &["tokio", "quinn", "hyper", "warp", "sqlx", "bollard", "wgpu", "reqwest"];
 
 #[test]

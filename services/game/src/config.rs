@@ -1,10 +1,13 @@
 //! The game service's own settings.
 
 use arena_env::{Reader, names};
+use arena_sdk::Game;
 
 /// What only the game service is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Config {
+    /// The game it hosts.
+    pub game: &'static dyn Game,
     /// Matches hosted at once, at least 1.
     pub capacity: u32,
     /// Threads that step matches, at least 1.
@@ -23,7 +26,12 @@ impl Config {
             None => None,
         };
         let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
-        Some(Self { capacity: capacity?, threads: threads?, filled_seats: filled_seats? })
+        Some(Self {
+            game: arena_games::standard(),
+            capacity: capacity?,
+            threads: threads?,
+            filled_seats: filled_seats?,
+        })
     }
 }
 
@@ -58,7 +66,8 @@ mod tests {
     #[test]
     fn all_has_a_default() {
         let config = read(&[("ARENA_GAME_THREADS", "3")]).unwrap();
-        assert_eq!(config, Config { capacity: 500, threads: 3, filled_seats: 8 });
+        assert_eq!(config.game.name(), "arena");
+        assert_eq!((config.capacity, config.threads, config.filled_seats), (500, 3, 8));
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arena_mesh::Link;
-use arena_sim::CpuBackend;
 use arena_types::MatchId;
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
@@ -85,8 +84,8 @@ impl Host {
         let capacity = config.capacity.div_ceil(config.threads) as usize;
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
         for index in 0..config.threads {
-            let backend = Box::new(CpuBackend::new());
-            let shard = Shard::new(backend, owner.clone(), route_key.clone(), capacity);
+            let shard =
+                Shard::new(config.game.worlds(), owner.clone(), route_key.clone(), capacity);
             let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
             let (batches, effects) = mpsc::channel(BATCHES_MAX);
             let load = Arc::new(Load::default());

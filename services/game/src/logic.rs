@@ -7,5 +7,3 @@ pub mod journal;
 pub mod schedule;
 pub mod seats;
 pub mod shard;
-pub mod shots;
-pub mod sight;

@@ -19,8 +19,8 @@ pub const PROGRAM: Program = Program {
     name: "arena-game",
     needs: &[Need::Store, Need::DataDir],
     schema: &[
-        ("rules", arena_sim::Rules::schema()),
-        ("state", arena_sim::SCHEMA),
+        arena_games::SCHEMAS[0],
+        arena_games::SCHEMAS[1],
         ("play", arena_wire::play::PROTOCOL_VERSION as u32),
     ],
     threads: Threads::One,

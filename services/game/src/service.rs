@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use arena_sim::Rules;
 use arena_types::{Epoch, MatchId, PlayerId};
 use arena_wire::game::v1::game_server::Game;
 use arena_wire::game::v1::{
     CreateReply, CreateRequest, DescribeRequest, ListRequest, Match, MatchList,
 };
-use arena_wire::play::SEATS;
 use tonic::{Request, Response, Status};
 
 use crate::Config;
@@ -37,7 +35,7 @@ impl Game for GameService {
         &self,
         request: Request<CreateRequest>,
     ) -> Result<Response<CreateReply>, Status> {
-        let new = parse(request.into_inner(), self.config.filled_seats as usize)?;
+        let new = parse(request.into_inner(), &self.config)?;
         self.host.create(new).await.map_err(|error| refused(&error))?;
         let (matches, _, _) = self.host.load();
         Ok(Response::new(CreateReply { capacity: self.config.capacity, matches }))
@@ -65,12 +63,13 @@ fn refused(error: &RefusedError) -> Status {
 }
 
 /// Checks everything before anything is done.
-fn parse(request: CreateRequest, filled_seats: usize) -> Result<NewMatch, Status> {
+fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch, Status> {
     let bad = |what: &str, why: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("{what}: {why}"))
     };
     let id: MatchId = request.r#match.parse().map_err(|it| bad("match", &it))?;
-    let rules = Rules::parse(&request.rules_json).map_err(|it| bad("rules_json", &it))?;
+    let rules = config.game.parse_rules_text(&request.rules_json);
+    let rules = rules.map_err(|it| bad("rules_json", &it))?;
     if rules.version() != request.rules_version {
         return Err(bad("rules_version", &format!("the rules are version {}", rules.version())));
     }
@@ -81,8 +80,9 @@ fn parse(request: CreateRequest, filled_seats: usize) -> Result<NewMatch, Status
     let mut players = Vec::new();
     for seat in request.seats {
         let index = seat.seat as usize;
-        if index >= SEATS || !seats.insert(index) {
-            return Err(bad("seats", &format!("{index} is taken twice or not below {SEATS}")));
+        let max = rules.seats_max();
+        if index >= max || !seats.insert(index) {
+            return Err(bad("seats", &format!("{index} is taken twice or not below {max}")));
         }
         let player: PlayerId = seat.player.parse().map_err(|it| bad("player", &it))?;
         players.push(Player { id: player, name: seat.display_name, seat: index as u8 });
@@ -95,9 +95,9 @@ fn parse(request: CreateRequest, filled_seats: usize) -> Result<NewMatch, Status
         epoch: Epoch(request.epoch),
         seed: request.seed,
         mode: request.mode,
+        filled_seats: rules.seats_max().min(config.filled_seats as usize),
         rules,
         players,
-        filled_seats,
     })
 }
 
@@ -123,9 +123,13 @@ mod tests {
         }
     }
 
+    fn config() -> Config {
+        Config { game: arena_games::standard(), capacity: 1, threads: 1, filled_seats: 8 }
+    }
+
     #[test]
     fn every_mistake_names_its_field() {
-        assert!(parse(request(), 8).is_ok());
+        assert!(parse(request(), &config()).is_ok());
         let seats = |seats: Vec<Seat>| CreateRequest { seats, ..request() };
         for (name, request) in [
             ("match", CreateRequest { r#match: "x".to_owned(), ..request() }),
@@ -137,7 +141,7 @@ mod tests {
             ("seats", seats(vec![seat("0000000000002", 1), seat("0000000000003", 1)])),
             ("player", seats(vec![seat("me", 1)])),
         ] {
-            let status = parse(request, 8).unwrap_err();
+            let status = parse(request, &config()).unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument, "{name}");
             assert!(status.message().starts_with(name), "{name}: {}", status.message());
         }

@@ -122,6 +122,12 @@ export class BitReader {
     return Array.from({ length: this.count(max, field) }, read);
   }
 
+  /** Returns the bytes after the one that was read last; the bits up to it must be zero. */
+  rest() {
+    if (this.bits(this.left % 8, "padding") !== 0) throw new DecodeError("padding", "is not zero");
+    return this.bytes.subarray(this.#position / 8);
+  }
+
   /** Ends the message: nothing but zero bits up to the byte may follow. */
   finish() {
     if (this.left >= 8) throw new DecodeError("end", `${this.left >>> 3} bytes follow`);

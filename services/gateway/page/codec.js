@@ -4,11 +4,11 @@
 import { BitReader, BitWriter, DecodeError } from "./bits.js";
 
 export { DecodeError };
-export { FRAME_TYPE, decodeFrame, emptyView, peekFrame } from "./frame.js";
+export { FRAME_TYPE, decodeFrame, emptyView, peekFrame, splitFrame } from "./frame.js";
 
 export const PROTOCOL_VERSION = 1;
 /** FNV-1a of the schema text in docs/protocol.md: a gateway of another schema says "reload". */
-export const SCHEMA_HASH = 0x74660f89;
+export const SCHEMA_HASH = 0x2e0ffd16;
 export const FIRE = 1;
 export const SEATS = 16;
 
@@ -19,7 +19,7 @@ export const CODES = {
   OutOfPlace: 4014, Replayed: 4015, QueueRefused: 4100, PartyUnknown: 4101, NotLeader: 4102, MatchGone: 4103, Unavailable: 4104,
 };
 
-const MAX = { token: 2048, label: 63, name: 96, id: 13, code: 6, text: 512, endpoint: 255, rules: 61440, regions: 16, party: 16 };
+const MAX = { token: 2048, label: 63, name: 96, id: 13, code: 6, text: 512, endpoint: 255, rules: 61440, regions: 16, party: 16, own: 1024 };
 
 const CLIENT = {
   hello(out, it) {
@@ -90,6 +90,7 @@ const EVENT_KINDS = [
   (input) => ({ seat: seatName(input) }),
   (input) => ({ end: { standings: input.list(SEATS, "standings", () => standing(input)) } }),
   (input) => ({ flag: { team: below(input, 2, "team"), change: FLAG_CHANGES[below(input, 4, "change")], seat: seat(input, "seat") } }),
+  (input) => ({ own: input.list(MAX.own, "own", () => input.u8("own")) }),
 ];
 const choose = (input, table, field) => {
   const at = input.u8(field);
@@ -111,7 +112,7 @@ const SERVER = {
   } : null)],
   0x84: ["start", (input) => ({
     match_id: input.text(MAX.id, "match_id"), seat: seat(input, "seat"), epoch: input.u32("epoch"), owner: input.text(MAX.label, "owner"),
-    release: input.text(MAX.label, "release"), mode: input.text(MAX.label, "mode"), tick: input.u32("tick"), input_seq: input.u32("input_seq"),
+    release: input.text(MAX.label, "release"), game: input.text(MAX.label, "game"), mode: input.text(MAX.label, "mode"), tick: input.u32("tick"), input_seq: input.u32("input_seq"),
     event_seq: input.u32("event_seq"), rules: input.text(MAX.rules, "rules"), seats: input.list(SEATS, "seats", () => seatName(input)),
   })],
   0x86: ["event", (input) => ({ seq: input.u32("seq"), tick: input.u32("tick"), kind: choose(input, EVENT_KINDS, "kind") })],

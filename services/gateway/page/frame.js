@@ -7,7 +7,6 @@ export const FRAME_TYPE = 0x85;
 const SEATS = 16, SHOTS_MAX = 2048;
 const POSITION_BITS = 15, STEP_BITS = 9, SLOT_BITS = 11, WORLD_BITS = 24;
 const REMOVED_BITS_MIN = 1, ADDED_BITS_MIN = SLOT_BITS + 4 + 2 + 2 * WORLD_BITS + 32;
-const OWN_HERE = 1, OWN_CHANGED = 2, FINISHED = 4, EXTRAS = 8;
 const DRONES_MAX = 64;
 const NO_EXTRAS = Object.freeze({ scores: [0, 0], flags: ["home", "home"], pickups: 0, boost: 0, drones: [] });
 
@@ -18,38 +17,39 @@ export function emptyView() {
   return { tick: 0, players: Array.from({ length: SEATS }, () => NOBODY), own: null, shots: [], extras: null };
 }
 
-function readHead(input) {
+/** Returns the head of a frame and the bytes of its body, whatever game's it is. */
+export function splitFrame(bytes) {
+  const input = new BitReader(bytes);
   const type = input.u8("type");
   if (type !== FRAME_TYPE) throw new DecodeError("type", `${type} is no frame`);
   const tick = input.u32("tick");
   const age = input.u8("age");
   if (tick === 0 || age >= tick) throw new DecodeError("age", `${age} at tick ${tick}`);
-  const input_seq = input.u32("input_seq");
-  const lead = input.signed(8, "lead");
-  const flags = input.u8("flags");
-  if (flags & ~(OWN_HERE | OWN_CHANGED | FINISHED | EXTRAS)) throw new DecodeError("flags", `cannot be ${flags}`);
-  const epoch = input.gamma("epoch");
-  const baseline = age > 0 ? tick - age : null;
-  return { head: { tick, baseline, input_seq, lead, finished: (flags & FINISHED) !== 0, epoch }, flags };
+  const head = {
+    tick, baseline: age > 0 ? tick - age : null, input_seq: input.u32("input_seq"), lead: input.signed(8, "lead"),
+    finished: input.bit("finished"), epoch: input.gamma("epoch"),
+  };
+  return { head, body: input.rest() };
 }
 
 /** Reads the head of a frame alone. */
 export function peekFrame(bytes) {
-  return readHead(new BitReader(bytes)).head;
+  return splitFrame(bytes).head;
 }
 
 /** Decodes a frame against `baseline`, the view of the tick its head names; returns {head, view}. */
 export function decodeFrame(bytes, baseline) {
-  const input = new BitReader(bytes);
-  const { head, flags } = readHead(input);
+  const { head, body } = splitFrame(bytes);
   if (head.baseline !== null && baseline?.tick !== head.baseline) {
     throw new DecodeError("baseline", `tick ${head.baseline} is not held`);
   }
   const base = head.baseline === null ? emptyView() : baseline;
+  const input = new BitReader(body);
+  const flags = { here: input.bit("own here"), changed: input.bit("own changed"), extras: input.bit("extras") };
   const players = readPlayers(base.players, input);
   const own = readOwn(flags, base.own, input);
   const shots = readShots(head.tick, base.shots, input);
-  const extras = flags & EXTRAS ? readExtras(base.extras ?? NO_EXTRAS, input) : null;
+  const extras = flags.extras ? readExtras(base.extras ?? NO_EXTRAS, input) : null;
   input.finish();
   return { head, view: { tick: head.tick, players, own, shots, extras } };
 }
@@ -97,9 +97,9 @@ function word(input, field) {
 }
 
 function readOwn(flags, base, input) {
-  if (!(flags & OWN_HERE)) return null;
-  if (!(flags & OWN_CHANGED)) {
-    if (!base) throw new DecodeError("flags", "an unchanged body that the baseline lacks");
+  if (!flags.here) return null;
+  if (!flags.changed) {
+    if (!base) throw new DecodeError("own changed", "an unchanged body that the baseline lacks");
     return base;
   }
   return {

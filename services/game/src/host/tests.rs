@@ -131,7 +131,8 @@ impl World {
     }
 
     fn game(&self, folder: &Path) -> Game {
-        let config = Config { capacity: 4, threads: 2, filled_seats: 4 };
+        let game = arena_games::standard();
+        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4 };
         let parts = Parts {
             config,
             owner: Owner { instance: "game-1".parse().unwrap(), release: ReleaseId(1) },

@@ -3,10 +3,31 @@
 use std::collections::VecDeque;
 
 use arena_types::Tick;
-use arena_wire::play::{Event, EventKind, ServerMessage};
+use arena_wire::play::{Event, EventKind, FlagChange, ServerMessage};
 
 /// Events kept for sessions that come back: minutes of a wild match, some 20 KiB.
 const KEPT_MAX: usize = 512;
+
+/// Returns what is told of something that happened in a game.
+#[must_use]
+pub fn kind(event: &arena_sdk::Event) -> EventKind {
+    use arena_sdk::FlagChange as Change;
+    match event {
+        arena_sdk::Event::Kill { killer, victim } => {
+            EventKind::Kill { killer: *killer, victim: *victim }
+        }
+        arena_sdk::Event::Flag { team, change, seat } => {
+            let change = match change {
+                Change::Taken => FlagChange::Taken,
+                Change::Dropped => FlagChange::Dropped,
+                Change::Returned => FlagChange::Returned,
+                Change::Captured => FlagChange::Captured,
+            };
+            EventKind::Flag { team: *team, change, seat: *seat }
+        }
+        arena_sdk::Event::Own(bytes) => EventKind::Own(bytes.clone()),
+    }
+}
 
 /// The events of one match.
 #[derive(Clone, Debug, Default)]

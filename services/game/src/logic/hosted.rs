@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 
-use arena_sim::{
-    FlagEvent, Input, MatchHandle, Rules, SeatInputs, TickEvent, TickOutput, WorldView, bots,
+use arena_sdk::{
+    Input, Outcome, PinnedRules, SeatInputs, TickOutput, Viewer, WorldError, WorldId, Worlds,
     buttons,
 };
 use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, Tick};
-use arena_wire::play::{
-    self, EventKind, FlagChange, FrameHead, MatchStart, SEATS, SeatName, ServerMessage,
-};
+use arena_wire::play::{self, EventKind, FrameHead, MatchStart, SEATS, SeatName, ServerMessage};
 use arena_wire::stats::v1 as stats;
 
-use super::events::EventLog;
+use super::events::{EventLog, kind};
 use super::inputs::{InputBuffer, Verdict};
 use super::seats::{Seat, SeatEffect, SeatEvent};
-use super::shots::Shots;
-use super::sight::{Scene, Sight};
 
 /// Ticks a new match waits for its players: two seconds; then it starts without those who are late.
 pub const START_WAIT_TICKS: u32 = 120;
@@ -36,6 +32,9 @@ const BOT_PERIOD: u32 = 3;
 /// Ticks between two frames.
 pub const FRAME_PERIOD: u32 = 2;
 
+/// Bytes of a frame before its body, about.
+const FRAME_HEAD_BYTES: usize = 20;
+
 /// What names bots go by.
 const BOT_NAMES: [&str; SEATS] = [
     "Ada", "Bit", "Curl", "Dot", "Echo", "Fig", "Gus", "Hex", "Ivo", "Jot", "Kit", "Lux", "Moo",
@@ -53,8 +52,8 @@ pub struct NewMatch {
     pub seed: u32,
     /// The game mode.
     pub mode: String,
-    /// Its rules, pinned.
-    pub rules: Rules,
+    /// Its rules, pinned; they name its game.
+    pub rules: PinnedRules,
     /// Who is expected, by seat.
     pub players: Vec<Player>,
     /// Seats that are taken, by bots where there are no players.
@@ -94,11 +93,11 @@ pub struct Owner {
     pub release: ReleaseId,
 }
 
-/// A session that watches from a seat.
+/// A session that plays from a seat.
 #[derive(Clone, Debug)]
-pub struct Viewer<F> {
+struct Session<F> {
     /// Where its messages go.
-    pub flow: F,
+    flow: F,
     told: u32,
     heard: u32,
 }
@@ -112,8 +111,9 @@ struct Place<F> {
     inputs: InputBuffer,
     bot: Input,
     press: u8,
-    sight: Sight,
-    viewer: Option<Viewer<F>>,
+    /// What it was shown; stays when the session goes, so that it can go on.
+    viewer: Option<Viewer>,
+    session: Option<Session<F>>,
 }
 
 /// A hosted match; `F` names a flow.
@@ -121,12 +121,10 @@ struct Place<F> {
 pub struct Hosted<F> {
     new: NewMatch,
     owner: Arc<Owner>,
-    handle: MatchHandle,
+    world: WorldId,
     phase: Phase,
     places: [Option<Place<F>>; SEATS],
-    shots: Shots,
     events: EventLog,
-    rules_json: String,
     tick: u32,
     alone_ticks: u32,
     started_ms: u64,
@@ -139,13 +137,7 @@ pub type Counted = Option<Verdict>;
 impl<F: Copy + PartialEq> Hosted<F> {
     /// Seats the players, and bots up to the wanted number of seats; `now` counts the shard's ticks.
     #[must_use]
-    pub fn new(
-        new: NewMatch,
-        owner: Arc<Owner>,
-        handle: MatchHandle,
-        now: u32,
-        now_ms: u64,
-    ) -> Self {
+    pub fn new(new: NewMatch, owner: Arc<Owner>, world: WorldId, now: u32, now_ms: u64) -> Self {
         let mut places: [Option<Place<F>>; SEATS] = std::array::from_fn(|_| None);
         for player in &new.players {
             let seat = usize::from(player.seat);
@@ -156,16 +148,13 @@ impl<F: Copy + PartialEq> Hosted<F> {
         for seat in empty {
             places[seat] = Some(Place::new(seat as u8, Seat::Bot, None, now));
         }
-        let rules_json = rules_json(&new.rules);
         Self {
             new,
             owner,
-            handle,
+            world,
             phase: Phase::Created(0),
             places,
-            shots: Shots::default(),
             events: EventLog::default(),
-            rules_json,
             tick: 0,
             alone_ticks: 0,
             started_ms: now_ms,
@@ -187,14 +176,14 @@ impl<F: Copy + PartialEq> Hosted<F> {
 
     /// Returns its rules.
     #[must_use]
-    pub fn rules(&self) -> &Rules {
+    pub fn rules(&self) -> &PinnedRules {
         &self.new.rules
     }
 
-    /// Returns its world in the backend.
+    /// Returns its world.
     #[must_use]
-    pub fn handle(&self) -> MatchHandle {
-        self.handle
+    pub fn world(&self) -> WorldId {
+        self.world
     }
 
     /// Returns where it is in its life.
@@ -203,9 +192,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
         self.phase
     }
 
-    /// Returns the sessions attached now.
-    pub fn viewers(&self) -> impl Iterator<Item = (u8, F)> {
-        self.seated().filter_map(|(seat, it)| Some((seat, it.viewer.as_ref()?.flow)))
+    fn has_sessions(&self) -> bool {
+        self.seated().any(|(_, it)| it.session.is_some())
     }
 
     /// Describes it for operators.
@@ -233,7 +221,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
         flow: F,
         (player, seat): (PlayerId, u8),
         (ack_tick, ack_event): (Tick, u32),
-        now: u32,
+        (now, worlds): (u32, &mut dyn Worlds),
     ) -> Result<Option<F>, SeatRefused> {
         let last = self.events.last();
         let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
@@ -244,7 +232,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
         let Some((state, effect)) = place.state.on(SeatEvent::Attach) else {
             return Err(SeatRefused::Left);
         };
-        let before = place.viewer.take().map(|it| it.flow);
+        let before = place.session.take().map(|it| it.flow);
         let is_first = place.state == Seat::Expected;
         let holds_nothing = ack_tick.0 == 0 && ack_event == 0;
         let told = match (holds_nothing, over) {
@@ -258,8 +246,13 @@ impl<F: Copy + PartialEq> Hosted<F> {
         if !is_first {
             place.inputs.reset();
         }
-        place.sight.resume(ack_tick.0);
-        place.viewer = Some(Viewer { flow, told, heard: told });
+        if let Some(viewer) = place.viewer {
+            let resumed = worlds.resume(self.world, viewer, ack_tick.0);
+            debug_assert!(resumed.is_ok(), "the world of a hosted match lives");
+        } else {
+            place.viewer = worlds.watch(self.world, seat).ok();
+        }
+        place.session = Some(Session { flow, told, heard: told });
         if !over {
             self.apply(seat, effect); // nothing happens any more after the end
         }
@@ -270,26 +263,32 @@ impl<F: Copy + PartialEq> Hosted<F> {
     #[must_use]
     pub fn start(&self, seat: u8) -> Vec<u8> {
         let place = self.places[usize::from(seat)].as_ref();
-        let told = place.and_then(|it| it.viewer.as_ref()).map_or(0, |it| it.told);
+        let told = place.and_then(|it| it.session.as_ref()).map_or(0, |it| it.told);
         ServerMessage::Start(MatchStart {
             match_id: self.new.id,
             seat,
             epoch: self.new.epoch,
             owner: self.owner.instance.clone(),
             release: self.owner.release,
+            game: self.new.rules.game().to_owned(),
             mode: self.new.mode.clone(),
             tick: Tick(self.tick),
             input_seq: place.map_or(0, |it| it.inputs.counted_seq()),
             event_seq: told,
-            rules: self.rules_json.clone(),
+            rules: self.new.rules.page().to_owned(),
             seats: self.seated().map(|(seat, it)| it.shown(seat)).collect(),
         })
         .encode()
     }
 
     /// Takes an input of a session; `None` if it has no seat or the match is not running.
-    pub fn input(&mut self, seat: u8, flow: F, input: &play::Input) -> Counted {
-        self.ack(seat, flow, input.ack_tick, input.ack_event);
+    pub fn input(
+        &mut self,
+        (seat, flow): (u8, F),
+        input: &play::Input,
+        worlds: &mut dyn Worlds,
+    ) -> Counted {
+        self.ack((seat, flow), (input.ack_tick, input.ack_event), worlds);
         let next = self.tick + 1;
         let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
         let place = self.place_of(seat, flow).filter(|_| !over)?;
@@ -297,19 +296,27 @@ impl<F: Copy + PartialEq> Hosted<F> {
     }
 
     /// Takes the word of a session on what it holds.
-    pub fn ack(&mut self, seat: u8, flow: F, tick: Tick, event: u32) {
-        let last = self.events.last();
+    pub fn ack(
+        &mut self,
+        (seat, flow): (u8, F),
+        (tick, event): (Tick, u32),
+        worlds: &mut dyn Worlds,
+    ) {
+        let (last, world) = (self.events.last(), self.world);
         let Some(place) = self.place_of(seat, flow) else { return };
-        place.sight.ack(tick.0);
-        if let Some(viewer) = place.viewer.as_mut() {
-            viewer.heard = viewer.heard.max(event.min(last));
+        if let Some(viewer) = place.viewer {
+            let taken = worlds.acknowledge(world, viewer, tick.0);
+            debug_assert!(taken.is_ok(), "the world of a hosted match lives");
+        }
+        if let Some(session) = place.session.as_mut() {
+            session.heard = session.heard.max(event.min(last));
         }
     }
 
     /// Ends a session's stay on a seat; nothing if the seat is another session's by now.
     pub fn detach(&mut self, seat: u8, flow: F, event: SeatEvent, now: u32) {
         let Some(place) = self.place_of(seat, flow) else { return };
-        place.viewer = None;
+        place.session = None;
         let Some((state, effect)) = place.state.on(event) else { return };
         (place.state, place.since) = (state, now);
         self.apply(seat, effect);
@@ -332,15 +339,14 @@ impl<F: Copy + PartialEq> Hosted<F> {
     }
 
     /// Returns what every seat does in the coming tick.
-    pub fn inputs(&mut self, world: &WorldView<'_>) -> SeatInputs {
-        let next = world.tick() + 1;
-        let seed = self.new.seed;
+    pub fn inputs(&mut self, worlds: &dyn Worlds) -> SeatInputs {
+        let (next, seed, world) = (self.tick + 1, self.new.seed, self.world);
         std::array::from_fn(|seat| {
             let Some(place) = self.places[seat].as_mut() else { return Input::default() };
             let mut input = place.inputs.take(next);
             if place.state.is_bot() {
                 if (next + seat as u32).is_multiple_of(BOT_PERIOD) {
-                    place.bot = bots::bot_input(world, seat as u8, seed, next);
+                    place.bot = worlds.bot(world, seat as u8, seed).unwrap_or_default();
                 }
                 input = place.bot;
             }
@@ -349,36 +355,26 @@ impl<F: Copy + PartialEq> Hosted<F> {
         })
     }
 
-    /// Takes the outcome of a tick; returns whether the match has just ended: by its rules, or
+    /// Takes the outcome of a tick; returns whether the match is to end now: by its rules, or
     /// because nobody played for `patience_ticks`. Where nobody can come back it is not waited for.
     /// The result of such a match is recorded as it stands, with everyone marked as having left.
-    pub fn stepped(
-        &mut self,
-        output: &TickOutput,
-        world: &WorldView<'_>,
-        (now, patience_ticks): (u32, u32),
-    ) -> bool {
+    pub fn stepped(&mut self, output: &TickOutput, patience_ticks: u32) -> bool {
         self.tick = output.tick;
-        for event in output.events() {
-            if let Some(told) = told(event) {
-                self.events.push(self.tick, told);
-            }
+        for event in &output.events {
+            self.events.push(self.tick, kind(event));
         }
         let alone = self.seated().all(|(_, it)| !it.state.is_present());
         self.alone_ticks = if alone { self.alone_ticks + 1 } else { 0 };
         let may_return = self.seated().any(|(_, it)| it.state == Seat::Away);
         let abandoned = alone && (!may_return || self.alone_ticks > patience_ticks);
-        if output.finished || abandoned {
-            self.finish(world, now);
-        }
         output.finished || abandoned
     }
 
     /// Ends a running match as it stands.
-    pub fn finish(&mut self, world: &WorldView<'_>, now: u32) {
-        let standings = world
-            .standings()
-            .into_iter()
+    pub fn finish(&mut self, outcome: &Outcome, now: u32) {
+        let standings = outcome
+            .standings
+            .iter()
             .map(|it| play::Standing {
                 seat: it.seat,
                 rank: it.rank,
@@ -395,8 +391,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
 
     /// Returns what is to be recorded of a match that ended now.
     #[must_use]
-    pub fn result(&self, world: &WorldView<'_>, now_ms: u64) -> stats::MatchResult {
-        let standings = world.standings().into_iter().map(|it| {
+    pub fn result(&self, outcome: &Outcome, now_ms: u64) -> stats::MatchResult {
+        let standings = outcome.standings.iter().map(|it| {
             let place = self.places[usize::from(it.seat)].as_ref();
             let player = place.and_then(|it| it.player.as_ref());
             let gone = |it: &Place<F>| matches!(it.state, Seat::Left | Seat::Away);
@@ -435,16 +431,16 @@ impl<F: Copy + PartialEq> Hosted<F> {
     #[must_use]
     pub fn is_gone(&self, now: u32) -> bool {
         matches!(self.phase, Phase::Recorded(since)
-            if self.viewers().next().is_none() || now.wrapping_sub(since) > LINGER_TICKS)
+            if !self.has_sessions() || now.wrapping_sub(since) > LINGER_TICKS)
     }
 
     /// Returns the events that sessions have not been told yet, and marks them as told.
     pub fn news(&mut self, mut tell: impl FnMut(F, u32, &[u8])) {
         for place in self.places.iter_mut().flatten() {
-            let Some(viewer) = place.viewer.as_mut() else { continue };
-            for (seq, bytes) in self.events.since(viewer.told) {
-                tell(viewer.flow, seq, bytes);
-                viewer.told = seq;
+            let Some(session) = place.session.as_mut() else { continue };
+            for (seq, bytes) in self.events.since(session.told) {
+                tell(session.flow, seq, bytes);
+                session.told = seq;
             }
         }
     }
@@ -453,33 +449,42 @@ impl<F: Copy + PartialEq> Hosted<F> {
     pub fn dismiss(&mut self, now: u32, mut tell: impl FnMut(F)) {
         let (Phase::Finished(since) | Phase::Recorded(since)) = self.phase else { return };
         for place in self.places.iter_mut().flatten() {
-            let heard =
-                |it: &Viewer<F>| it.heard >= self.end_seq || now.wrapping_sub(since) > LINGER_TICKS;
-            if let Some(viewer) = place.viewer.take_if(|it| heard(it)) {
-                tell(viewer.flow);
+            let heard = |it: &Session<F>| {
+                it.heard >= self.end_seq || now.wrapping_sub(since) > LINGER_TICKS
+            };
+            if let Some(session) = place.session.take_if(|it| heard(it)) {
+                tell(session.flow);
             }
         }
     }
 
     /// Encodes a frame for every session; call it at the ticks that have frames.
-    pub fn frames(&mut self, world: &WorldView<'_>, mut send: impl FnMut(F, Tick, Vec<u8>)) {
-        self.shots.look(world);
-        let scene = Scene::of(world, &self.shots);
+    ///
+    /// # Errors
+    /// Those of the worlds.
+    pub fn frames(
+        &mut self,
+        worlds: &mut dyn Worlds,
+        mut send: impl FnMut(F, Tick, Vec<u8>),
+    ) -> Result<(), WorldError> {
+        worlds.look(self.world)?;
         let finished = self.phase != Phase::Running;
         for place in self.places.iter_mut().flatten() {
-            let Some(viewer) = &place.viewer else { continue };
+            let (Some(session), Some(viewer)) = (&place.session, place.viewer) else { continue };
+            let Some(frame) = worlds.frame(self.world, viewer)? else { continue };
             let head = FrameHead {
-                tick: Tick(self.tick),
-                baseline: None,
+                tick: Tick(frame.tick),
+                baseline: frame.baseline.map(Tick),
                 input_seq: place.inputs.counted_seq(),
                 lead: place.inputs.lead(),
                 finished,
                 epoch: self.new.epoch,
             };
-            if let Some(frame) = place.sight.frame(&scene, head) {
-                send(viewer.flow, head.tick, frame);
-            }
+            let mut message = head.encode(Vec::with_capacity(FRAME_HEAD_BYTES + frame.body.len()));
+            message.extend(&frame.body);
+            send(session.flow, head.tick, message);
         }
+        Ok(())
     }
 
     fn expire(&mut self, now: u32) {
@@ -516,7 +521,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
 
     fn place_of(&mut self, seat: u8, flow: F) -> Option<&mut Place<F>> {
         let place = self.places.get_mut(usize::from(seat))?.as_mut()?;
-        place.viewer.as_ref().is_some_and(|it| it.flow == flow).then_some(place)
+        place.session.as_ref().is_some_and(|it| it.flow == flow).then_some(place)
     }
 
     fn name(&self, seat: u8) -> String {
@@ -546,54 +551,12 @@ impl<F> Place<F> {
             inputs: InputBuffer::default(),
             bot: Input::default(),
             press,
-            sight: Sight::new(seat),
             viewer: None,
+            session: None,
         }
     }
 
     fn shown(&self, seat: u8) -> SeatName {
         SeatName { seat, bot: self.state.is_bot(), name: self.name.clone() }
     }
-}
-
-/// Returns what a player is told of an event, if anything: the rest shows in the frames.
-fn told(event: TickEvent) -> Option<EventKind> {
-    let (team, change, seat) = match event {
-        TickEvent::Killed { killer, victim } => return Some(EventKind::Kill { killer, victim }),
-        TickEvent::Flag { team, event: FlagEvent::Taken { seat } } => {
-            (team, FlagChange::Taken, seat)
-        }
-        TickEvent::Flag { team, event: FlagEvent::Dropped { seat } } => {
-            (team, FlagChange::Dropped, seat)
-        }
-        TickEvent::Flag { team, event: FlagEvent::Captured { seat } } => {
-            (team, FlagChange::Captured, seat)
-        }
-        TickEvent::Flag { team, event: FlagEvent::Returned } => (team, FlagChange::Returned, 0),
-        _ => return None,
-    };
-    Some(EventKind::Flag { team, change, seat })
-}
-
-/// What a client needs of the rules; docs/protocol.md lists the keys.
-fn rules_json(rules: &Rules) -> String {
-    let movement = arena_sim::Movement::of(rules);
-    let document = rules.to_json();
-    let bounces = document["weapon"]["walls"] == "bounce";
-    serde_json::json!({
-        "arena": arena_sim::rules::space::ARENA,
-        "movement": {
-            "radius": movement.radius,
-            "acceleration": movement.acceleration,
-            "drag_shift": movement.drag_shift,
-            "speed_max": movement.speed_max,
-            "walls": movement.walls,
-        },
-        "projectile": { "bounces": bounces },
-        "cover": rules.map().cover_words(),
-        "pickups": rules.pickup_cells(),
-        "homes": rules.flag_cells(),
-        "rules": document,
-    })
-    .to_string()
 }

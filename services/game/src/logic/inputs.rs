@@ -1,6 +1,6 @@
 //! One seat's inputs: waiting for their tick, counted once, limited in rate.
 
-use arena_sim::{Input, buttons};
+use arena_sdk::{Input, buttons};
 use arena_wire::play;
 
 /// Ticks an input may wait: a quarter of a second. Clients aim at two to three.

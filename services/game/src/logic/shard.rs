@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use arena_sim::{Backend, BackendError, SeatInputs, TickOutput};
+use arena_sdk::{SeatInputs, TickOutput, WorldError, WorldId, Worlds};
 use arena_types::{Epoch, MatchId, PlayerId, Tick};
 use arena_wire::link::{Attach, Flow, Leave, Refusal, ToGateway};
 use arena_wire::play::Input;
@@ -73,14 +73,14 @@ pub enum CreateError {
     /// It was hosted, and is over.
     #[error("the match is over")]
     Over,
-    /// The backend has no room.
+    /// The game has no room.
     #[error("place the match in the simulation")]
-    Backend(#[from] BackendError),
+    World(#[from] WorldError),
 }
 
-/// Many matches and the backend that steps them.
+/// Many matches and the worlds of their game.
 pub struct Shard {
-    backend: Box<dyn Backend>,
+    worlds: Box<dyn Worlds>,
     owner: Arc<Owner>,
     route_key: TokenKey,
     capacity: usize,
@@ -95,7 +95,7 @@ pub struct Shard {
 #[derive(Default)]
 struct Batch {
     ids: Vec<MatchId>,
-    handles: Vec<arena_sim::MatchHandle>,
+    worlds: Vec<WorldId>,
     inputs: Vec<SeatInputs>,
     outputs: Vec<TickOutput>,
 }
@@ -104,13 +104,13 @@ impl Shard {
     /// Starts without matches; it hosts up to `capacity`.
     #[must_use]
     pub fn new(
-        backend: Box<dyn Backend>,
+        worlds: Box<dyn Worlds>,
         owner: Arc<Owner>,
         route_key: TokenKey,
         capacity: usize,
     ) -> Self {
         Self {
-            backend,
+            worlds,
             owner,
             route_key,
             capacity,
@@ -142,8 +142,8 @@ impl Shard {
         if self.matches.len() >= self.capacity {
             return Err(CreateError::Full { capacity: self.capacity });
         }
-        let handle = self.backend.create(new.seed, &new.rules)?;
-        let hosted = Hosted::new(new, self.owner.clone(), handle, self.now, now_ms);
+        let world = self.worlds.create(new.seed, &new.rules)?;
+        let hosted = Hosted::new(new, self.owner.clone(), world, self.now, now_ms);
         self.matches.insert(hosted.id(), hosted);
         Ok(())
     }
@@ -190,12 +190,12 @@ impl Shard {
             return Err((Refusal::OldEpoch, detail));
         }
         let held = (attach.ack_tick, attach.ack_event);
-        let replaced = hosted.attach(key, (attach.player, attach.seat), held, self.now).map_err(
-            |refused| match refused {
-                SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
-                SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
-            },
-        )?;
+        let worlds: &mut dyn Worlds = &mut *self.worlds;
+        let attached = hosted.attach(key, (attach.player, attach.seat), held, (self.now, worlds));
+        let replaced = attached.map_err(|refused| match refused {
+            SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
+            SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
+        })?;
         let (epoch, start) = (hosted.epoch(), hosted.start(attach.seat));
         self.flows.insert(key, (attach.match_id, attach.seat));
         Ok(Attached { epoch, start, replaced: replaced.filter(|it| *it != key) })
@@ -203,7 +203,8 @@ impl Shard {
 
     /// Takes an input.
     pub fn input(&mut self, key: FlowKey, input: &Input, effects: &mut Effects) {
-        let counted = self.hosted_of(key).and_then(|(it, seat)| it.input(seat, key, input));
+        let counted =
+            self.hosted_of(key).and_then(|(it, seat, worlds)| it.input((seat, key), input, worlds));
         match counted {
             Some(Verdict::OnTime | Verdict::Early) => effects.inputs.on_time += 1,
             Some(Verdict::Late) => effects.inputs.late += 1,
@@ -213,8 +214,8 @@ impl Shard {
 
     /// Takes the word of a session on what it holds.
     pub fn ack(&mut self, key: FlowKey, tick: Tick, event: u32) {
-        if let Some((hosted, seat)) = self.hosted_of(key) {
-            hosted.ack(seat, key, tick, event);
+        if let Some((hosted, seat, worlds)) = self.hosted_of(key) {
+            hosted.ack((seat, key), (tick, event), worlds);
         }
     }
 
@@ -225,7 +226,7 @@ impl Shard {
             Leave::Lost | Leave::Moved => SeatEvent::Lose,
         };
         let now = self.now;
-        if let Some((hosted, seat)) = self.hosted_of(key) {
+        if let Some((hosted, seat, _)) = self.hosted_of(key) {
             hosted.detach(seat, key, event, now);
         }
         self.flows.remove(&key);
@@ -259,10 +260,10 @@ impl Shard {
             if !matches!(phase, Phase::Created(_) | Phase::Running) {
                 continue;
             }
-            let Ok(world) = self.backend.view(hosted.handle()) else { continue };
-            hosted.finish(&world, self.now);
+            let Ok(outcome) = self.worlds.outcome(hosted.world()) else { continue };
+            hosted.finish(&outcome, self.now);
             if phase == Phase::Running {
-                effects.results.push(hosted.result(&world, now_ms));
+                effects.results.push(hosted.result(&outcome, now_ms));
             } else {
                 hosted.recorded();
             }
@@ -275,12 +276,11 @@ impl Shard {
     pub fn step(&mut self, now_ms: u64, effects: &mut Effects) {
         self.now = self.now.wrapping_add(1);
         self.gather(now_ms);
-        let Batch { handles, inputs, outputs, .. } = &mut self.batch;
-        outputs.clear();
-        outputs.resize(handles.len(), TickOutput::default());
-        // Every handle lives and stands there once: `gather` takes them from the map of matches.
-        let stepped = self.backend.step(handles, inputs, outputs);
-        assert!(stepped.is_ok(), "the backend refused a batch of living matches: {stepped:?}");
+        let Batch { worlds, inputs, outputs, .. } = &mut self.batch;
+        outputs.resize(worlds.len(), TickOutput::default());
+        // Every world lives and stands there once: `gather` takes them from the map of matches.
+        let stepped = self.worlds.step(worlds, inputs, outputs);
+        assert!(stepped.is_ok(), "the game refused a batch of living matches: {stepped:?}");
         self.tell(now_ms, effects);
         self.clear_away();
     }
@@ -288,7 +288,7 @@ impl Shard {
     /// Returns the whole state of a match: with the inputs since, all that another instance needs.
     #[must_use]
     pub fn export(&self, id: MatchId) -> Option<Vec<u8>> {
-        self.backend.export(self.matches.get(&id)?.handle()).ok()
+        self.worlds.export(self.matches.get(&id)?.world()).ok()
     }
 
     /// Describes all matches, by id.
@@ -306,30 +306,31 @@ impl Shard {
     }
 
     fn gather(&mut self, now_ms: u64) {
-        let Self { matches, batch, backend, now, .. } = self;
+        let Self { matches, batch, worlds, now, .. } = self;
         batch.ids.clear();
-        batch.handles.clear();
+        batch.worlds.clear();
         batch.inputs.clear();
         for (id, hosted) in matches.iter_mut() {
             if !hosted.begin_tick(*now, now_ms) {
                 continue;
             }
-            let Ok(world) = backend.view(hosted.handle()) else { continue };
             batch.ids.push(*id);
-            batch.handles.push(hosted.handle());
-            batch.inputs.push(hosted.inputs(&world));
+            batch.worlds.push(hosted.world());
+            batch.inputs.push(hosted.inputs(&**worlds));
         }
     }
 
     fn tell(&mut self, now_ms: u64, effects: &mut Effects) {
-        let Self { matches, batch, backend, now, flows, is_draining, .. } = self;
+        let Self { matches, batch, worlds, now, flows, is_draining, .. } = self;
         let patience_ticks = if *is_draining { ABANDONED_DRAINING_TICKS } else { ABANDONED_TICKS };
         for (id, output) in batch.ids.iter().zip(&batch.outputs) {
             let Some(hosted) = matches.get_mut(id) else { continue };
-            let Ok(world) = backend.view(hosted.handle()) else { continue };
-            if hosted.stepped(output, &world, (*now, patience_ticks)) {
-                effects.results.push(hosted.result(&world, now_ms));
+            if !hosted.stepped(output, patience_ticks) {
+                continue;
             }
+            let Ok(outcome) = worlds.outcome(hosted.world()) else { continue };
+            hosted.finish(&outcome, *now);
+            effects.results.push(hosted.result(&outcome, now_ms));
         }
         for hosted in matches.values_mut() {
             let id = hosted.id();
@@ -351,21 +352,23 @@ impl Shard {
                 Phase::Created(_) => false,
             };
             if shows && now.is_multiple_of(FRAME_PERIOD) {
-                let Ok(world) = backend.view(hosted.handle()) else { continue };
-                hosted.frames(&world, |key, tick, frame| effects.frames.push((key, tick, frame)));
+                let shown = hosted.frames(&mut **worlds, |key, tick, frame| {
+                    effects.frames.push((key, tick, frame));
+                });
+                debug_assert!(shown.is_ok(), "the world of a hosted match lives: {shown:?}");
             }
         }
     }
 
     fn clear_away(&mut self) {
-        let Self { matches, backend, flows, over, now, .. } = self;
+        let Self { matches, worlds, flows, over, now, .. } = self;
         matches.retain(|id, hosted| {
             if !hosted.is_gone(*now) {
                 return true;
             }
             flows.retain(|_, (of, _)| of != id);
-            let freed = backend.free(hosted.handle());
-            debug_assert!(freed.is_ok(), "the handle of a hosted match lives");
+            let freed = worlds.free(hosted.world());
+            debug_assert!(freed.is_ok(), "the world of a hosted match lives");
             over.push_back(*id);
             false
         });
@@ -374,15 +377,15 @@ impl Shard {
         }
     }
 
-    fn hosted_of(&mut self, key: FlowKey) -> Option<(&mut Hosted<FlowKey>, u8)> {
+    fn hosted_of(&mut self, key: FlowKey) -> Option<(&mut Hosted<FlowKey>, u8, &mut dyn Worlds)> {
         let (id, seat) = *self.flows.get(&key)?;
-        Some((self.matches.get_mut(&id)?, seat))
+        Some((self.matches.get_mut(&id)?, seat, &mut *self.worlds))
     }
 }
 
 impl std::fmt::Debug for Shard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.backend.name();
+        let name = self.worlds.backend();
         f.debug_struct("Shard")
             .field("backend", &name)
             .field("load", &self.load())

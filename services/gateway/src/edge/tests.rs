@@ -333,6 +333,7 @@ fn start_message(input_seq: u32) -> Vec<u8> {
         epoch: Epoch(1),
         owner: owner(),
         release: ReleaseId(1),
+        game: "arena".to_owned(),
         mode: "arena".to_owned(),
         tick: Tick(1),
         input_seq,

@@ -1,17 +1,7 @@
-//! One number for a whole state.
-use std::fmt;
+//! One number for a whole state: two sums over its words, so that lanes may add in any order.
+pub use arena_sdk::StateHash;
 
 use crate::rules::hash::{mix, mix_again};
-
-/// A 64-bit hash of a slab: two sums over its words, so that lanes may add in any order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StateHash(pub u64);
-
-impl fmt::Display for StateHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// Hashes the words of a slab without its padding.
 #[inline(always)]

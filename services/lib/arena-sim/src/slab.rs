@@ -8,7 +8,7 @@ use crate::rules::crowd::pack_drone;
 use crate::ruleset::{Capacity, Compiled};
 
 /// Seats of a match.
-pub const PLAYERS: usize = 16;
+pub const PLAYERS: usize = arena_sdk::SEATS;
 /// Drones of a match, at most.
 pub const DRONES: usize = 64;
 /// Pick-ups of a match, at most.

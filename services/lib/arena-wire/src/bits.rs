@@ -74,6 +74,12 @@ impl BitWriter {
         Self { bytes: buffer, pending: 0, pending_bits: 0 }
     }
 
+    /// Goes on after `bytes`.
+    #[must_use]
+    pub fn after(bytes: Vec<u8>) -> Self {
+        Self { bytes, pending: 0, pending_bits: 0 }
+    }
+
     /// Writes the low `width` bits of `value`, 0 to 32.
     ///
     /// # Panics
@@ -294,6 +300,18 @@ impl<'a> BitReader<'a> {
     /// Those of [`BitReader::blob`]; [`DecodeError::BadText`].
     pub fn text(&mut self, max: usize, field: &'static str) -> Result<String, DecodeError> {
         String::from_utf8(self.blob(max, field)?).map_err(|_| DecodeError::BadText { field })
+    }
+
+    /// Returns the bytes after the one that was read last.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadValue`] if the bits up to the byte are not zero.
+    pub fn rest(mut self) -> Result<&'a [u8], DecodeError> {
+        let padding = self.left_bits() % 8;
+        match self.bits(padding as u32, "padding")? {
+            0 => Ok(&self.bytes[self.position / 8..]),
+            found => Err(DecodeError::BadValue { field: "padding", found: found.to_string() }),
+        }
     }
 
     /// Ends the message.

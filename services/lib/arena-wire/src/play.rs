@@ -19,7 +19,7 @@ mod view;
 pub use client::{ClientMessage, Controls, Hello, Input, RegionRtt};
 pub use code::Code;
 pub use extras::DRONES_MAX;
-pub use frame::{FRAME_TYPE, FrameHead, decode_frame, encode_frame};
+pub use frame::{FRAME_TYPE, FrameHead, decode_frame, encode_frame, encode_view};
 pub use server::{
     Event, EventKind, FlagChange, MatchStart, Move, Owner, Party, PartyMember, Pong, QueueUpdate,
     RatingChange, SeatName, ServerMessage, Standing, Welcome,
@@ -44,6 +44,9 @@ pub const CLIENT_MESSAGE_LEN_MAX: usize = 4 << 10;
 
 /// Largest message a server sends: the start of a match with its rules as JSON.
 pub const SERVER_MESSAGE_LEN_MAX: usize = 64 << 10;
+
+/// Longest event of a game that the protocol does not know.
+pub const OWN_EVENT_LEN_MAX: usize = 1 << 10;
 
 const fn fnv1a(bytes: &[u8]) -> u32 {
     let mut hash = 0x811c_9dc5_u32;

@@ -10,6 +10,7 @@ fn start(id: u64, input_seq: u32) -> MatchStart {
         epoch: Epoch(2),
         owner: "game-r1-1".parse().unwrap(),
         release: ReleaseId(1),
+        game: "arena".to_owned(),
         mode: "arena".to_owned(),
         tick: Tick(0),
         input_seq,

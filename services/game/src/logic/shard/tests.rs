@@ -1,4 +1,3 @@
-use arena_sim::{CpuBackend, Rules};
 use arena_types::{InstanceId, ReleaseId};
 use arena_wire::play::{
     Controls, EventKind, FrameHead, MatchStart, ServerMessage, View, decode_frame,
@@ -28,7 +27,7 @@ impl Game {
     fn new(rules: &str, players: u8) -> Self {
         let instance: InstanceId = "game-r1-1".parse().unwrap();
         let owner = Arc::new(Owner { instance, release: ReleaseId(1) });
-        let mut shard = Shard::new(Box::new(CpuBackend::new()), owner, key(), 2);
+        let mut shard = Shard::new(arena_games::standard().worlds(), owner, key(), 2);
         shard.create(new_match(MATCH, rules, players), 1_000).unwrap();
         Self { shard, said: Effects::default() }
     }
@@ -81,7 +80,7 @@ fn new_match(id: MatchId, rules: &str, players: u8) -> NewMatch {
         epoch: Epoch(1),
         seed: 3,
         mode: "arena".to_owned(),
-        rules: Rules::parse(rules).unwrap(),
+        rules: arena_games::standard().parse_rules_text(rules).unwrap(),
         players: (0..players).map(person).collect(),
         filled_seats: 4,
     }
@@ -459,15 +458,17 @@ fn an_exported_match_goes_on_elsewhere_with_the_same_inputs() {
     let key = game.attach(LINK, 0, (0, 0));
     game.steps(50);
     let bytes = game.shard.export(MATCH).unwrap();
-    let rules = Rules::parse(LONG).unwrap();
-    let mut elsewhere = CpuBackend::new();
-    let handle = elsewhere.import(&bytes, &rules).unwrap();
-    let world = elsewhere.view(handle).unwrap();
-    let own = game.views(key).last().unwrap().1.own.unwrap();
-    assert_eq!(
-        (world.tick(), world.player(0).x as u32, world.player(0).y as u32),
-        (50, own.x, own.y)
-    );
+    let arena = arena_games::standard();
+    let mut elsewhere = arena.worlds();
+    let world = elsewhere.import(&bytes, &arena.parse_rules_text(LONG).unwrap()).unwrap();
+    assert_eq!(elsewhere.tick(world), Ok(50));
+    let viewer = elsewhere.watch(world, 0).unwrap();
+    elsewhere.look(world).unwrap();
+    let frame = elsewhere.frame(world, viewer).unwrap().unwrap();
+    let head = FrameHead { tick: Tick(50), ..game.views(key).last().unwrap().0 };
+    let message = [FrameHead { baseline: None, ..head }.encode(Vec::new()), frame.body].concat();
+    let own = game.views(key).last().unwrap().1.own;
+    assert_eq!(decode_frame(&message, None).unwrap().1.own, own);
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn start(epoch: u32, owner: &str, input_seq: u32) -> Event {
         epoch: Epoch(epoch),
         owner: instance(owner),
         release: ReleaseId(1),
+        game: "arena".to_owned(),
         mode: "arena".to_owned(),
         tick: Tick(60),
         input_seq,

@@ -1,4 +1,4 @@
-//! The delta between two views, bit-packed.
+//! Frames: a head that every game has, and the arena's body, the delta between two views, bit-packed.
 //!
 //! A frame is encoded against the newest frame the client has acknowledged, its baseline, or
 //! against the empty view if there is none. Both sides first drop the baseline's shots that have
@@ -46,32 +46,38 @@ pub struct FrameHead {
 }
 
 impl FrameHead {
-    const OWN_HERE: u8 = 1;
-    const OWN_CHANGED: u8 = 2;
-    const FINISHED: u8 = 4;
-    const EXTRAS: u8 = 8;
-    const FLAGS: u8 = Self::OWN_HERE | Self::OWN_CHANGED | Self::FINISHED | Self::EXTRAS;
-
     /// Reads the head alone.
     ///
     /// # Errors
     /// Any [`DecodeError`] but [`DecodeError::NoBaseline`].
     pub fn peek(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Ok(Self::read(&mut BitReader::new(bytes))?.0)
+        Ok(Self::split(bytes)?.0)
     }
 
-    fn write(&self, flags: u8, out: &mut BitWriter) {
+    /// Returns the bytes of a frame up to its body, which follows; the memory of `buffer` is used again.
+    ///
+    /// # Panics
+    /// If the baseline is not 1 to 255 ticks older.
+    #[must_use]
+    pub fn encode(self, buffer: Vec<u8>) -> Vec<u8> {
         let age = self.baseline.map_or(0, |it| self.tick.0 - it.0);
+        let mut out = BitWriter::reuse(buffer);
         out.bits(u32::from(FRAME_TYPE), 8);
         out.bits(self.tick.0, 32);
         out.bits(age, 8);
         out.bits(self.input_seq, 32);
         out.signed(i32::from(self.lead), 8);
-        out.bits(u32::from(if self.finished { flags | Self::FINISHED } else { flags }), 8);
+        out.bit(self.finished);
         out.gamma(self.epoch.0.min(u32::MAX - 1));
+        out.finish()
     }
 
-    fn read(input: &mut BitReader<'_>) -> Result<(Self, u8), DecodeError> {
+    /// Reads the head of a frame and returns it with the bytes of the body, whatever game's it is.
+    ///
+    /// # Errors
+    /// Any [`DecodeError`] but [`DecodeError::NoBaseline`].
+    pub fn split(bytes: &[u8]) -> Result<(Self, &[u8]), DecodeError> {
+        let mut input = BitReader::new(bytes);
         let found = input.u8("type")?;
         if found != FRAME_TYPE {
             return Err(DecodeError::UnknownType { found });
@@ -82,22 +88,15 @@ impl FrameHead {
             let found = format!("{age} at tick {tick}");
             return Err(DecodeError::BadValue { field: "age", found });
         }
-        let input_seq = input.u32("input_seq")?;
-        let lead = input.signed(8, "lead")? as i8;
-        let flags = input.u8("flags")?;
-        if flags & !Self::FLAGS != 0 {
-            return Err(DecodeError::BadValue { field: "flags", found: flags.to_string() });
-        }
-        let epoch = Epoch(input.gamma("epoch")?);
         let head = Self {
             tick: Tick(tick),
             baseline: (age > 0).then(|| Tick(tick - age)),
-            input_seq,
-            lead,
-            finished: flags & Self::FINISHED != 0,
-            epoch,
+            input_seq: input.u32("input_seq")?,
+            lead: input.signed(8, "lead")? as i8,
+            finished: input.bit("finished")?,
+            epoch: Epoch(input.gamma("epoch")?),
         };
-        Ok((head, flags))
+        Ok((head, input.rest()?))
     }
 }
 
@@ -115,24 +114,29 @@ pub fn encode_frame(
     baseline: Option<&View>,
     buffer: Vec<u8>,
 ) -> Vec<u8> {
-    let empty = View::default();
     let baseline =
         baseline.filter(|it| it.tick > 0 && it.tick < view.tick && view.tick - it.tick < 256);
     let head =
         FrameHead { tick: Tick(view.tick), baseline: baseline.map(|it| Tick(it.tick)), ..head };
+    write_view(view, baseline, head.encode(buffer))
+}
+
+/// Encodes the body of a frame: `view` against `baseline`, which the head must name.
+///
+/// # Panics
+/// As [`encode_frame`].
+#[must_use]
+pub fn encode_view(view: &View, baseline: Option<&View>) -> Vec<u8> {
+    write_view(view, baseline, Vec::new())
+}
+
+fn write_view(view: &View, baseline: Option<&View>, head: Vec<u8>) -> Vec<u8> {
+    let empty = View::default();
     let base = baseline.unwrap_or(&empty);
-    let mut out = BitWriter::reuse(buffer);
-    let mut flags = 0;
-    if view.own.is_some() {
-        flags |= FrameHead::OWN_HERE;
-    }
-    if view.own != base.own {
-        flags |= FrameHead::OWN_CHANGED;
-    }
-    if view.extras.is_some() {
-        flags |= FrameHead::EXTRAS;
-    }
-    head.write(flags, &mut out);
+    let mut out = BitWriter::after(head);
+    out.bit(view.own.is_some());
+    out.bit(view.own != base.own);
+    out.bit(view.extras.is_some());
     write_players(&view.players, &base.players, &mut out);
     if let Some(own) = view.own.filter(|_| view.own != base.own) {
         write_own(own, &mut out);
@@ -154,8 +158,8 @@ pub fn decode_frame(
     bytes: &[u8],
     baseline: Option<&View>,
 ) -> Result<(FrameHead, View), DecodeError> {
-    let mut reader = BitReader::new(bytes);
-    let (head, flags) = FrameHead::read(&mut reader)?;
+    let (head, body) = FrameHead::split(bytes)?;
+    let mut reader = BitReader::new(body);
     let empty = View::default();
     let base = match head.baseline {
         None => &empty,
@@ -163,17 +167,20 @@ pub fn decode_frame(
             .filter(|it| it.tick == tick.0)
             .ok_or(DecodeError::NoBaseline { tick: tick.0 })?,
     };
+    let is_here = reader.bit("own here")?;
+    let is_changed = reader.bit("own changed")?;
+    let has_extras = reader.bit("extras")?;
     let players = read_players(&base.players, &mut reader)?;
-    let own = match (flags & FrameHead::OWN_HERE != 0, flags & FrameHead::OWN_CHANGED != 0) {
+    let own = match (is_here, is_changed) {
         (true, true) => Some(read_own(&mut reader)?),
         (true, false) => Some(base.own.ok_or_else(|| DecodeError::BadValue {
-            field: "flags",
+            field: "own changed",
             found: "an unchanged body that the baseline lacks".to_owned(),
         })?),
         (false, _) => None,
     };
     let shots = read_shots(head.tick.0, base, &mut reader)?;
-    let extras = if flags & FrameHead::EXTRAS != 0 {
+    let extras = if has_extras {
         Some(read_extras(&base.extras.clone().unwrap_or_default(), &mut reader)?)
     } else {
         None

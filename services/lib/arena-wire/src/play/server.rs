@@ -4,7 +4,7 @@ use arena_types::{
     Epoch, InstanceId, MatchId, PartyCode, PlayerId, Region, ReleaseId, SessionId, Tick,
 };
 
-use super::{Code, limits, view::SEATS};
+use super::{Code, OWN_EVENT_LEN_MAX, limits, view::SEATS};
 use crate::bits::{BitReader, BitWriter, DecodeError};
 
 const WELCOME: u8 = 0x81;
@@ -142,6 +142,8 @@ pub struct MatchStart {
     pub owner: InstanceId,
     /// The owner's release.
     pub release: ReleaseId,
+    /// The game: `arena`, or one with a page and frames of its own.
+    pub game: String,
     /// The game mode.
     pub mode: String,
     /// The tick the match is at.
@@ -150,7 +152,7 @@ pub struct MatchStart {
     pub input_seq: u32,
     /// The sequence of the last event that is not told again: later ones follow.
     pub event_seq: u32,
-    /// World and rules as JSON: sizes, walls, radii, speeds; `docs/protocol.md` lists the keys.
+    /// What the game's page needs of the rules, as JSON; `docs/protocol.md` lists the arena's keys.
     pub rules: String,
     /// Who sits where now.
     pub seats: Vec<SeatName>,
@@ -207,6 +209,8 @@ pub enum EventKind {
         /// Who did it: the carrier, or who took it; 0 for a return.
         seat: u8,
     },
+    /// Something only the game's own page understands, at most [`super::OWN_EVENT_LEN_MAX`] bytes.
+    Own(Vec<u8>),
 }
 
 /// What becomes of a flag.
@@ -498,6 +502,7 @@ impl Body for MatchStart {
         out.bits(self.epoch.0, 32);
         out.text(self.owner.as_str(), limits::LABEL);
         out.text(&self.release.to_string(), limits::LABEL);
+        out.text(&self.game, limits::LABEL);
         out.text(&self.mode, limits::LABEL);
         out.bits(self.tick.0, 32);
         out.bits(self.input_seq, 32);
@@ -517,6 +522,7 @@ impl Body for MatchStart {
             epoch: Epoch(input.u32("epoch")?),
             owner: parsed(input, limits::LABEL, "owner")?,
             release: parsed(input, limits::LABEL, "release")?,
+            game: input.text(limits::LABEL, "game")?,
             mode: input.text(limits::LABEL, "mode")?,
             tick: Tick(input.u32("tick")?),
             input_seq: input.u32("input_seq")?,
@@ -579,6 +585,10 @@ impl Body for Event {
                 out.bits(*change as u32, 8);
                 out.bits(u32::from(*seat), 8);
             }
+            EventKind::Own(bytes) => {
+                out.bits(4, 8);
+                out.blob(&bytes[..bytes.len().min(OWN_EVENT_LEN_MAX)]);
+            }
         }
     }
 
@@ -599,6 +609,7 @@ impl Body for Event {
                 let change = FlagChange::ALL[usize::from(change)];
                 EventKind::Flag { team, change, seat: seat(input, "seat")? }
             }
+            4 => EventKind::Own(input.blob(OWN_EVENT_LEN_MAX, "own")?),
             other => {
                 return Err(DecodeError::BadValue { field: "kind", found: other.to_string() });
             }

@@ -96,6 +96,7 @@ fn server_messages() -> Vec<ServerMessage> {
             epoch: Epoch(2),
             owner: "game-r1-2".parse().unwrap(),
             release: ReleaseId(1),
+            game: "arena".to_owned(),
             mode: "arena".to_owned(),
             tick: Tick(1200),
             input_seq: 69_999,
@@ -107,6 +108,7 @@ fn server_messages() -> Vec<ServerMessage> {
         event(11, EventKind::Seat(seat(3, true, "Bot Ida"))),
         event(12, EventKind::End { standings: standings() }),
         event(13, EventKind::Flag { team: 1, change: FlagChange::Captured, seat: 14 }),
+        event(14, EventKind::Own(vec![0, 255, 7])),
         ServerMessage::Move(Move {
             endpoint: "ws://127.0.0.1:8080".to_owned(),
             resume_token: "bW92ZQ".to_owned(),

@@ -86,9 +86,8 @@ fn a_baseline_too_old_for_its_byte_gives_a_full_frame() {
 
 #[test]
 fn a_hostile_count_is_refused_by_what_the_bytes_can_hold() {
-    let mut out = BitWriter::default();
-    FrameHead { tick: Tick(5), ..HEAD }.write(0, &mut out);
-    out.bits(0, SEATS as u32);
+    let mut out = BitWriter::after(FrameHead { tick: Tick(5), ..HEAD }.encode(Vec::new()));
+    out.bits(0, 3 + SEATS as u32);
     out.gamma(0);
     out.gamma(2000);
     let error = decode_frame(&out.finish(), None).unwrap_err();
@@ -97,15 +96,29 @@ fn a_hostile_count_is_refused_by_what_the_bytes_can_hold() {
 
 #[test]
 fn a_slot_given_twice_is_refused() {
-    let mut out = BitWriter::default();
-    FrameHead { tick: Tick(100), ..HEAD }.write(0, &mut out);
-    out.bits(0, SEATS as u32);
+    let mut out = BitWriter::after(FrameHead { tick: Tick(100), ..HEAD }.encode(Vec::new()));
+    out.bits(0, 3 + SEATS as u32);
     out.gamma(0);
     out.gamma(2);
     write_shot(&shot(4, 99), 100, &mut out);
     write_shot(&shot(4, 98), 100, &mut out);
     let error = decode_frame(&out.finish(), None).unwrap_err();
     assert!(matches!(error, DecodeError::BadValue { field: "slot", .. }), "{error:?}");
+}
+
+#[test]
+fn a_body_of_any_game_follows_its_head() {
+    for (epoch, body) in [(1, vec![]), (7, vec![0xff]), (1_000, vec![1, 2, 3])] {
+        let head = FrameHead { tick: Tick(9), epoch: Epoch(epoch), finished: true, ..HEAD };
+        let mut bytes = head.encode(vec![4]);
+        bytes.extend(&body);
+        assert_eq!(FrameHead::split(&bytes), Ok((head, body.as_slice())));
+    }
+    let mut bytes = HEAD.encode(Vec::new());
+    bytes[1] = 5; // tick 5
+    *bytes.last_mut().unwrap() |= 0x80;
+    let error = FrameHead::split(&bytes).unwrap_err();
+    assert!(matches!(error, DecodeError::BadValue { field: "padding", .. }), "{error:?}");
 }
 
 proptest! {

@@ -1,23 +1,18 @@
 //! What one player is shown: who is near comes every frame, who is far less often, and a frame
 //! never costs more than its share of the player's bandwidth.
 
-use std::collections::VecDeque;
-
+use arena_sdk::{FRAME_BITS_MAX, Frame, Sent};
 use arena_sim::{DroneView, FlagView, WorldView};
 use arena_wire::play::{
-    Drone, Extras, Flag, FrameHead, OwnView, POSITION_SHIFT, PlayerView, SEATS, Shot, View,
-    encode_frame, quantise,
+    Drone, Extras, Flag, OwnView, POSITION_SHIFT, PlayerView, SEATS, Shot, View, encode_view,
+    quantise,
 };
 
-use super::shots::Shots;
+use crate::shots::Shots;
 
-/// Frames remembered for a player, so that the next can be encoded against any of them.
-pub const RING: usize = 64;
-/// Bits of a frame: 64 kbit/s at 30 Hz, less four bytes of WebSocket framing.
-const BUDGET_BITS: usize = 64_000 / 30 - 32;
-/// What a frame, a changed player and a shot cost, estimated from above; a player without a
+/// What the own body, a changed player and a shot cost, estimated from above; a player without a
 /// baseline costs more.
-const HEAD_BITS: usize = 210;
+const OWN_BITS: usize = 98;
 const PLAYER_BITS: usize = 44;
 const NEW_PLAYER_BITS: usize = 84;
 const SHOT_BITS: usize = 118;
@@ -34,40 +29,31 @@ const MID_M: i32 = 36;
 const SIGHT_M: i32 = 28;
 /// A player whose priority reaches this is due.
 const DUE: u32 = 4;
-/// Frames without an acknowledgement after which only every fourth is sent: a second.
-const UNACKED_FULL_RATE_MAX: usize = 30;
 
 /// One tick of a match, quantised once for all its viewers.
-#[derive(Debug)]
-pub struct Scene<'a> {
+#[derive(Debug, Default)]
+pub(crate) struct Scene {
     tick: u32,
     players: [PlayerView; SEATS],
     own: [Option<OwnView>; SEATS],
     places: [(i32, i32); SEATS],
-    shots: &'a Shots,
+    shots: Shots,
     /// All drones; without what belongs to one viewer.
     extras: Option<Extras>,
     boosts: [u8; SEATS],
 }
 
-impl<'a> Scene<'a> {
-    /// Reads the world; `shots` must have looked at the same tick.
-    #[must_use]
-    pub fn of(world: &WorldView<'_>, shots: &'a Shots) -> Self {
-        let mut scene = Self {
-            tick: world.tick(),
-            players: [PlayerView::default(); SEATS],
-            own: [None; SEATS],
-            places: [(0, 0); SEATS],
-            shots,
-            extras: extras(world),
-            boosts: [0; SEATS],
-        };
+impl Scene {
+    /// Looks at the world; call it once a frame.
+    pub(crate) fn look(&mut self, world: &WorldView<'_>) {
+        self.shots.look(world);
+        self.tick = world.tick();
+        self.extras = extras(world);
         for it in world.players() {
             let seat = usize::from(it.seat);
-            scene.places[seat] = (it.x, it.y);
-            scene.boosts[seat] = it.boost;
-            scene.players[seat] = PlayerView {
+            self.places[seat] = (it.x, it.y);
+            self.boosts[seat] = it.boost;
+            self.players[seat] = PlayerView {
                 here: it.active,
                 alive: it.alive,
                 health: it.health,
@@ -77,7 +63,7 @@ impl<'a> Scene<'a> {
                 kills: it.kills,
                 deaths: it.deaths,
             };
-            scene.own[seat] = it.active.then_some(OwnView {
+            self.own[seat] = it.active.then_some(OwnView {
                 x: it.x as u32,
                 y: it.y as u32,
                 vx: it.vx as i16,
@@ -86,11 +72,8 @@ impl<'a> Scene<'a> {
                 respawn: u16::from(it.respawn),
             });
         }
-        scene
     }
-}
 
-impl Scene<'_> {
     /// Returns what the viewer sees beside players and shots: of the drones the nearest in sight.
     fn extras_of(&self, viewer: usize) -> Option<Extras> {
         let all = self.extras.as_ref()?;
@@ -138,72 +121,52 @@ fn extras(world: &WorldView<'_>) -> Option<Extras> {
     })
 }
 
-/// What one player has been sent.
-#[derive(Clone, Debug)]
-pub struct Sight {
+/// What one viewer has been sent.
+#[derive(Debug)]
+pub(crate) struct Sight {
     seat: u8,
-    /// Oldest first; all since the acknowledged one, which is the first if there is one.
-    sent: VecDeque<View>,
-    acked: bool,
+    sent: Sent<View>,
     priority: [u32; SEATS],
-    held_back: u32,
 }
 
 impl Sight {
     /// Starts with nothing sent.
-    #[must_use]
-    pub fn new(seat: u8) -> Self {
-        Self { seat, sent: VecDeque::new(), acked: false, priority: [0; SEATS], held_back: 0 }
+    pub(crate) fn new(seat: u8) -> Self {
+        Self { seat, sent: Sent::default(), priority: [0; SEATS] }
     }
 
-    /// Takes the word of the client that it holds the frame of `tick`; others are forgotten.
-    pub fn ack(&mut self, tick: u32) {
-        if let Ok(index) = self.sent.binary_search_by_key(&tick, |it| it.tick) {
-            self.sent.drain(..index);
-            self.acked = true;
-        }
+    /// Takes the word of the client that it holds the frame of `tick`.
+    pub(crate) fn acknowledge(&mut self, tick: u32) {
+        self.sent.acknowledge(tick);
     }
 
     /// Goes on with a client that came back and holds the frame of `tick`, or starts over.
-    pub fn resume(&mut self, tick: u32) {
-        if self.sent.binary_search_by_key(&tick, |it| it.tick).is_ok() {
-            self.ack(tick);
-            self.sent.truncate(1);
-        } else {
-            *self = Self::new(self.seat);
+    pub(crate) fn resume(&mut self, tick: u32) {
+        if !self.sent.resume(tick) {
+            self.priority = [0; SEATS];
         }
     }
 
     /// Returns the next frame, or `None` if the client is too far behind for one now.
-    pub fn frame(&mut self, scene: &Scene<'_>, head: FrameHead) -> Option<Vec<u8>> {
-        if self.sent.len() > UNACKED_FULL_RATE_MAX {
-            self.held_back += 1;
-            if !self.held_back.is_multiple_of(4) {
-                return None;
-            }
+    pub(crate) fn frame(&mut self, scene: &Scene) -> Option<Frame> {
+        if scene.tick == 0 || !self.sent.is_due() {
+            return None;
         }
         let view = self.compose(scene);
-        let bytes = encode_frame(head, &view, self.baseline(), Vec::new());
-        self.sent.push_back(view);
-        if self.sent.len() > RING {
-            self.sent.pop_front();
-            self.acked = false;
-        }
-        Some(bytes)
-    }
-
-    fn baseline(&self) -> Option<&View> {
-        self.sent.front().filter(|_| self.acked)
+        let (baseline, base) = self.sent.baseline(scene.tick).unzip();
+        let body = encode_view(&view, base);
+        self.sent.push(scene.tick, view);
+        Some(Frame { tick: scene.tick, baseline, body })
     }
 
     /// Chooses what the client sees: all it saw before, brought up to date by urgency as far as the
     /// budget goes. What is left waits with a higher priority.
-    fn compose(&mut self, scene: &Scene<'_>) -> View {
-        let Self { seat: viewer, sent, acked, priority, .. } = self;
+    fn compose(&mut self, scene: &Scene) -> View {
+        let Self { seat: viewer, sent, priority } = self;
         let viewer = usize::from(*viewer);
         let empty = View::default();
-        let last = sent.back().unwrap_or(&empty);
-        let base = sent.front().filter(|_| *acked).unwrap_or(&empty);
+        let last = sent.last().unwrap_or(&empty);
+        let base = sent.baseline(scene.tick).map_or(&empty, |it| it.1);
         let mut view = View {
             tick: scene.tick,
             players: last.players,
@@ -213,18 +176,18 @@ impl Sight {
         };
         let drones =
             view.extras.as_ref().map_or(0, |it| EXTRAS_BITS + it.drones.len() * DRONE_BITS);
-        let mut spent = HEAD_BITS + drones + cost(&view, base);
+        let mut spent = OWN_BITS + drones + cost(&view, base);
         for seat in due(scene, &view, viewer, priority) {
             let price = if view.players[seat] == base.players[seat] { PLAYER_BITS } else { 0 };
             let urgent = seat == viewer || is_hurt(scene, &view, seat);
-            if urgent || spent + price <= BUDGET_BITS {
+            if urgent || spent + price <= FRAME_BITS_MAX {
                 spent += price;
                 view.players[seat] = scene.players[seat];
                 priority[seat] = 0;
             }
         }
-        let room = BUDGET_BITS.saturating_sub(spent) / SHOT_BITS;
-        let more = nearest(scene.shots, &view.shots, scene.places[viewer], room);
+        let room = FRAME_BITS_MAX.saturating_sub(spent) / SHOT_BITS;
+        let more = nearest(&scene.shots, &view.shots, scene.places[viewer], room);
         view.shots.extend(more);
         view.shots.sort_unstable_by_key(|it| it.slot);
         view
@@ -244,13 +207,13 @@ fn cost(view: &View, base: &View) -> usize {
     players + view.shots.iter().filter(|it| !known(it)).count() * SHOT_BITS
 }
 
-fn is_hurt(scene: &Scene<'_>, view: &View, seat: usize) -> bool {
+fn is_hurt(scene: &Scene, view: &View, seat: usize) -> bool {
     let (now, then) = (&scene.players[seat], &view.players[seat]);
     (now.here, now.alive) != (then.here, then.alive)
 }
 
 /// Raises the priority of everyone who changed and returns who is due, most urgent first.
-fn due(scene: &Scene<'_>, view: &View, viewer: usize, priority: &mut [u32; SEATS]) -> Vec<usize> {
+fn due(scene: &Scene, view: &View, viewer: usize, priority: &mut [u32; SEATS]) -> Vec<usize> {
     let here = scene.places[viewer];
     let mut due: Vec<(u32, usize)> = Vec::with_capacity(SEATS);
     for seat in (0..SEATS).filter(|it| scene.players[*it] != view.players[*it]) {

@@ -1,26 +1,33 @@
 use arena_sim::{
     Backend as _, CpuBackend, Input, MatchHandle, Rules, SeatInputs, TickOutput, bots, buttons,
 };
+use std::collections::VecDeque;
+
+use arena_sdk::SENT_MAX;
 use arena_types::{Epoch, Tick};
-use arena_wire::play::decode_frame;
+use arena_wire::play::{FrameHead, decode_frame};
 
 use super::*;
 
-const HEAD: FrameHead = FrameHead {
-    tick: Tick(0),
-    baseline: None,
-    input_seq: 0,
-    lead: 0,
-    finished: false,
-    epoch: Epoch(1),
-};
+/// A frame as a page gets it.
+fn message(frame: &Frame) -> Vec<u8> {
+    let head = FrameHead {
+        tick: Tick(frame.tick),
+        baseline: frame.baseline.map(Tick),
+        input_seq: 0,
+        lead: 0,
+        finished: false,
+        epoch: Epoch(1),
+    };
+    [head.encode(Vec::new()), frame.body.clone()].concat()
+}
 
 /// A real match of sixteen bots.
 struct Bots {
     backend: CpuBackend,
     handle: MatchHandle,
     inputs: SeatInputs,
-    shots: Shots,
+    scene: Scene,
 }
 
 impl Bots {
@@ -28,7 +35,7 @@ impl Bots {
         let mut backend = CpuBackend::new();
         let handle = backend.create(11, rules).unwrap();
         let join = Input { buttons: buttons::JOIN | buttons::BOT, ..Input::default() };
-        Self { backend, handle, inputs: [join; SEATS], shots: Shots::default() }
+        Self { backend, handle, inputs: [join; SEATS], scene: Scene::default() }
     }
 
     fn step(&mut self) {
@@ -39,10 +46,9 @@ impl Bots {
         }
     }
 
-    fn look(&mut self) -> Scene<'_> {
-        let world = self.backend.view(self.handle).unwrap();
-        self.shots.look(&world);
-        Scene::of(&world, &self.shots)
+    fn look(&mut self) -> &Scene {
+        self.scene.look(&self.backend.view(self.handle).unwrap());
+        &self.scene
     }
 }
 
@@ -60,11 +66,11 @@ impl Client {
             game.step();
             game.step();
             let scene = game.look();
-            if let Some(bytes) = sight.frame(&scene, HEAD) {
-                client.receive(&bytes);
+            if let Some(frame) = sight.frame(scene) {
+                client.receive(&message(&frame));
             }
             if let Some(held) = client.views.len().checked_sub(1 + delay) {
-                sight.ack(client.views[held].tick);
+                sight.acknowledge(client.views[held].tick);
             }
         }
         client
@@ -75,7 +81,7 @@ impl Client {
         let held = baseline.map(|tick| self.views.iter().find(|it| it.tick == tick.0).unwrap());
         let (_, view) = decode_frame(bytes, held).unwrap();
         self.views.push_back(view);
-        if self.views.len() > RING {
+        if self.views.len() > SENT_MAX {
             self.views.pop_front();
         }
         self.bytes += bytes.len();
@@ -104,7 +110,7 @@ fn what_is_shown_is_what_the_simulation_holds() {
         game.step();
         game.step();
         let scene = game.look();
-        client.receive(&sight.frame(&scene, HEAD).unwrap());
+        client.receive(&message(&sight.frame(scene).unwrap()));
         let view = client.views.back().unwrap();
         assert_eq!(view.own, scene.own[0]);
         assert_eq!(view.players[0], scene.players[0]);
@@ -118,7 +124,7 @@ fn what_is_shown_is_what_the_simulation_holds() {
         for shot in &view.shots {
             assert!(scene.shots.contains(shot), "{shot:?} is gone, frame {frame}");
         }
-        sight.ack(view.tick);
+        sight.acknowledge(view.tick);
     }
     assert!(client.views.iter().any(|it| !it.shots.is_empty()));
 }
@@ -133,14 +139,14 @@ fn the_far_come_at_a_quarter_of_the_rate_and_none_starves() {
         game.step();
         game.step();
         let scene = game.look();
-        sight.frame(&scene, HEAD).unwrap();
-        let view = sight.sent.back().unwrap();
+        sight.frame(scene).unwrap();
+        let view = sight.sent.last().unwrap();
         for (age, (shown, held)) in age.iter_mut().zip(view.players.iter().zip(&scene.players)) {
             *age = if shown == held { 0 } else { *age + 1 };
             worst = worst.max(*age);
         }
         let tick = view.tick;
-        sight.ack(tick);
+        sight.acknowledge(tick);
     }
     assert!((1..8).contains(&worst), "{worst} frames without news of someone");
 }
@@ -153,16 +159,15 @@ fn a_silent_client_gets_less_and_recovers_with_a_full_frame() {
     for _ in 0..300 {
         game.step();
         game.step();
-        sent.extend(sight.frame(&game.look(), HEAD));
+        sent.extend(sight.frame(game.look()));
     }
     assert!(sent.len() < 120, "{} frames for nobody", sent.len());
     let last = sent.last().unwrap();
-    assert_eq!(FrameHead::peek(last).unwrap().baseline, None);
-    sight.ack(decode_frame(last, None).unwrap().1.tick);
+    assert_eq!(last.baseline, None);
+    sight.acknowledge(last.tick);
     game.step();
     game.step();
-    let next = sight.frame(&game.look(), HEAD).unwrap();
-    assert!(FrameHead::peek(&next).unwrap().baseline.is_some());
+    assert!(sight.frame(game.look()).unwrap().baseline.is_some());
 }
 
 #[test]
@@ -171,13 +176,13 @@ fn who_comes_back_goes_on_from_the_frame_held() {
     let mut sight = Sight::new(0);
     let client = Client::play(&mut sight, &mut game, 2, 30);
     let held = client.views[client.views.len() - 2].tick;
-    for (tick, baseline) in [(held, Some(Tick(held))), (0, None), (held + 999, None)] {
-        let mut sight = sight.clone();
+    for (tick, baseline) in [(held, Some(held)), (0, None), (held + 999, None)] {
+        let mut sight = Sight { sent: sight.sent.clone(), ..sight };
         sight.resume(tick);
         game.step();
         game.step();
-        let frame = sight.frame(&game.look(), HEAD).unwrap();
-        assert_eq!(FrameHead::peek(&frame).unwrap().baseline, baseline, "holding {tick}");
+        let frame = sight.frame(game.look()).unwrap();
+        assert_eq!(frame.baseline, baseline, "holding {tick}");
     }
 }
 
@@ -192,11 +197,11 @@ fn drones_flags_and_pick_ups_are_shown_as_they_are() {
         game.step();
         game.step();
         let scene = game.look();
-        let bytes = sight.frame(&scene, HEAD).unwrap();
+        let bytes = message(&sight.frame(scene).unwrap());
         let baseline = FrameHead::peek(&bytes).unwrap().baseline;
         let held = baseline.map(|tick| views.iter().find(|it: &&View| it.tick == tick.0).unwrap());
         let (head, view) = decode_frame(&bytes, held).unwrap();
-        sight.ack(head.tick.0);
+        sight.acknowledge(head.tick.0);
         let world = game.backend.view(game.handle).unwrap();
         let extras = view.extras.as_ref().unwrap();
         assert_eq!(extras.scores, world.team_scores().unwrap());
@@ -217,7 +222,7 @@ fn drones_flags_and_pick_ups_are_shown_as_they_are() {
             extras.drones.len()
         );
         views.push_back(view);
-        if views.len() > RING {
+        if views.len() > SENT_MAX {
             views.pop_front();
         }
     }

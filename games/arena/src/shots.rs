@@ -8,7 +8,7 @@ use arena_wire::play::{SHOTS_MAX, Shot};
 /// A shot moves by the rules, so a client that knows where it was once knows where it is: what is
 /// sent never changes while it flies, and costs bits once.
 #[derive(Clone, Debug, Default)]
-pub struct Shots {
+pub(crate) struct Shots {
     flying: Vec<Shot>,
     places: Vec<(i32, i32)>,
     before: Vec<Shot>,
@@ -19,7 +19,7 @@ impl Shots {
     ///
     /// A projectile is the one known if slot, owner and the tick it vanishes at are the same:
     /// a slot is only taken again by a younger one.
-    pub fn look(&mut self, world: &WorldView<'_>) {
+    pub(crate) fn look(&mut self, world: &WorldView<'_>) {
         std::mem::swap(&mut self.flying, &mut self.before);
         self.flying.clear();
         self.places.clear();
@@ -48,20 +48,13 @@ impl Shots {
         }
     }
 
-    /// Returns what flies, ascending by slot.
-    #[must_use]
-    pub fn flying(&self) -> &[Shot] {
-        &self.flying
-    }
-
     /// Returns what flies with the place where it is now.
-    pub fn with_places(&self) -> impl Iterator<Item = (&Shot, (i32, i32))> {
+    pub(crate) fn with_places(&self) -> impl Iterator<Item = (&Shot, (i32, i32))> {
         self.flying.iter().zip(self.places.iter().copied())
     }
 
     /// Whether `shot` still flies.
-    #[must_use]
-    pub fn contains(&self, shot: &Shot) -> bool {
+    pub(crate) fn contains(&self, shot: &Shot) -> bool {
         self.flying
             .binary_search_by_key(&shot.slot, |it| it.slot)
             .is_ok_and(|index| self.flying[index] == *shot)
@@ -115,7 +108,7 @@ mod tests {
                 shots.look(&world);
             }
             for it in world.projectiles() {
-                let Some(shot) = shots.flying().iter().find(|shot| {
+                let Some(shot) = shots.flying.iter().find(|shot| {
                     shot.slot == it.slot && shot.until == tick + u32::from(it.ticks_left)
                 }) else {
                     continue; // fired after the last look
