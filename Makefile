@@ -8,6 +8,8 @@ GPUS ?= 2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 ARENACTL := $(TARGET)/release/arenactl
 export CARGO_TERM_COLOR ?= auto
+# Any folder: the software Vulkan driver of the tests complains where there is none.
+export XDG_RUNTIME_DIR ?= /tmp
 
 .PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench bench-swarm deps-build deps-lab deps-test picture render
 
@@ -96,5 +98,5 @@ deps-lab: deps-build
 	@.ci/install docker-registry iproute2 iptables mmdebstrap debian-archive-keyring binutils util-linux
 
 deps-test: deps-lab
-	@.ci/install chromium procps zstd
+	@.ci/install chromium procps zstd mesa-vulkan-drivers libvulkan1
 	@.ci/hadolint --version >/dev/null

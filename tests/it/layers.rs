@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
         "arenactl-planning",
     ],
     &["arena-sim", "arena-mesh", "arena-store-embedded"],
+    &["arena-sim-gpu"],
     &["arena-replay", "arena-game-arena", "arena-store-remote"],
     &["arena-games"],
     &["arena-instance"],

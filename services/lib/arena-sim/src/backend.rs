@@ -47,6 +47,18 @@ pub enum BackendError {
         /// Matches of that size.
         matches: usize,
     },
+    /// The matches are played by more different rules than the backend has room for.
+    #[error("all {limit} different rules are in use")]
+    TooManyRules {
+        /// Different rules at a time.
+        limit: usize,
+    },
+    /// The device that steps the matches failed; no call brings it back.
+    #[error("the device is lost: {reason}")]
+    Device {
+        /// What it or its driver said.
+        reason: String,
+    },
 }
 
 /// Why a snapshot did not become a match.
@@ -90,6 +102,31 @@ pub trait Backend: Send {
         inputs: &[SeatInputs],
         outputs: &mut [TickOutput],
     ) -> Result<(), BackendError>;
+
+    /// Advances every match of the batch by many ticks, to catch up or to play a recording: what so many
+    /// calls of [`Backend::step`] do, and on a GPU in one dispatch.
+    ///
+    /// `inputs` and `outputs` have the shape `[ticks][matches]`.
+    ///
+    /// # Errors
+    /// As [`Backend::step`]; [`BackendError::Shape`] too if the inputs are no whole number of ticks.
+    fn step_many(
+        &mut self,
+        matches: &[MatchHandle],
+        inputs: &[SeatInputs],
+        outputs: &mut [TickOutput],
+    ) -> Result<(), BackendError> {
+        let is_whole = inputs.len().is_multiple_of(matches.len().max(1));
+        if !is_whole || inputs.len() != outputs.len() {
+            let (inputs, outputs) = (inputs.len(), outputs.len());
+            return Err(BackendError::Shape { matches: matches.len(), inputs, outputs });
+        }
+        let ticks = inputs.chunks(matches.len().max(1));
+        for (inputs, outputs) in ticks.zip(outputs.chunks_mut(matches.len().max(1))) {
+            self.step(matches, inputs, outputs)?;
+        }
+        Ok(())
+    }
 
     /// Returns the match as bytes that any backend imports.
     ///

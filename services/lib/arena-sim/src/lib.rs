@@ -22,6 +22,7 @@ mod output;
 mod pool;
 pub mod rules;
 mod ruleset;
+pub mod seam;
 mod simd;
 mod slab;
 mod snapshot;

@@ -22,9 +22,9 @@ use crate::ruleset::Compiled;
 use crate::slab::{self, Columns, DRONES};
 
 /// Places that who stands up may choose from; more spread better and cost more.
-const SPAWN_CANDIDATES: u32 = 4;
+pub(crate) const SPAWN_CANDIDATES: u32 = 4;
 /// The random numbers from here on belong to standing up; those below to pellets.
-const SPAWN_STREAM: u32 = 0xa0;
+pub(crate) const SPAWN_STREAM: u32 = 0xa0;
 
 /// What projectiles and drones did; sums, minima and unions, so that order does not matter.
 pub(crate) struct Impacts {

@@ -1,0 +1,36 @@
+//! The simulation on a GPU: the states, outputs and hashes of `arena-sim`, bit by bit.
+//!
+//! [`GpuBackend`] is a [`Backend`](arena_sim::Backend): a workgroup steps one match. The rules are the files of
+//! `arena-sim/src/rules`, read by the shader compiler; `systems/*.wgsl` are their drivers and have the
+//! names of those of the CPU. Slabs stay in pages on the device; a tick sends inputs up and brings
+//! outcomes and what changed down, which keeps a mirror of every slab that any thread may read.
+//!
+//! [`Guarded`] plays on by the CPU when the device fails. [`self_test`] and [`calibrate`] look at a
+//! device before it is trusted with matches, and [`choose`] decides by what they found.
+
+mod adapter;
+mod backend;
+mod batch;
+mod choice;
+mod device;
+mod guarded;
+mod kernel;
+mod mirror;
+mod page;
+mod pool;
+mod proof;
+mod rule_table;
+mod shape;
+mod slots;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use adapter::{Accept, AdapterFacts, AdapterKind};
+pub use backend::GpuBackend;
+pub use choice::{Choice, Decision, Facts, GpuFacts, Policy, Reason, UnknownPolicy, choose};
+pub use device::{Gpu, OpenError, Options};
+pub use guarded::Guarded;
+pub use kernel::Kernel;
+pub use proof::{Calibration, Mismatch, Proof, calibrate, self_test, wild_inputs};

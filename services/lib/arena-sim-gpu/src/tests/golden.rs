@@ -1,0 +1,54 @@
+//! The courses of `arena-sim`'s golden tests, with the hashes written there.
+use arena_sim::{Backend, Rules, SeatInputs, TickOutput};
+
+use super::narrow;
+use crate::proof::wild_inputs;
+
+/// Rules, and the hashes after 600 ticks of the matches with seeds 1 and `0xdead_beef`.
+const COURSES: [(&str, [u64; 2]); 5] = [
+    (r#"{"version": 1}"#, [0x24d9_d5e2_1145_6c00, 0xe578_71d3_c6da_8369]),
+    (
+        r#"{"version": 1, "projectiles": 256, "map": "rooms", "match": {"frag_limit": 0},
+            "weapon": {"pellets": 6, "spread": 20, "speed_jitter_mm_s": 6000, "walls": "bounce"}}"#,
+        [0xf189_1912_e64c_66da, 0xc2f6_07c6_131e_1336],
+    ),
+    (
+        r#"{"version": 1, "projectiles": 2048, "map": "open", "match": {"frag_limit": 0},
+            "weapon": {"pellets": 16, "spread": 9, "lifetime_ticks": 128, "cooldown_ticks": 16}}"#,
+        [0x7e24_98d2_7458_010c, 0x94d5_69dc_95b5_b9f8],
+    ),
+    (
+        r#"{"version": 1, "projectiles": 2048, "map": "fort",
+            "match": {"mode": "capture", "capture_limit": 0}, "weapon": {"pellets": 8, "spread": 12},
+            "pickups": {"count": 16, "respawn_ticks": 120}, "drones": {"count": 64}}"#,
+        [0x1228_f5e7_fffa_f2d7, 0xf024_0ca7_5033_32d3],
+    ),
+    (
+        r#"{"version": 1, "projectiles": 256, "map": "rooms",
+            "match": {"mode": "team", "frag_limit": 0}, "drones": {"count": 20, "health": 1},
+            "weapon": {"pellets": 3, "spread": 20, "walls": "bounce"}}"#,
+        [0x5f81_db4d_c8c9_63b5, 0x119e_06f4_f111_5622],
+    ),
+];
+
+#[test]
+fn matches_take_their_known_courses() {
+    let mut backend = narrow();
+    let seeds = [1, 0xdead_beef];
+    let courses = COURSES.iter().flat_map(|(document, hashes)| {
+        let rules = Rules::parse(document).unwrap();
+        (0..2).map(move |i| (rules.clone(), seeds[i], hashes[i]))
+    });
+    let courses: Vec<_> = courses.collect();
+    let handles: Vec<_> =
+        courses.iter().map(|(rules, seed, _)| backend.create(*seed, rules).unwrap()).collect();
+    let inputs: Vec<SeatInputs> = (0..600)
+        .flat_map(|tick| courses.iter().map(move |(_, seed, _)| wild_inputs(*seed, tick)))
+        .collect();
+    let mut outputs = vec![TickOutput::default(); inputs.len()];
+    backend.step_many(&handles, &inputs, &mut outputs).unwrap();
+    for (handle, (rules, seed, hash)) in handles.iter().zip(&courses) {
+        let found = backend.state_hash(*handle).unwrap();
+        assert_eq!(found.0, *hash, "seed {seed} of {:016x}", rules.hash());
+    }
+}
