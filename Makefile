@@ -73,6 +73,10 @@ bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to
 	cargo build --locked --release --workspace --bins --bench swarm
 	cargo bench --locked --workspace --bench swarm
 
+.PHONY: sim deps-sim
+sim: deps-sim ## every backend of the simulation against the others, golden courses, mutants of the kernel
+	cargo run --locked -p arena-sim-gpu --features testing --example sim
+
 FUZZ_S ?= 600
 .PHONY: fuzz
 fuzz: deps-build ## each fuzz target for FUZZ_S seconds; needs a nightly toolchain
@@ -97,6 +101,10 @@ deps-lab: deps-build
 	@command -v dockerd >/dev/null || .ci/install docker.io
 	@.ci/install docker-registry iproute2 iptables mmdebstrap debian-archive-keyring binutils util-linux
 
-deps-test: deps-lab
-	@.ci/install chromium procps zstd mesa-vulkan-drivers libvulkan1
+# A Vulkan driver that computes on the CPU.
+deps-sim: deps-build
+	@.ci/install mesa-vulkan-drivers libvulkan1
+
+deps-test: deps-lab deps-sim
+	@.ci/install chromium procps zstd
 	@.ci/hadolint --version >/dev/null

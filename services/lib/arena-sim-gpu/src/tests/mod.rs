@@ -7,7 +7,6 @@ use arena_sim::Rules;
 use crate::testing::any_rules;
 use crate::{Accept, Gpu, GpuBackend, Kernel, Options};
 
-mod golden;
 mod loss;
 mod matches;
 mod parity;

@@ -3,7 +3,7 @@ use arena_sim::{Backend, CpuBackend, Path, Rules, TickOutput};
 
 use super::{narrow, seed, some_rules, wide, with_kernel};
 use crate::proof::{prove, wild_inputs};
-use crate::testing::{FIRST, Fate, MUTANTS, compare, crowded_rules};
+use crate::testing::{FIRST, Fate, MUTANTS, compare, crowded_rules, play_goldens};
 
 #[test]
 fn sixty_four_lanes_equal_brute_force_through_whole_lives() {
@@ -27,6 +27,12 @@ fn two_hundred_fifty_six_lanes_equal_the_fast_path_through_whole_lives() {
     let mut fast = CpuBackend::new();
     let tally = compare([&mut fast, &mut wide()], &wide_rules, seed, 4, 40).unwrap();
     assert_eq!(tally.mismatches, 0, "{tally:?}");
+}
+
+#[test]
+fn matches_take_their_known_courses() {
+    let tally = play_goldens(&mut narrow()).unwrap();
+    assert_eq!((tally.match_ticks, tally.states, tally.mismatches), (6_000, 10, 0));
 }
 
 #[test]
