@@ -6,17 +6,23 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
+mod crowd;
+#[cfg(target_arch = "x86_64")]
 mod look;
+#[cfg(target_arch = "x86_64")]
+mod motion;
 #[cfg(target_arch = "x86_64")]
 mod play;
 #[cfg(target_arch = "x86_64")]
 mod scan;
+#[cfg(target_arch = "x86_64")]
+mod targets;
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256i, _MM_HINT_T0, _mm_loadu_si128, _mm_prefetch, _mm256_and_si256, _mm256_castsi256_ps,
-    _mm256_cvtepu16_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_movemask_ps,
-    _mm256_set1_epi32, _mm256_srai_epi32, _mm256_storeu_si256,
+    _mm256_cvtepu16_epi32, _mm256_i32gather_epi32, _mm256_loadu_si256, _mm256_min_epu32,
+    _mm256_movemask_ps, _mm256_set1_epi32, _mm256_srai_epi32, _mm256_storeu_si256,
 };
 
 use crate::hash::{StateHash, hash_body};
@@ -27,6 +33,8 @@ use crate::rules::space::CELL_SHIFT;
 use crate::ruleset::Compiled;
 use crate::slab::Columns;
 use crate::systems::Impacts;
+use crate::systems::crowd::Field;
+use crate::systems::strips::Strips;
 use crate::systems::vector::{self, Line, Marks, Met, Sight, Wide};
 
 /// Proof that the machine has AVX2 and BMI: only [`Avx2::detect`] makes one.
@@ -99,6 +107,23 @@ impl Wide for Avx2 {
         return unsafe { play::play_avx2::<N>(world, playing, inputs, rules) };
         #[cfg(not(target_arch = "x86_64"))]
         vector::Portable.play(world, playing, inputs, rules)
+    }
+
+    #[inline(always)]
+    fn walk<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        strips: &Strips,
+        field: &Field,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: `self` exists only where `detect` found these features.
+        return unsafe { crowd::walk_avx2::<N>(world, alive, strips, field, rules, impacts) };
+        #[cfg(not(target_arch = "x86_64"))]
+        vector::Portable.walk(world, alive, strips, field, rules, impacts)
     }
 
     #[inline(always)]
@@ -220,4 +245,37 @@ fn gather<const N: usize>(words: &[u32; N], index: __m256i) -> __m256i {
     let index = _mm256_and_si256(index, _mm256_set1_epi32(N as i32 - 1));
     // SAFETY: every index lies in the array, and the words need no alignment.
     unsafe { _mm256_i32gather_epi32::<4>(words.as_ptr().cast(), index) }
+}
+
+/// Returns the four bytes from each index on, or from the last place that has four.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn gather_bytes<const N: usize>(bytes: &[u8; N], index: __m256i) -> __m256i {
+    const { assert!(N >= 4 && N <= 1 << 16) };
+    let index = _mm256_min_epu32(index, _mm256_set1_epi32(N as i32 - 4));
+    // SAFETY: four bytes from every index on lie in the array, and they need no alignment.
+    unsafe { _mm256_i32gather_epi32::<1>(bytes.as_ptr().cast(), index) }
+}
+
+/// Returns a register as words.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn words_of(register: __m256i) -> [u32; 8] {
+    let mut words = [0; 8];
+    store(&mut words, register);
+    words
+}
+
+/// Acts for each lane whose sign is set.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[inline]
+fn each_lane(mask: __m256i, mut act: impl FnMut(usize)) {
+    let mut left = signs_of(mask);
+    while left != 0 {
+        act(left.trailing_zeros() as usize % 8);
+        left &= left - 1;
+    }
 }

@@ -60,6 +60,8 @@ pub(crate) struct Compiled {
     pub(crate) cover: [u32; 8],
     /// Each row's walls by column.
     pub(crate) wall_rows: [u16; 16],
+    /// All ones in the cells of walls.
+    pub(crate) wall_cells: [[u8; 16]; 16],
     /// The free cells, in order.
     pub(crate) floor: Vec<u8>,
     /// Where each team's players stand up: its half of the floor, or all of it without teams.
@@ -135,6 +137,9 @@ impl Compiled {
             walls: map.words(),
             cover: map.cover_words(),
             wall_rows: map.rows(),
+            wall_cells: map.rows().map(|row| {
+                std::array::from_fn(|column| if row >> column & 1 == 0 { 0 } else { u8::MAX })
+            }),
             homes: [home(&spawns[0], |cell| cell & 15), home(&spawns[1], |cell| 15 - (cell & 15))],
             spawns,
             floor,

@@ -2,21 +2,20 @@
 //! every path must give the same bits.
 use std::arch::x86_64::{
     __m256i, _mm256_abs_epi32, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256,
-    _mm256_blendv_epi8, _mm256_castps_si256, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32,
-    _mm256_cvtepi32_ps, _mm256_max_epi32, _mm256_min_epi32, _mm256_mullo_epi32, _mm256_or_si256,
-    _mm256_permutevar8x32_epi32, _mm256_set1_epi32, _mm256_setr_epi32, _mm256_setzero_si256,
-    _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sllv_epi32, _mm256_srai_epi32, _mm256_srli_epi32,
-    _mm256_sub_epi32, _mm256_xor_si256,
+    _mm256_blendv_epi8, _mm256_cmpeq_epi32, _mm256_cmpgt_epi32, _mm256_min_epi32,
+    _mm256_mullo_epi32, _mm256_or_si256, _mm256_set1_epi32, _mm256_setr_epi32,
+    _mm256_setzero_si256, _mm256_sign_epi32, _mm256_slli_epi32, _mm256_sllv_epi32,
+    _mm256_srai_epi32, _mm256_srli_epi32, _mm256_sub_epi32, _mm256_xor_si256,
 };
 
-use super::play::{clamp, wall_at};
-use super::{fetch, gather, load, signs_of, store, widen};
+use super::motion::{clamp, wall_at};
+use super::targets::{Herd, Players, in_reach};
+use super::{each_lane, fetch, gather, signs_of, widen, words_of};
 use crate::PLAYERS;
 use crate::rules::projectile::{self, OWNER_SHIFT};
 use crate::rules::space::ARENA;
 use crate::ruleset::Compiled;
 use crate::slab::{self, Columns};
-use crate::systems::strips::{STRIP_SHIFT, STRIPS, Strips};
 use crate::systems::vector::Met;
 use crate::systems::{Impacts, flight};
 
@@ -32,7 +31,8 @@ pub(super) fn look_avx2<const N: usize>(
     rules: &Compiled,
     impacts: &mut Impacts,
 ) {
-    let players = Players::of(world);
+    let players = Players::of(world.player_x, world.player_y);
+    let herd = world.crowd.as_ref().map(|crowd| Herd::of(crowd, met.strips));
     let tick = _mm256_set1_epi32(world.header[slab::TICK] as i32 + 1);
     let order = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     let mut lines = met.soon.chunks(N / LOOKS);
@@ -53,20 +53,23 @@ pub(super) fn look_avx2<const N: usize>(
         };
         let flown = before.fly(tick, rules);
         let free = _mm256_andnot_si256(flown.walled, used);
-        let targets = players_near(&flown, before.life, met.strips, rules);
-        let (struck, victims) = players.first_hit(&flown, _mm256_and_si256(targets, free), rules);
+        let near = in_reach(met.strips, flown.x, flown.y);
+        let spared = spared_by(before.life, rules);
+        let targets = _mm256_and_si256(_mm256_andnot_si256(spared, near), free);
+        let (struck, victims) = players.first_hit::<false>(flown.x, flown.y, targets, rules);
         let (slots, victims) = (words_of(slots), words_of(victims));
         each_lane(struck, |k| {
             let slot = slots[k] as usize % N;
             flight::strike_player(world, slot, victims[k] as usize % PLAYERS, rules, impacts);
         });
         let mut spent = _mm256_or_si256(_mm256_and_si256(flown.ends, used), struck);
-        if world.crowd.is_some() {
+        if let Some(herd) = &herd {
             let (x, y) = (words_of(flown.x), words_of(flown.y));
-            each_lane(_mm256_andnot_si256(struck, free), |k| {
-                let (slot, at) = (slots[k] as usize % N, (x[k] as i32, y[k] as i32));
-                let near = met.strips.near(at.0, at.1).drones;
-                if near && flight::strikes_drone(world, slot, at, rules, impacts) {
+            let near = herd.reach(flown.x, flown.y);
+            each_lane(_mm256_andnot_si256(struck, _mm256_and_si256(near, free)), |k| {
+                let candidates = herd.near(x[k], y[k], rules);
+                let slot = slots[k] as usize % N;
+                if flight::strikes_drone(world, slot, (x[k], y[k]), candidates, rules, impacts) {
                     let lane = _mm256_cmpeq_epi32(order, _mm256_set1_epi32(k as i32));
                     spent = _mm256_or_si256(spent, lane);
                 }
@@ -84,26 +87,6 @@ pub(super) fn look_avx2<const N: usize>(
     }
     for line in lines.flatten() {
         fetch(line);
-    }
-}
-
-/// Returns a register as words.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn words_of(register: __m256i) -> [u32; 8] {
-    let mut words = [0; 8];
-    store(&mut words, register);
-    words
-}
-
-/// Acts for each lane whose sign is set.
-#[target_feature(enable = "avx2,bmi1,bmi2")]
-#[inline]
-fn each_lane(mask: __m256i, mut act: impl FnMut(usize)) {
-    let mut left = signs_of(mask);
-    while left != 0 {
-        act(left.trailing_zeros() as usize % 8);
-        left &= left - 1;
     }
 }
 
@@ -195,19 +178,20 @@ impl Flight {
         let vy = _mm256_srai_epi32::<16>(self.v);
         let (mut x, mut y) = (Axis::reach(self.x, vx, age), Axis::reach(self.y, vy, age));
         let (at_x, at_y) = (x.place, y.place);
-        let walled = wall_at(at_x, at_y, rules);
+        let walls = &rules.walls;
+        let walled = wall_at(at_x, at_y, walls);
         let youngest = _mm256_set1_epi32(rules.lifetime_ticks as i32 - 1);
         let mut ends = _mm256_or_si256(_mm256_cmpgt_epi32(age, youngest), walled);
         if rules.walls_bounce && signs_of(walled) != 0 {
             let (back_x, back_y) = (x.back(), y.back());
-            let (wall_x, wall_y) = (wall_at(back_x, at_y, rules), wall_at(at_x, back_y, rules));
+            let (wall_x, wall_y) = (wall_at(back_x, at_y, walls), wall_at(at_x, back_y, walls));
             // An axis is kept if it alone would not be free while the other would.
             let keeps_x = _mm256_andnot_si256(wall_y, wall_x);
             let keeps_y = _mm256_andnot_si256(wall_x, wall_y);
             let free = _mm256_xor_si256(walled, _mm256_set1_epi32(-1));
             x = x.turned_unless(_mm256_or_si256(keeps_x, free), back_x);
             y = y.turned_unless(_mm256_or_si256(keeps_y, free), back_y);
-            let stuck = _mm256_and_si256(walled, wall_at(x.place, y.place, rules));
+            let stuck = _mm256_and_si256(walled, wall_at(x.place, y.place, walls));
             ends = _mm256_or_si256(_mm256_cmpgt_epi32(age, youngest), stuck);
         }
         let v = _mm256_or_si256(_mm256_and_si256(x.v, low_half), _mm256_slli_epi32::<16>(y.v));
@@ -225,89 +209,12 @@ impl Flight {
     }
 }
 
-/// Returns the players worth a test in each lane.
+/// Returns the seats that each shot passes.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn players_near(flown: &Flown, life: __m256i, strips: &Strips, rules: &Compiled) -> __m256i {
-    let last = _mm256_set1_epi32(STRIPS as i32 - 1);
-    let strip = |p| _mm256_min_epi32(_mm256_srli_epi32::<{ STRIP_SHIFT as i32 }>(p), last);
-    let rows = gather(&strips.rows, strip(flown.y));
-    let there = _mm256_and_si256(rows, gather(&strips.columns, strip(flown.x)));
+fn spared_by(life: __m256i, rules: &Compiled) -> __m256i {
     // `choose` is below 16: it takes the owner's bits and no others.
     let choose = _mm256_set1_epi32(rules.spared_choose as i32);
     let shooter = _mm256_and_si256(_mm256_srli_epi32::<{ OWNER_SHIFT as i32 }>(life), choose);
-    let pattern = _mm256_set1_epi32(rules.spared_pattern as i32);
-    _mm256_andnot_si256(_mm256_sllv_epi32(pattern, shooter), there)
-}
-
-/// Where all players are, in registers.
-struct Players {
-    x: [__m256i; 2],
-    y: [__m256i; 2],
-}
-
-impl Players {
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn of<const N: usize>(world: &Columns<'_, N>) -> Self {
-        let halves = |words: &[u32; PLAYERS]| {
-            let words = words.as_chunks::<8>().0;
-            [load(&words[0]), load(&words[1])]
-        };
-        Self { x: halves(world.player_x), y: halves(world.player_y) }
-    }
-
-    /// Returns all ones where the first of the players in `left` that is hit exists, and its seat.
-    #[target_feature(enable = "avx2")]
-    #[inline]
-    fn first_hit(&self, flown: &Flown, mut left: __m256i, rules: &Compiled) -> (__m256i, __m256i) {
-        let zero = _mm256_setzero_si256();
-        let (mut struck, mut victims) = (zero, zero);
-        let margin = _mm256_set1_epi32(rules.hit_margin);
-        let reach = _mm256_set1_epi32(rules.hit_radius_squared);
-        loop {
-            let some = _mm256_cmpgt_epi32(left, zero);
-            if signs_of(some) == 0 {
-                return (struck, victims);
-            }
-            let seat = lowest_bit(left);
-            let dx = _mm256_sub_epi32(flown.x, pick(self.x, seat));
-            let dy = _mm256_sub_epi32(flown.y, pick(self.y, seat));
-            let farthest = _mm256_max_epi32(_mm256_abs_epi32(dx), _mm256_abs_epi32(dy));
-            let squared = |d| {
-                let d = _mm256_srai_epi32::<4>(d);
-                _mm256_mullo_epi32(d, d)
-            };
-            let distance = _mm256_add_epi32(squared(dx), squared(dy));
-            let misses = _mm256_or_si256(
-                _mm256_cmpgt_epi32(farthest, margin),
-                _mm256_cmpgt_epi32(distance, reach),
-            );
-            let hits = _mm256_andnot_si256(misses, some);
-            struck = _mm256_or_si256(struck, hits);
-            victims = _mm256_blendv_epi8(victims, seat, hits);
-            let others = _mm256_and_si256(left, _mm256_sub_epi32(left, _mm256_set1_epi32(1)));
-            left = _mm256_andnot_si256(hits, others);
-        }
-    }
-}
-
-/// Returns the number of the lowest bit that is set.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn lowest_bit(x: __m256i) -> __m256i {
-    let own = _mm256_and_si256(x, _mm256_sub_epi32(_mm256_setzero_si256(), x));
-    // A power of two as a float is its exponent.
-    let float = _mm256_castps_si256(_mm256_cvtepi32_ps(own));
-    _mm256_sub_epi32(_mm256_srli_epi32::<23>(float), _mm256_set1_epi32(127))
-}
-
-/// Returns the word of each index, of which the lowest four bits count.
-#[target_feature(enable = "avx2")]
-#[inline]
-fn pick(words: [__m256i; 2], index: __m256i) -> __m256i {
-    let low = _mm256_permutevar8x32_epi32(words[0], index);
-    let high = _mm256_permutevar8x32_epi32(words[1], index);
-    let upper = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<28>(index));
-    _mm256_blendv_epi8(low, high, upper)
+    _mm256_sllv_epi32(_mm256_set1_epi32(rules.spared_pattern as i32), shooter)
 }

@@ -1,5 +1,5 @@
 //! Drones: they stand up, follow the flow field to the nearest player, and bite.
-use super::{Impacts, SPAWN_CANDIDATES, SPAWN_STREAM};
+use super::{Driver, Impacts, SPAWN_CANDIDATES, SPAWN_STREAM};
 use crate::PLAYERS;
 use crate::input::Input;
 use crate::movement::{Motion, Movement};
@@ -10,49 +10,71 @@ use crate::rules::hash::rng;
 use crate::rules::hit::{hit, near};
 use crate::rules::space::{cell_at, middle, pack_velocity, velocity_x, velocity_y};
 use crate::ruleset::Compiled;
-use crate::slab::{self, Columns, Crowd, FIELD};
+use crate::slab::{self, Columns, Crowd, DRONES, FIELD};
 
 /// The random numbers of drone `i` are those of player `16 + i`.
 const FIRST_DRONE: u32 = 16;
 
 /// Distances of the 256 cells.
-pub(super) type Field = [[u8; 16]; 16];
+pub(crate) type Field = [[u8; 16]; 16];
 
-/// Lets every drone act by the field as the last tick left it; `relax` makes the next field from the
-/// old one and the cells where players stand, bit `column` of each row.
+/// Lets every drone act by the field as the last tick left it, then makes the next field from the old one
+/// and the cells where players stand.
 #[inline(always)]
-pub(super) fn act<const N: usize>(
+pub(super) fn act<const N: usize, D: Driver<N>>(
     world: &mut Columns<'_, N>,
     alive: u32,
+    chart: &D::Chart,
     rules: &Compiled,
     impacts: &mut Impacts,
-    relax: impl FnOnce(&Field, &[u16; 16], &Compiled) -> Field,
+    driver: D,
 ) {
-    let Some(crowd) = &mut world.crowd else { return };
-    let targets = Targets { x: world.player_x, y: world.player_y, alive };
+    let Some(crowd) = &world.crowd else { return };
     let field = unpack(crowd.field);
-    let movement = Movement::of_drones(rules);
+    let mut rising = driver.walk(world, alive, chart, &field, rules, impacts);
+    let Some(crowd) = &mut world.crowd else { return };
     let (tick, seed) = (world.header[slab::TICK], world.header[slab::SEED]);
-    for i in 0..rules.drones as usize % (slab::DRONES + 1) {
-        let status = crowd.status[i];
-        if drone_health(status) != 0 {
-            walk(crowd, i, &targets, &field, &movement);
-            crowd.status[i] = bite(crowd, i, &targets, rules, impacts);
-        } else if drone_wait(status) == 1 {
-            let random = |n| rng(seed, tick, FIRST_DRONE + i as u32, SPAWN_STREAM + n);
-            let (x, y) = stand_up(random, &field, rules);
-            (crowd.x[i], crowd.y[i]) = (x as u32, y as u32);
-            crowd.status[i] = pack_drone(rules.drone_health, rules.bite_pause_ticks, 0);
-        } else {
-            crowd.status[i] = pack_drone(0, 0, drone_wait(status).saturating_sub(1));
-        }
+    while rising != 0 {
+        let i = rising.trailing_zeros() as usize % DRONES;
+        rising &= rising - 1;
+        let random = |n| rng(seed, tick, FIRST_DRONE + i as u32, SPAWN_STREAM + n);
+        let (x, y) = stand_up(random, &field, rules);
+        (crowd.x[i], crowd.y[i]) = (x as u32, y as u32);
+        crowd.status[i] = pack_drone(rules.drone_health, rules.bite_pause_ticks, 0);
     }
     let mut stood = [0; 16];
+    let targets = Targets { x: world.player_x, y: world.player_y, alive };
     targets.each(|_, x, y| {
         let cell = cell_at(x, y) as usize;
         stood[cell >> 4 & 15] |= 1 << (cell & 15);
     });
-    pack(&relax(&field, &stood, rules), crowd.field);
+    pack(&driver.relax(&field, &stood, rules), crowd.field);
+}
+
+/// Lets the standing drones walk and bite and the others wait, one by one; returns those that stand up now.
+#[inline(always)]
+pub(super) fn walk_each<const N: usize>(
+    world: &mut Columns<'_, N>,
+    alive: u32,
+    field: &Field,
+    rules: &Compiled,
+    impacts: &mut Impacts,
+) -> u64 {
+    let Some(crowd) = &mut world.crowd else { return 0 };
+    let targets = Targets { x: world.player_x, y: world.player_y, alive };
+    let movement = Movement::of_drones(rules);
+    let mut rising = 0;
+    for i in 0..rules.drones as usize % (DRONES + 1) {
+        let status = crowd.status[i];
+        if drone_health(status) != 0 {
+            walk(crowd, i, &targets, field, &movement);
+            crowd.status[i] = bite(crowd, i, &targets, rules, impacts);
+        } else {
+            crowd.status[i] = pack_drone(0, 0, drone_wait(status).saturating_sub(1));
+            rising |= u64::from(drone_wait(status) == 1) << i;
+        }
+    }
+    rising
 }
 
 /// Takes the damage of the tick.
@@ -74,15 +96,28 @@ pub(super) fn suffer<const N: usize>(
     }
 }
 
-/// Returns the first drone that a projectile at a place hits.
+/// Returns the first drone of `candidates` that a projectile at a place hits.
 #[inline(always)]
-pub(super) fn first_hit(crowd: &Crowd<'_>, x: i32, y: i32, rules: &Compiled) -> Option<usize> {
-    (0..rules.drones as usize % (slab::DRONES + 1)).find(|i| {
-        let (dx, dy) = (x - crowd.x[*i] as i32, y - crowd.y[*i] as i32);
-        drone_health(crowd.status[*i]) != 0
+pub(super) fn first_hit(
+    crowd: &Crowd<'_>,
+    x: i32,
+    y: i32,
+    candidates: u64,
+    rules: &Compiled,
+) -> Option<usize> {
+    let mut left = candidates;
+    while left != 0 {
+        let i = left.trailing_zeros() as usize % DRONES;
+        left &= left - 1;
+        let (dx, dy) = (x - crowd.x[i] as i32, y - crowd.y[i] as i32);
+        if drone_health(crowd.status[i]) != 0
             && near(dx, dy, rules.hit_margin)
             && hit(dx, dy, rules.hit_radius_squared)
-    })
+        {
+            return Some(i);
+        }
+    }
+    None
 }
 
 /// The living players.
@@ -179,7 +214,7 @@ fn bite(
     };
     let victim = if wait == 0 { targets.first(in_reach) } else { None };
     let Some(victim) = victim else { return pack_drone(drone_health(status), wait, 0) };
-    impacts.damage[victim] += rules.bite_damage;
+    impacts.bite(victim, rules.bite_damage);
     pack_drone(drone_health(status), rules.bite_pause_ticks, 0)
 }
 
@@ -237,13 +272,17 @@ pub(super) fn relax_rows(field: &Field, stood: &[u16; 16], rules: &Compiled) -> 
         let (mut left, mut right) = (NOBODY, NOBODY);
         left[1..].copy_from_slice(&own[..15]);
         right[..15].copy_from_slice(&own[1..]);
-        let (walls, stood) = (rules.wall_rows[row], stood[row]);
         for column in 0..16 {
             let least = above[column].min(below[column]).min(left[column].min(right[column]));
-            let wall = (walls >> column & 1) as u8;
-            let free = (stood >> column & 1) as u8 ^ 1;
-            // All ones in a wall; nothing where a player stands.
-            next[row][column] = least.saturating_add(1) & free.wrapping_neg() | wall.wrapping_neg();
+            next[row][column] = least.saturating_add(1) | rules.wall_cells[row][column];
+        }
+    }
+    for (row, stood) in stood.iter().enumerate() {
+        let mut left = *stood;
+        while left != 0 {
+            let column = left.trailing_zeros() as usize & 15;
+            left &= left - 1;
+            next[row][column] = rules.wall_cells[row][column];
         }
     }
     next

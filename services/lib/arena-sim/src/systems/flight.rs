@@ -71,7 +71,8 @@ fn strikes<const N: usize>(
         strike_player(world, slot, victim, rules, impacts);
         return true;
     }
-    targets.drones && strikes_drone(world, slot, (x, y), rules, impacts)
+    let (x, y) = (x as u32, y as u32);
+    targets.drones && strikes_drone(world, slot, (x, y), u64::MAX, rules, impacts)
 }
 
 /// Lets the projectile in `slot` hurt a player.
@@ -87,17 +88,20 @@ pub(crate) fn strike_player<const N: usize>(
     impacts.add(victim, slot, owner(life), damage_of(life, rules.damage));
 }
 
-/// Says whether the projectile in `slot` hits a drone at a place.
+/// Says whether the projectile in `slot` hits a drone of `candidates` at a place.
 #[inline(always)]
 pub(crate) fn strikes_drone<const N: usize>(
     world: &Columns<'_, N>,
     slot: usize,
-    (x, y): (i32, i32),
+    (x, y): (u32, u32),
+    candidates: u64,
     rules: &Compiled,
     impacts: &mut Impacts,
 ) -> bool {
     let Some(crowd) = &world.crowd else { return false };
-    let Some(victim) = crowd::first_hit(crowd, x, y, rules) else { return false };
+    let Some(victim) = crowd::first_hit(crowd, x as i32, y as i32, candidates, rules) else {
+        return false;
+    };
     let life = world.life[slot];
     impacts.drones[victim] += damage_of(life, rules.damage);
     impacts.hitters |= 1 << owner(life);

@@ -5,7 +5,7 @@
 //! referee's phases, whose work is small.
 
 mod capture;
-mod crowd;
+pub(crate) mod crowd;
 pub(crate) mod flight;
 mod pickups;
 mod players;
@@ -53,10 +53,18 @@ impl Impacts {
         self.slot[victim] = self.slot[victim].min(slot as u32);
         self.hitters |= 1 << owner;
     }
+
+    #[inline(always)]
+    pub(crate) fn bite(&mut self, victim: usize, damage: u32) {
+        self.damage[victim] += damage;
+    }
 }
 
 /// What a driver does in its own way; the rest of a tick is the same for all.
 trait Driver<const N: usize>: Copy {
+    /// What it notes of where the players are.
+    type Chart;
+
     /// Moves the living players in `playing` and says who fires.
     fn play(
         self,
@@ -66,11 +74,32 @@ trait Driver<const N: usize>: Copy {
         rules: &Compiled,
     ) -> u32;
 
+    /// Notes where the players in `alive` are: those that can be hit from here on.
+    fn chart(self, world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> Self::Chart;
+
+    /// Lets the standing drones walk and bite and the others wait; returns those that stand up now.
+    fn walk(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        chart: &Self::Chart,
+        field: &crowd::Field,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) -> u64;
+
     /// Makes the next flow field.
     fn relax(self, field: &crowd::Field, stood: &[u16; 16], rules: &Compiled) -> crowd::Field;
 
-    /// Flies the projectiles; `alive` are the players that can be hit.
-    fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts);
+    /// Flies the projectiles.
+    fn fly(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        chart: Self::Chart,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    );
 }
 
 /// Steps one slab: the phases in order.
@@ -94,11 +123,10 @@ fn step_with<const N: usize>(
         driver.play(world, playing, inputs, rules)
     });
     let mut impacts = Impacts::none();
-    crowd::act(&mut world, acts.alive, rules, &mut impacts, |field, stood, rules| {
-        driver.relax(field, stood, rules)
-    });
+    let chart = driver.chart(&world, acts.alive, rules);
+    crowd::act(&mut world, acts.alive, &chart, rules, &mut impacts, driver);
     weapons::fire(&mut world, acts.fired, rules);
-    driver.fly(&mut world, acts.alive, rules, &mut impacts);
+    driver.fly(&mut world, acts.alive, chart, rules, &mut impacts);
     output.fired = acts.fired as u16;
     output.spawned = acts.spawned as u16;
     output.joined = acts.joined as u16;

@@ -1,5 +1,5 @@
 //! The specification: every projectile by itself, against every player and every drone.
-use super::crowd::{Field, relax_each};
+use super::crowd::{Field, relax_each, walk_each};
 use super::flight::{Near, fly};
 use super::players::play_all;
 use super::{Driver, Impacts, step_with};
@@ -22,6 +22,8 @@ pub(crate) fn step<const N: usize>(
 struct Scalar;
 
 impl<const N: usize> Driver<N> for Scalar {
+    type Chart = ();
+
     fn play(
         self,
         world: &mut Columns<'_, N>,
@@ -32,11 +34,32 @@ impl<const N: usize> Driver<N> for Scalar {
         play_all(world, playing, inputs, rules)
     }
 
+    fn chart(self, _: &Columns<'_, N>, _: u32, _: &Compiled) {}
+
+    fn walk(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        (): &(),
+        field: &Field,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) -> u64 {
+        walk_each(world, alive, field, rules, impacts)
+    }
+
     fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
         relax_each(field, stood, rules)
     }
 
-    fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts) {
+    fn fly(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        (): (),
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) {
         for slot in 0..N {
             if is_live(world.life[slot]) {
                 let all = Near { players: alive, drones: true };

@@ -8,7 +8,7 @@ use crate::PLAYERS;
 use crate::rules::crowd::drone_health;
 use crate::rules::space::{ARENA, CELL_SHIFT, lane};
 use crate::ruleset::Compiled;
-use crate::slab::{Columns, DRONES};
+use crate::slab::{Crowd, DRONES};
 
 /// Strips an axis.
 pub(crate) const STRIPS: usize = 32;
@@ -25,33 +25,42 @@ pub(crate) struct Strips {
 }
 
 impl Strips {
-    /// Marks what the players in `alive` and the standing drones reach.
+    /// Marks what the players in `alive` reach.
     #[inline(always)]
-    pub(crate) fn of<const N: usize>(world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> Self {
+    pub(super) fn of(x: &[u32; PLAYERS], y: &[u32; PLAYERS], alive: u32, rules: &Compiled) -> Self {
         let mut all = Self { rows: [0; STRIPS], columns: [0; STRIPS], drones: [0; 16] };
         let mut left = alive;
         while left != 0 {
             let p = left.trailing_zeros() as usize % PLAYERS;
             left &= left - 1;
-            mark(&mut all.columns, world.player_x[p], 1 << p, rules);
-            mark(&mut all.rows, world.player_y[p], 1 << p, rules);
-        }
-        if let Some(crowd) = &world.crowd {
-            for i in 0..rules.drones as usize % (DRONES + 1) {
-                let stands = u16::from(drone_health(crowd.status[i]) != 0);
-                let (left, right) = reach(crowd.x[i], CELL_SHIFT, rules);
-                let columns = stands << (left & 15) | stands << (right & 15);
-                let (low, high) = reach(crowd.y[i], CELL_SHIFT, rules);
-                all.drones[low & 15] |= columns;
-                all.drones[high & 15] |= columns;
-            }
+            mark(&mut all.columns, x[p], 1 << p, rules);
+            mark(&mut all.rows, y[p], 1 << p, rules);
         }
         all
     }
 
+    /// Marks what the standing drones reach.
+    #[inline(always)]
+    pub(super) fn add_drones(&mut self, crowd: &Crowd<'_>, rules: &Compiled) {
+        // Two loops, so that the first is vectorised.
+        let (mut columns, mut rows) = ([0; DRONES], [[0; 2]; DRONES]);
+        for i in 0..DRONES {
+            let stands = u32::from(drone_health(crowd.status[i]) != 0);
+            let (left, right) = reach(crowd.x[i], CELL_SHIFT, rules);
+            columns[i] = stands << left | stands << right;
+            let (low, high) = reach(crowd.y[i], CELL_SHIFT, rules);
+            rows[i] = [low, high];
+        }
+        for i in 0..DRONES {
+            for row in rows[i] {
+                self.drones[row as usize & 15] |= columns[i] as u16;
+            }
+        }
+    }
+
     /// Returns what is worth a test at a place.
     #[inline(always)]
-    pub(crate) fn near(&self, x: i32, y: i32) -> Near {
+    pub(super) fn near(&self, x: i32, y: i32) -> Near {
         let players = self.rows[strip(y)] & self.columns[strip(x)];
         let drones = self.drones[lane(y) as usize & 15] >> lane(x) & 1 != 0;
         Near { players, drones }
@@ -62,17 +71,17 @@ impl Strips {
 #[inline(always)]
 fn mark(strips: &mut [u32; STRIPS], place: u32, player: u32, rules: &Compiled) {
     let (low, high) = reach(place, STRIP_SHIFT, rules);
-    strips[low % STRIPS] |= player;
-    strips[usize::midpoint(low, high) % STRIPS] |= player;
-    strips[high % STRIPS] |= player;
+    for strip in [low, u32::midpoint(low, high), high] {
+        strips[strip as usize % STRIPS] |= player;
+    }
 }
 
 /// Returns the first and the last lane, `1 << shift` wide, that a body at `place` reaches.
 #[inline(always)]
-fn reach(place: u32, shift: u32, rules: &Compiled) -> (usize, usize) {
+fn reach(place: u32, shift: u32, rules: &Compiled) -> (u32, u32) {
     let (low, high) = (place as i32 - rules.hit_margin, place as i32 + rules.hit_margin);
     let last = (ARENA - 1) >> shift;
-    ((low >> shift).max(0) as usize, (high >> shift).min(last) as usize)
+    ((low >> shift).max(0) as u32, (high >> shift).min(last) as u32)
 }
 
 #[inline(always)]

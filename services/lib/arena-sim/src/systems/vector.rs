@@ -1,7 +1,7 @@
 //! The same, but most projectiles are only read: a scan without branches finds the few that meet something
 //! this tick (a player or drone in reach, a wall, the border, their age), and only those are looked at one
 //! by one.
-use super::crowd::{Field, relax_rows};
+use super::crowd::{Field, relax_rows, walk_each};
 use super::flight::fly;
 use super::strips::Strips;
 use super::{Driver, Impacts, players, step_with};
@@ -54,6 +54,20 @@ pub(crate) trait Wide: Copy {
         rules: &Compiled,
     ) -> u32 {
         players::play_all(world, playing, inputs, rules)
+    }
+
+    /// Lets the standing drones walk and bite and the others wait; returns those that stand up now.
+    #[inline(always)]
+    fn walk<const N: usize>(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        _: &Strips,
+        field: &Field,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) -> u64 {
+        walk_each(world, alive, field, rules, impacts)
     }
 
     /// Marks what each slot in flight meets; drones only if `CROWD`.
@@ -123,6 +137,8 @@ struct Vector<'a, W> {
 }
 
 impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
+    type Chart = Strips;
+
     #[inline(always)]
     fn play(
         self,
@@ -138,13 +154,40 @@ impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
     }
 
     #[inline(always)]
+    fn chart(self, world: &Columns<'_, N>, alive: u32, rules: &Compiled) -> Strips {
+        Strips::of(world.player_x, world.player_y, alive, rules)
+    }
+
+    #[inline(always)]
+    fn walk(
+        self,
+        world: &mut Columns<'_, N>,
+        alive: u32,
+        strips: &Strips,
+        field: &Field,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) -> u64 {
+        self.wide.walk(world, alive, strips, field, rules, impacts)
+    }
+
+    #[inline(always)]
     fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
         relax_rows(field, stood, rules)
     }
 
     #[inline(always)]
-    fn fly(self, world: &mut Columns<'_, N>, alive: u32, rules: &Compiled, impacts: &mut Impacts) {
-        let strips = Strips::of(world, alive, rules);
+    fn fly(
+        self,
+        world: &mut Columns<'_, N>,
+        _: u32,
+        mut strips: Strips,
+        rules: &Compiled,
+        impacts: &mut Impacts,
+    ) {
+        if let Some(crowd) = &world.crowd {
+            strips.add_drones(crowd, rules);
+        }
         let tick = world.header[slab::TICK] + 1;
         let sight = Sight { strips: &strips, rules, tick, soon: self.next.scan };
         let mut marks = Marks { met: [0; MARKS] };
