@@ -117,7 +117,8 @@ impl Total {
             let rules = |_| -> Rules { crowded_rules() };
             let tally = compare([&mut CpuBackend::new(), &mut changed], &rules, 7, 12, 120)?;
             let is_equal = tally.mismatches == 0;
-            let found = format!("{} mismatches in {} match-ticks", tally.mismatches, tally.match_ticks);
+            let found =
+                format!("{} mismatches in {} match-ticks", tally.mismatches, tally.match_ticks);
             (found, !is_refused && is_equal == (mutant.fate == Fate::Equal))
         };
         let verdict = match (is_right, mutant.fate) {
