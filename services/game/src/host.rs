@@ -14,7 +14,9 @@ use crate::figures::Figures;
 use crate::links::{Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
 use crate::logic::shard::{CreateError, Shard};
+use crate::logic::tape::Tapes;
 use crate::outbox::{Outbox, UNRECORDED_MAX};
+use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
 
 /// Recorded results on their way to their matches.
@@ -47,6 +49,7 @@ pub struct Host {
     loads: Arc<[Arc<Load>]>,
     links: Arc<Links>,
     outbox: Outbox,
+    recorder: Option<Recorder>,
     accepting: Arc<AtomicBool>,
 }
 
@@ -61,6 +64,8 @@ pub struct Parts {
     pub route_key: TokenKey,
     /// Where it counts.
     pub figures: Figures,
+    /// Where replays are written; `None` records nothing.
+    pub recorder: Option<Recorder>,
 }
 
 impl Host {
@@ -76,7 +81,7 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, owner, route_key, figures } = parts;
+        let Parts { config, owner, route_key, figures, recorder } = parts;
         let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
         let owner = Arc::new(owner);
@@ -84,13 +89,23 @@ impl Host {
         let capacity = config.capacity.div_ceil(config.threads) as usize;
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
         for index in 0..config.threads {
-            let shard =
+            let mut shard =
                 Shard::new(config.game.worlds(), owner.clone(), route_key.clone(), capacity);
+            if recorder.is_some() {
+                let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
+                shard.record(tapes);
+            }
             let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
             let (batches, effects) = mpsc::channel(BATCHES_MAX);
             let load = Arc::new(Load::default());
             Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
-            tokio::spawn(dispatch(effects, links.clone(), outbox.clone(), figures.clone()));
+            let sinks = Sinks {
+                links: links.clone(),
+                outbox: outbox.clone(),
+                recorder: recorder.clone(),
+                figures: figures.clone(),
+            };
+            tokio::spawn(sinks.dispatch(effects));
             shards.push(commands);
             loads.push(load);
         }
@@ -103,7 +118,7 @@ impl Host {
             }
         });
         let accepting = Arc::new(AtomicBool::new(true));
-        Ok(Self { shards, loads: loads.into(), links, outbox, accepting })
+        Ok(Self { shards, loads: loads.into(), links, outbox, recorder, accepting })
     }
 
     /// Hosts a match; the same again changes nothing.
@@ -186,6 +201,12 @@ impl Host {
         self.loads.iter().all(|it| it.ticks() > 0)
     }
 
+    /// Returns how many replays of matches that ended a moment ago are not stored yet.
+    #[must_use]
+    pub fn unsaved_replays(&self) -> u32 {
+        self.recorder.as_ref().map_or(0, Recorder::waiting)
+    }
+
     /// Returns the outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
@@ -193,27 +214,35 @@ impl Host {
     }
 }
 
-/// Carries out what a shard wants done, in order: messages, frames, results.
-async fn dispatch(
-    mut batches: mpsc::Receiver<Batch>,
+/// Where the effects of a shard go.
+struct Sinks {
     links: Arc<Links>,
     outbox: Outbox,
+    recorder: Option<Recorder>,
     figures: Figures,
-) {
-    while let Some(batch) = batches.recv().await {
-        figures.count(&batch);
-        if batch.cut_links {
-            links.cut_all();
-        }
-        for (link, message) in &batch.effects.messages {
-            links.send(*link, message);
-        }
-        for (key, tick, frame) in &batch.effects.frames {
-            // A frame that cannot be sent is lost, the next one is not.
-            links.send_frame(*key, *tick, frame);
-        }
-        for result in batch.effects.results {
-            outbox.keep(result).await;
+}
+
+impl Sinks {
+    /// Carries out what a shard wants done, in order: messages, frames, replays, results.
+    async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
+        while let Some(batch) = batches.recv().await {
+            self.figures.count(&batch);
+            if batch.cut_links {
+                self.links.cut_all();
+            }
+            for (link, message) in &batch.effects.messages {
+                self.links.send(*link, message);
+            }
+            for (key, tick, frame) in &batch.effects.frames {
+                // A frame that cannot be sent is lost, the next one is not.
+                self.links.send_frame(*key, *tick, frame);
+            }
+            if let Some(recorder) = &self.recorder {
+                recorder.offer(batch.effects.taped);
+            }
+            for result in batch.effects.results {
+                self.outbox.keep(result).await;
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ pub mod events;
 pub mod hosted;
 pub mod inputs;
 pub mod journal;
+pub mod retention;
 pub mod schedule;
 pub mod seats;
 pub mod shard;
+pub mod tape;
