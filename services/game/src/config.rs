@@ -5,6 +5,7 @@ use std::time::Duration;
 use arena_env::{Reader, names};
 use arena_sdk::Game;
 
+use crate::films::Watching;
 use crate::logic::retention::Retention;
 use crate::recorder::Recording;
 
@@ -21,6 +22,8 @@ pub struct Config {
     pub filled_seats: u32,
     /// What is recorded of matches.
     pub recording: Recording,
+    /// Who may watch.
+    pub watching: Watching,
 }
 
 impl Config {
@@ -34,12 +37,18 @@ impl Config {
         };
         let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
         let recording = recording(reader);
+        let viewers_max = bounded(reader, &names::GAME_WATCHERS, 0, 10_000);
+        let delay_s = bounded(reader, &names::GAME_WATCH_DELAY_S, 1, 3_600);
         Some(Self {
             game: arena_games::standard(),
             capacity: capacity?,
             threads: threads?,
             filled_seats: filled_seats?,
             recording: recording?,
+            watching: Watching {
+                viewers_max: viewers_max?,
+                delay_ticks: delay_s? * arena_sdk::TICK_RATE_HZ,
+            },
         })
     }
 }
@@ -97,6 +106,7 @@ mod tests {
         let recording = Recording { disk_bytes_max: 2_048 << 20, retention };
         assert!(recording.is_on());
         assert_eq!(config.recording, recording);
+        assert_eq!(config.watching, Watching { viewers_max: 64, delay_ticks: 600 });
         assert!(!read(&[("ARENA_GAME_REPLAY_DAYS", "0")]).unwrap().recording.is_on());
     }
 

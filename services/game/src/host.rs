@@ -1,9 +1,10 @@
 //! Everything that hosts matches in one process: tick threads, links, outbox.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arena_mesh::Link;
+use arena_store::Stores;
 use arena_types::MatchId;
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
@@ -11,7 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Config;
 use crate::figures::Figures;
-use crate::links::{Links, shard_of};
+use crate::films::{Cache, Films, Source};
+use crate::links::{Homes, Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
 use crate::logic::shard::{CreateError, Shard};
 use crate::logic::tape::Tapes;
@@ -45,7 +47,7 @@ pub enum RefusedError {
 /// Hosts matches; clones are the same host. Its threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Host {
-    shards: Arc<[mpsc::Sender<Command>]>,
+    homes: Homes,
     loads: Arc<[Arc<Load>]>,
     links: Arc<Links>,
     outbox: Outbox,
@@ -66,6 +68,8 @@ pub struct Parts {
     pub figures: Figures,
     /// Where replays are written; `None` records nothing.
     pub recorder: Option<Recorder>,
+    /// Where replays are stored.
+    pub stores: Stores,
 }
 
 impl Host {
@@ -81,11 +85,20 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, owner, route_key, figures, recorder } = parts;
+        let Parts { config, owner, route_key, figures, recorder, stores } = parts;
         let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
-        let owner = Arc::new(owner);
         let links = Arc::new(Links::default());
+        let source = Source {
+            game: config.game,
+            owner: owner.clone(),
+            recorder: recorder.clone(),
+            objects: stores.objects,
+            watching: config.watching,
+            cache: Mutex::new(Cache::default()),
+        };
+        let films = Films::start(source, links.clone())?;
+        let owner = Arc::new(owner);
         let capacity = config.capacity.div_ceil(config.threads) as usize;
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
         for index in 0..config.threads {
@@ -118,7 +131,14 @@ impl Host {
             }
         });
         let accepting = Arc::new(AtomicBool::new(true));
-        Ok(Self { shards, loads: loads.into(), links, outbox, recorder, accepting })
+        Ok(Self {
+            homes: Homes { shards, films },
+            loads: loads.into(),
+            links,
+            outbox,
+            recorder,
+            accepting,
+        })
     }
 
     /// Hosts a match; the same again changes nothing.
@@ -133,7 +153,7 @@ impl Host {
         if unrecorded >= UNRECORDED_MAX {
             return Err(RefusedError::Unrecorded { unrecorded });
         }
-        let shard = &self.shards[shard_of(new.id, self.shards.len())];
+        let shard = &self.homes.shards[shard_of(new.id, self.homes.shards.len())];
         let (reply, answer) = oneshot::channel();
         let command = Command::Create(Box::new(new), reply);
         shard.send(command).await.map_err(|_| RefusedError::Ended)?;
@@ -143,7 +163,7 @@ impl Host {
     /// Describes all matches.
     pub async fn describe(&self) -> Vec<Match> {
         let mut matches = Vec::new();
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::Describe(reply)).await.is_ok() {
                 matches.extend(answer.await.unwrap_or_default());
@@ -155,7 +175,7 @@ impl Host {
     /// Ends all matches as they stand; returns how many ran.
     pub async fn end_all(&self) -> u32 {
         let mut ended = 0;
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::EndAll(reply)).await.is_ok() {
                 ended += answer.await.unwrap_or_default();
@@ -166,7 +186,7 @@ impl Host {
 
     /// Serves a gateway's link until it ends.
     pub async fn serve(&self, link: Link) {
-        self.links.serve(link, &self.shards).await;
+        self.links.serve(link, &self.homes).await;
     }
 
     /// Takes new matches.
@@ -181,7 +201,7 @@ impl Host {
 
     async fn set_accepting(&self, accepting: bool) {
         self.accepting.store(accepting, Ordering::Relaxed);
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let _ = shard.send(Command::Drain(!accepting)).await; // a thread that ended has no match
         }
     }

@@ -7,6 +7,7 @@
 
 mod config;
 mod figures;
+mod films;
 pub mod host;
 mod links;
 pub mod logic;
@@ -18,6 +19,7 @@ mod ticker;
 
 pub use config::Config;
 pub use figures::Figures;
+pub use films::Watching;
 pub use outbox::{Outbox, OutboxError, Standing, UNRECORDED_MAX};
 pub use recorder::{Recorder, RecorderError, Recording};
 pub use server::{PROGRAM, ServeError, serve};

@@ -1,6 +1,7 @@
 //! Everything that decides: values in, values out. No socket, no clock, no entropy, no file.
 
 pub mod events;
+pub mod film;
 pub mod hosted;
 pub mod inputs;
 pub mod journal;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arena_store::Objects;
+use arena_types::MatchId;
 use tokio::sync::{mpsc, watch};
 
 use crate::figures::Figures;
@@ -131,13 +132,18 @@ impl Recorder {
         self.ended.load(Ordering::Relaxed).wrapping_sub(seen) + recent
     }
 
-    /// Returns the file of a match that runs, or ended a moment ago, here.
-    #[must_use]
-    pub fn local_file(&self, id: ReplayId) -> Option<std::fs::File> {
+    /// Reads the newest replay of a match that runs, or ended a moment ago, here.
+    pub(crate) fn newest(&self, match_id: MatchId) -> Option<(ReplayId, Vec<u8>)> {
+        let of = |entry: std::io::Result<std::fs::DirEntry>| {
+            let name = entry.ok()?.file_name().into_string().ok()?;
+            let whole = name.strip_suffix(GROWING).and_then(|it| it.strip_suffix('.'));
+            ReplayId::of_file_name(whole.unwrap_or(&name)).filter(|it| it.match_id == match_id)
+        };
+        let id = std::fs::read_dir(&self.folder).ok()?.filter_map(of).max()?;
         let path = self.folder.join(id.file_name());
-        std::fs::File::open(path.with_added_extension(GROWING))
-            .or_else(|_| std::fs::File::open(&path))
-            .ok()
+        let read = std::fs::read(path.with_added_extension(GROWING));
+        // Its match may have ended between the two.
+        read.or_else(|_| std::fs::read(&path)).ok().map(|it| (id, it))
     }
 }
 

@@ -59,11 +59,17 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let instance = boot.connect()?;
     let secret = instance.secrets().read("route_key")?;
     let settings = instance.settings();
-    let objects = instance.stores().objects.clone();
     let recorder = config
         .recording
         .is_on()
-        .then(|| Recorder::open(&data_dir, objects, config.recording, figures.clone()))
+        .then(|| {
+            Recorder::open(
+                &data_dir,
+                instance.stores().objects.clone(),
+                config.recording,
+                figures.clone(),
+            )
+        })
         .transpose()?;
     let parts = Parts {
         config,
@@ -71,6 +77,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
         route_key: TokenKey::new(secret.expose()),
         figures: figures.clone(),
         recorder,
+        stores: instance.stores().clone(),
     };
     let stats = instance.channel_to("stats");
     let host =

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arena_mesh::testing::{TestMesh, loopback, mesh_of};
 use arena_mesh::{Endpoint, Received, Serving};
+use arena_store_embedded::{Embedded, Options};
 use arena_types::{Epoch, PlayerId, ReleaseId, SessionId, Tick};
 use arena_wire::game::v1::game_client::GameClient;
 use arena_wire::game::v1::game_server::GameServer;
@@ -22,9 +23,10 @@ use tonic::{Request, Response, Status};
 use super::*;
 use crate::logic::retention::Retention;
 use crate::outbox::OutboxError;
-use crate::{GameService, Recording, ticker::unix_ms};
+use crate::{GameService, Recording, Watching, ticker::unix_ms};
 
 mod hostile;
+mod watched;
 
 /// Far longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -114,6 +116,8 @@ struct World {
     mesh: TestMesh,
     stats_seen: Statistician,
     stats: Serving,
+    stores: Embedded,
+    _folder: tempfile::TempDir,
 }
 
 /// One life of the game instance.
@@ -123,25 +127,33 @@ struct Game {
 }
 
 impl World {
-    fn new() -> Self {
+    async fn new() -> Self {
         let mesh = mesh_of(0);
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Embedded::open(folder.path(), Options::default()).await.unwrap();
         let stats_seen = Statistician::default();
         let server = mesh.server("stats", "stats-1");
         let stats = server.add_service(StatsServer::new(stats_seen.clone())).serve(loopback().0);
-        Self { mesh, stats_seen, stats: stats.unwrap() }
+        Self { mesh, stats_seen, stats: stats.unwrap(), stores, _folder: folder }
     }
 
     fn game(&self, folder: &Path) -> Game {
-        let retention = Retention { age_max: Duration::ZERO, bytes_max: 0 };
-        let recording = Recording { disk_bytes_max: 0, retention };
+        let retention = Retention { age_max: Duration::from_hours(1), bytes_max: 1 << 30 };
+        let recording = Recording { disk_bytes_max: 1 << 30, retention };
+        let figures = Figures::new(&arena_telemetry::Metrics::new());
+        let stores = self.stores.stores();
+        let objects = stores.objects.clone();
+        let recorder = Recorder::open(folder, objects, recording, figures.clone()).unwrap();
+        let watching = Watching { viewers_max: 2, delay_ticks: 60 };
         let game = arena_games::standard();
-        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4, recording };
+        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4, recording, watching };
         let parts = Parts {
             config,
             owner: Owner { instance: "game-1".parse().unwrap(), release: ReleaseId(1) },
             route_key: route_key(),
-            figures: Figures::new(&arena_telemetry::Metrics::new()),
-            recorder: None,
+            figures,
+            recorder: Some(recorder),
+            stores,
         };
         let stats = Endpoint::new("stats-1", self.stats.local_addr());
         let stats = self.mesh.channel("game", "stats").pinned(stats);
@@ -274,7 +286,7 @@ enum Heard {
 
 #[tokio::test]
 async fn a_match_is_created_played_to_its_end_and_recorded() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut client = world.client(&game);
     client.create(create(1, SHORT)).await.unwrap();
@@ -329,7 +341,7 @@ async fn a_match_is_created_played_to_its_end_and_recorded() {
 
 #[tokio::test]
 async fn a_draining_host_takes_no_match_and_finishes_what_it_has() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut client = world.client(&game);
     client.create(create(1, LONG)).await.unwrap();
@@ -352,7 +364,7 @@ async fn a_draining_host_takes_no_match_and_finishes_what_it_has() {
 
 #[tokio::test]
 async fn a_session_goes_on_through_another_gateway_from_the_frame_it_holds() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     world.client(&game).create(create(1, LONG)).await.unwrap();
     let mut old = world.link(&game).await;
@@ -374,7 +386,7 @@ async fn a_session_goes_on_through_another_gateway_from_the_frame_it_holds() {
 
 #[tokio::test]
 async fn a_wrong_token_is_refused_and_a_message_nobody_can_read_ends_the_link() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut gateway = world.link(&game).await;
     gateway.attach(5, 1, 0).await;
@@ -387,7 +399,7 @@ async fn a_wrong_token_is_refused_and_a_message_nobody_can_read_ends_the_link() 
 
 #[tokio::test]
 async fn a_result_survives_the_process_and_is_recorded_once_stats_is_back() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     world.stats_seen.away.store(true, Ordering::Relaxed);
     let game = world.game(folder.path());
     world.client(&game).create(create(1, LONG)).await.unwrap();

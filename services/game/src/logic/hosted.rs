@@ -125,6 +125,7 @@ pub struct Hosted<F> {
     phase: Phase,
     places: [Option<Place<F>>; SEATS],
     events: EventLog,
+    seat_changes: Vec<SeatName>,
     tick: u32,
     alone_ticks: u32,
     started_ms: u64,
@@ -155,6 +156,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             phase: Phase::Created(0),
             places,
             events: EventLog::default(),
+            seat_changes: Vec::new(),
             tick: 0,
             alone_ticks: 0,
             started_ms: now_ms,
@@ -438,6 +440,11 @@ impl<F: Copy + PartialEq> Hosted<F> {
         }
     }
 
+    /// Takes the seats that changed hands since the last tick.
+    pub fn take_seat_changes(&mut self) -> Vec<SeatName> {
+        std::mem::take(&mut self.seat_changes)
+    }
+
     /// Returns what its replay says of its end; `otherwise` is why, if not by its rules.
     #[must_use]
     pub fn recorded_outcome(
@@ -546,6 +553,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             Some(SeatEffect::PlayerTakes) => place.press = buttons::JOIN,
         }
         let shown = place.shown(seat);
+        self.seat_changes.push(shown.clone());
         self.events.push(self.tick, EventKind::Seat(shown));
     }
 

@@ -352,6 +352,9 @@ impl Shard {
             if output.tick == 1 {
                 tapes.begin(*id, || hosted.header());
             }
+            for change in hosted.take_seat_changes() {
+                tapes.seated(*id, &change);
+            }
             tapes.stepped(*id, inputs, &stand);
             if !hosted.stepped(output, patience_ticks) {
                 continue;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use arena_replay::{Block, Encoder, Header, Outcome, Settings, WriteError, Writer};
 use arena_sdk::SeatInputs;
 use arena_types::{Epoch, MatchId};
+use arena_wire::play::SeatName;
 
 /// The name of a replay: each owner of a match writes a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,15 @@ impl ReplayId {
     #[must_use]
     pub fn file_name(self) -> String {
         format!("{}-{}.rpl", self.match_id, self.epoch.0)
+    }
+
+    /// Reads where the object store holds one.
+    #[must_use]
+    pub fn of_object_path(path: &str) -> Option<Self> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let match_id = folder.strip_prefix(Self::FOLDER)?.strip_prefix('/')?.parse().ok()?;
+        let epoch = Epoch(name.strip_suffix(".rpl")?.parse().ok()?);
+        Some(Self { match_id, epoch }).filter(|it| it.object_path() == path)
     }
 
     /// Reads the name of a file.
@@ -113,6 +123,18 @@ impl Tapes {
         }
     }
 
+    /// Notes that a seat changes hands with the coming tick.
+    pub fn seated(&mut self, match_id: MatchId, seat: &SeatName) {
+        let Some(encoder) = &mut self.encoder else { return };
+        let Some(tape) = self.running.get_mut(&match_id) else { return };
+        let kind = if seat.bot { "bot" } else { "player" };
+        if let Err(error) = tape.writer.event(kind, Some(seat.seat.into()), &seat.name, encoder) {
+            let id = tape.id;
+            self.running.remove(&match_id);
+            self.fail(id, &error);
+        }
+    }
+
     /// Takes a tick that was stepped: its inputs, and how the match stands after it.
     pub fn stepped(&mut self, match_id: MatchId, inputs: &SeatInputs, stand: &impl Stand) {
         let Some(encoder) = &mut self.encoder else { return };
@@ -194,6 +216,10 @@ mod tests {
         let id = ReplayId { match_id: MatchId::from_u64(7), epoch: Epoch(3) };
         assert_eq!(id.object_path(), "replays/0000000000007/3.rpl");
         assert_eq!(ReplayId::of_file_name(&id.file_name()), Some(id));
+        assert_eq!(ReplayId::of_object_path(&id.object_path()), Some(id));
+        for path in ["replays/3.rpl", "replays/0000000000007/3", "replays/0000000000007/03.rpl"] {
+            assert_eq!(ReplayId::of_object_path(path), None, "{path}");
+        }
         for name in ["", ".rpl", "0000000000007-3", "0000000000007-03.rpl", "x-3.rpl", "a.rpl"] {
             assert_eq!(ReplayId::of_file_name(name), None, "{name}");
         }

@@ -175,6 +175,9 @@ impl Simulation for GameMatch {
 impl std::fmt::Debug for GameMatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (game, backend) = (self.game.name(), self.worlds.backend());
-        f.debug_struct("GameMatch").field("game", &game).field("backend", &backend).finish()
+        f.debug_struct("GameMatch")
+            .field("game", &game)
+            .field("backend", &backend)
+            .finish_non_exhaustive()
     }
 }

@@ -127,6 +127,11 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
         &self.simulation
     }
 
+    /// Returns the simulation, to be asked; who steps it leaves the recorded course.
+    pub fn simulation_mut(&mut self) -> &mut S {
+        &mut self.simulation
+    }
+
     /// Returns the file.
     #[must_use]
     pub fn reader(&self) -> &Reader<R> {
@@ -186,6 +191,9 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
             let step = self.step(tick.saturating_sub(self.tick))?;
             if let Some(problem) = self.problems.list().first() {
                 return Err(PlaybackError::Untrue(Box::new(problem.clone())));
+            }
+            if step == Step::End && self.tick == tick {
+                return Ok(()); // a keyframe is the last thing in the file
             }
             if step == Step::End {
                 return Err(PlaybackError::Beyond { tick, first, last: self.tick });

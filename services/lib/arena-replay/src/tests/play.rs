@@ -367,3 +367,14 @@ fn inputs_after_the_end_of_a_match_are_none_of_it() {
     let mut playback = Playback::new(open(&file), ArenaMatch::on_cpu()).unwrap();
     assert!(cut(&mut playback, (Some(60), Some(80)), &mut Vec::new()).is_err());
 }
+
+#[test]
+fn a_match_whose_last_tick_has_a_keyframe_is_sought_to_its_end() {
+    let rules = Rules::parse(r#"{"version": 3, "match": {"time_limit_ticks": 1200}}"#).unwrap();
+    let file = record(&header(&rules, 11), u32::MAX, by_bots);
+    let mut playback = Playback::new(open(&file), ArenaMatch::on_cpu()).unwrap();
+    for tick in [1_200, 1_199, 600, 1_200, 0] {
+        playback.seek(tick).unwrap();
+        assert_eq!((playback.tick(), playback.simulation().tick().unwrap()), (tick, tick));
+    }
+}
