@@ -6,7 +6,8 @@ export const ARENA_M = 64;
 const CELLS = 16, CELL_M = 4;
 const VIEW_SHORT_M = 19; // the shorter side of the screen shows this many metres
 const VIEW_LONG_MAX_M = 40; // beyond it the server sends only now and then
-const MARGIN_M = 4; // around the whole arena
+const MARGIN_M = 2; // around the whole arena
+const BAR_PX = 84; // below it
 const BODY_M = 0.5;
 const SELF = "#4de1ff";
 const DPR_MAX = 2; // more pixels cost more than they show
@@ -41,7 +42,7 @@ export class Renderer {
     this.canvas.height = Math.round(this.height * ratio);
     this.ratio = ratio;
     const short = Math.min(this.width, this.height), long = Math.max(this.width, this.height);
-    this.camera.scale = this.#overview ? short / (ARENA_M + 2 * MARGIN_M) : Math.max(short / VIEW_SHORT_M, long / VIEW_LONG_MAX_M);
+    this.camera.scale = this.#overview ? Math.min(this.width, this.height - BAR_PX) / (ARENA_M + 2 * MARGIN_M) : Math.max(short / VIEW_SHORT_M, long / VIEW_LONG_MAX_M);
   }
 
   /** Shows the whole arena, or what is around the focus. */
@@ -67,7 +68,7 @@ export class Renderer {
   draw(scene) {
     const g = this.g, { scale } = this.camera;
     this.camera.x = scene.focus.x;
-    this.camera.y = scene.focus.y;
+    this.camera.y = scene.focus.y + (this.#overview ? BAR_PX / 2 / scale : 0);
     const jolt = this.sparks.shake ** 2 * 7;
     const [jx, jy] = [(Math.random() - 0.5) * jolt, (Math.random() - 0.5) * jolt];
     g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
