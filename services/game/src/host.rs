@@ -1,10 +1,9 @@
 //! Everything that hosts matches in one process: tick threads, links, outbox.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use arena_mesh::Link;
-use arena_store::Stores;
 use arena_types::MatchId;
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
@@ -12,13 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Config;
 use crate::figures::Figures;
-use crate::films::{Cache, Films, Source};
-use crate::links::{Homes, Links, shard_of};
+use crate::links::{Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
 use crate::logic::shard::{CreateError, Shard};
-use crate::logic::tape::Tapes;
 use crate::outbox::{Outbox, UNRECORDED_MAX};
-use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
 
 /// Recorded results on their way to their matches.
@@ -47,11 +43,10 @@ pub enum RefusedError {
 /// Hosts matches; clones are the same host. Its threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Host {
-    homes: Homes,
+    shards: Arc<[mpsc::Sender<Command>]>,
     loads: Arc<[Arc<Load>]>,
     links: Arc<Links>,
     outbox: Outbox,
-    recorder: Option<Recorder>,
     accepting: Arc<AtomicBool>,
 }
 
@@ -66,10 +61,6 @@ pub struct Parts {
     pub route_key: TokenKey,
     /// Where it counts.
     pub figures: Figures,
-    /// Where replays are written; `None` records nothing.
-    pub recorder: Option<Recorder>,
-    /// Where replays are stored.
-    pub stores: Stores,
 }
 
 impl Host {
@@ -85,40 +76,21 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, owner, route_key, figures, recorder, stores } = parts;
+        let Parts { config, owner, route_key, figures } = parts;
         let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
-        let links = Arc::new(Links::default());
-        let source = Source {
-            game: config.game,
-            owner: owner.clone(),
-            recorder: recorder.clone(),
-            objects: stores.objects,
-            watching: config.watching,
-            cache: Mutex::new(Cache::default()),
-        };
-        let films = Films::start(source, links.clone())?;
         let owner = Arc::new(owner);
+        let links = Arc::new(Links::default());
         let capacity = config.capacity.div_ceil(config.threads) as usize;
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
         for index in 0..config.threads {
-            let mut shard =
+            let shard =
                 Shard::new(config.game.worlds(), owner.clone(), route_key.clone(), capacity);
-            if recorder.is_some() {
-                let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
-                shard.record(tapes);
-            }
             let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
             let (batches, effects) = mpsc::channel(BATCHES_MAX);
             let load = Arc::new(Load::default());
             Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
-            let sinks = Sinks {
-                links: links.clone(),
-                outbox: outbox.clone(),
-                recorder: recorder.clone(),
-                figures: figures.clone(),
-            };
-            tokio::spawn(sinks.dispatch(effects));
+            tokio::spawn(dispatch(effects, links.clone(), outbox.clone(), figures.clone()));
             shards.push(commands);
             loads.push(load);
         }
@@ -131,14 +103,7 @@ impl Host {
             }
         });
         let accepting = Arc::new(AtomicBool::new(true));
-        Ok(Self {
-            homes: Homes { shards, films },
-            loads: loads.into(),
-            links,
-            outbox,
-            recorder,
-            accepting,
-        })
+        Ok(Self { shards, loads: loads.into(), links, outbox, accepting })
     }
 
     /// Hosts a match; the same again changes nothing.
@@ -153,7 +118,7 @@ impl Host {
         if unrecorded >= UNRECORDED_MAX {
             return Err(RefusedError::Unrecorded { unrecorded });
         }
-        let shard = &self.homes.shards[shard_of(new.id, self.homes.shards.len())];
+        let shard = &self.shards[shard_of(new.id, self.shards.len())];
         let (reply, answer) = oneshot::channel();
         let command = Command::Create(Box::new(new), reply);
         shard.send(command).await.map_err(|_| RefusedError::Ended)?;
@@ -163,7 +128,7 @@ impl Host {
     /// Describes all matches.
     pub async fn describe(&self) -> Vec<Match> {
         let mut matches = Vec::new();
-        for shard in self.homes.shards.iter() {
+        for shard in self.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::Describe(reply)).await.is_ok() {
                 matches.extend(answer.await.unwrap_or_default());
@@ -175,7 +140,7 @@ impl Host {
     /// Ends all matches as they stand; returns how many ran.
     pub async fn end_all(&self) -> u32 {
         let mut ended = 0;
-        for shard in self.homes.shards.iter() {
+        for shard in self.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::EndAll(reply)).await.is_ok() {
                 ended += answer.await.unwrap_or_default();
@@ -186,7 +151,7 @@ impl Host {
 
     /// Serves a gateway's link until it ends.
     pub async fn serve(&self, link: Link) {
-        self.links.serve(link, &self.homes).await;
+        self.links.serve(link, &self.shards).await;
     }
 
     /// Takes new matches.
@@ -201,7 +166,7 @@ impl Host {
 
     async fn set_accepting(&self, accepting: bool) {
         self.accepting.store(accepting, Ordering::Relaxed);
-        for shard in self.homes.shards.iter() {
+        for shard in self.shards.iter() {
             let _ = shard.send(Command::Drain(!accepting)).await; // a thread that ended has no match
         }
     }
@@ -221,12 +186,6 @@ impl Host {
         self.loads.iter().all(|it| it.ticks() > 0)
     }
 
-    /// Returns how many replays of matches that ended a moment ago are not stored yet.
-    #[must_use]
-    pub fn unsaved_replays(&self) -> u32 {
-        self.recorder.as_ref().map_or(0, Recorder::waiting)
-    }
-
     /// Returns the outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
@@ -234,35 +193,27 @@ impl Host {
     }
 }
 
-/// Where the effects of a shard go.
-struct Sinks {
+/// Carries out what a shard wants done, in order: messages, frames, results.
+async fn dispatch(
+    mut batches: mpsc::Receiver<Batch>,
     links: Arc<Links>,
     outbox: Outbox,
-    recorder: Option<Recorder>,
     figures: Figures,
-}
-
-impl Sinks {
-    /// Carries out what a shard wants done, in order: messages, frames, replays, results.
-    async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
-        while let Some(batch) = batches.recv().await {
-            self.figures.count(&batch);
-            if batch.cut_links {
-                self.links.cut_all();
-            }
-            for (link, message) in &batch.effects.messages {
-                self.links.send(*link, message);
-            }
-            for (key, tick, frame) in &batch.effects.frames {
-                // A frame that cannot be sent is lost, the next one is not.
-                self.links.send_frame(*key, *tick, frame);
-            }
-            if let Some(recorder) = &self.recorder {
-                recorder.offer(batch.effects.taped);
-            }
-            for result in batch.effects.results {
-                self.outbox.keep(result).await;
-            }
+) {
+    while let Some(batch) = batches.recv().await {
+        figures.count(&batch);
+        if batch.cut_links {
+            links.cut_all();
+        }
+        for (link, message) in &batch.effects.messages {
+            links.send(*link, message);
+        }
+        for (key, tick, frame) in &batch.effects.frames {
+            // A frame that cannot be sent is lost, the next one is not.
+            links.send_frame(*key, *tick, frame);
+        }
+        for result in batch.effects.results {
+            outbox.keep(result).await;
         }
     }
 }

@@ -8,7 +8,8 @@ use arena_replay::{Content, Encoder, Header, Outcome, Reader, Settings, Writer, 
 use arena_sim::{CpuBackend, Input, PLAYERS, Path, Rules, SeatInputs, buttons};
 use arena_testkit::bench::{Bench, Samples, thread_cpu_seconds};
 
-use crate::{RUNS, TICKS_PER_SECOND, inputs, rules};
+use crate::load::{inputs, rules};
+use crate::{RUNS, TICKS_PER_SECOND};
 
 /// Ten minutes.
 const TICKS: u32 = 36_000;

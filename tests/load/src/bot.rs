@@ -381,7 +381,6 @@ impl Bot {
             ServerMessage::Move(_)
             | ServerMessage::Party(_)
             | ServerMessage::Pong(_)
-            | ServerMessage::Playback(_)
             | ServerMessage::Rating(_) => {}
         }
         Ok(None)
