@@ -1,7 +1,8 @@
 //! What one player is shown: who is near comes every frame, who is far less often, and a frame
 //! never costs more than its share of the player's bandwidth.
 
-use arena_sdk::{FRAME_BITS_MAX, Frame, Sent};
+use arena_sdk::{FRAME_BITS_MAX, Frame, SPECTATOR_FRAME_BITS_MAX, Sent};
+use arena_sim::rules::space::ARENA;
 use arena_sim::{DroneView, FlagView, WorldView};
 use arena_wire::play::{
     Drone, Extras, Flag, OwnView, POSITION_SHIFT, PlayerView, SEATS, Shot, View, encode_view,
@@ -29,6 +30,16 @@ const MID_M: i32 = 36;
 const SIGHT_M: i32 = 28;
 /// A player whose priority reaches this is due.
 const DUE: u32 = 4;
+/// Somewhere in the arena.
+const FROM_A_SEAT: Reach =
+    Reach { place: (0, 0), near_m: NEAR_M, sight_m: SIGHT_M, bits_max: FRAME_BITS_MAX };
+/// From the middle to the corners.
+const EVERYTHING: Reach = Reach {
+    place: (ARENA / 2, ARENA / 2),
+    near_m: ARENA >> 16,
+    sight_m: ARENA >> 16,
+    bits_max: SPECTATOR_FRAME_BITS_MAX,
+};
 
 /// One tick of a match, quantised once for all its viewers.
 #[derive(Debug, Default)]
@@ -75,22 +86,28 @@ impl Scene {
     }
 
     /// Returns what the viewer sees beside players and shots: of the drones the nearest in sight.
-    fn extras_of(&self, viewer: usize) -> Option<Extras> {
+    fn extras_of(&self, viewer: Option<usize>, reach: Reach) -> Option<Extras> {
         let all = self.extras.as_ref()?;
-        let place = self.places[viewer];
+        let Reach { place, sight_m, .. } = reach;
         let unit = |it: u16| i32::from(it) << POSITION_SHIFT;
         let mut near: Vec<(i32, Drone)> = all
             .drones
             .iter()
             .map(|it| (distance_m(place, (unit(it.x), unit(it.y))), *it))
-            .filter(|(distance, _)| *distance <= SIGHT_M)
+            .filter(|(distance, _)| *distance <= sight_m)
             .collect();
         near.sort_unstable_by_key(|(distance, it)| (*distance, it.index));
         near.truncate(DRONES_SHOWN_MAX);
         let mut drones: Vec<Drone> = near.into_iter().map(|(_, it)| it).collect();
         drones.sort_unstable_by_key(|it| it.index);
         let Extras { scores, flags, pickups, .. } = *all;
-        Some(Extras { scores, flags, pickups, boost: self.boosts[viewer], drones })
+        Some(Extras {
+            scores,
+            flags,
+            pickups,
+            boost: viewer.map_or(0, |it| self.boosts[it]),
+            drones,
+        })
     }
 }
 
@@ -121,10 +138,20 @@ fn extras(world: &WorldView<'_>) -> Option<Extras> {
     })
 }
 
+/// From where a viewer sees how far, and what a frame may take.
+#[derive(Clone, Copy)]
+struct Reach {
+    place: (i32, i32),
+    near_m: i32,
+    sight_m: i32,
+    bits_max: usize,
+}
+
 /// What one viewer has been sent.
 #[derive(Debug)]
 pub(crate) struct Sight {
-    seat: u8,
+    /// `None` for who has no seat and sees all of it.
+    seat: Option<u8>,
     sent: Sent<View>,
     priority: [u32; SEATS],
 }
@@ -132,7 +159,12 @@ pub(crate) struct Sight {
 impl Sight {
     /// Starts with nothing sent.
     pub(crate) fn new(seat: u8) -> Self {
-        Self { seat, sent: Sent::default(), priority: [0; SEATS] }
+        Self { seat: Some(seat), sent: Sent::default(), priority: [0; SEATS] }
+    }
+
+    /// Starts with nothing sent to who has no seat.
+    pub(crate) fn of_spectator() -> Self {
+        Self { seat: None, ..Self::new(0) }
     }
 
     /// Takes the word of the client that it holds the frame of `tick`.
@@ -162,32 +194,34 @@ impl Sight {
     /// Chooses what the client sees: all it saw before, brought up to date by urgency as far as the
     /// budget goes. What is left waits with a higher priority.
     fn compose(&mut self, scene: &Scene) -> View {
-        let Self { seat: viewer, sent, priority } = self;
-        let viewer = usize::from(*viewer);
+        let Self { seat, sent, priority } = self;
+        let viewer = seat.map(usize::from);
+        let reach =
+            viewer.map_or(EVERYTHING, |it| Reach { place: scene.places[it], ..FROM_A_SEAT });
         let empty = View::default();
         let last = sent.last().unwrap_or(&empty);
         let base = sent.baseline(scene.tick).map_or(&empty, |it| it.1);
         let mut view = View {
             tick: scene.tick,
             players: last.players,
-            own: scene.own[viewer],
+            own: viewer.and_then(|it| scene.own[it]),
             shots: last.shots.iter().filter(|it| scene.shots.contains(it)).copied().collect(),
-            extras: scene.extras_of(viewer),
+            extras: scene.extras_of(viewer, reach),
         };
         let drones =
             view.extras.as_ref().map_or(0, |it| EXTRAS_BITS + it.drones.len() * DRONE_BITS);
         let mut spent = OWN_BITS + drones + cost(&view, base);
-        for seat in due(scene, &view, viewer, priority) {
+        for seat in due(scene, &view, viewer, reach, priority) {
             let price = if view.players[seat] == base.players[seat] { PLAYER_BITS } else { 0 };
-            let urgent = seat == viewer || is_hurt(scene, &view, seat);
-            if urgent || spent + price <= FRAME_BITS_MAX {
+            let urgent = Some(seat) == viewer || is_hurt(scene, &view, seat);
+            if urgent || spent + price <= reach.bits_max {
                 spent += price;
                 view.players[seat] = scene.players[seat];
                 priority[seat] = 0;
             }
         }
-        let room = FRAME_BITS_MAX.saturating_sub(spent) / SHOT_BITS;
-        let more = nearest(&scene.shots, &view.shots, scene.places[viewer], room);
+        let room = reach.bits_max.saturating_sub(spent) / SHOT_BITS;
+        let more = nearest(&scene.shots, &view.shots, reach, room);
         view.shots.extend(more);
         view.shots.sort_unstable_by_key(|it| it.slot);
         view
@@ -213,14 +247,19 @@ fn is_hurt(scene: &Scene, view: &View, seat: usize) -> bool {
 }
 
 /// Raises the priority of everyone who changed and returns who is due, most urgent first.
-fn due(scene: &Scene, view: &View, viewer: usize, priority: &mut [u32; SEATS]) -> Vec<usize> {
-    let here = scene.places[viewer];
+fn due(
+    scene: &Scene,
+    view: &View,
+    viewer: Option<usize>,
+    reach: Reach,
+    priority: &mut [u32; SEATS],
+) -> Vec<usize> {
     let mut due: Vec<(u32, usize)> = Vec::with_capacity(SEATS);
     for seat in (0..SEATS).filter(|it| scene.players[*it] != view.players[*it]) {
-        let distance = distance_m(here, scene.places[seat]);
-        let weight = if seat == viewer || is_hurt(scene, view, seat) {
+        let distance = distance_m(reach.place, scene.places[seat]);
+        let weight = if Some(seat) == viewer || is_hurt(scene, view, seat) {
             u32::MAX
-        } else if distance <= NEAR_M {
+        } else if distance <= reach.near_m {
             DUE
         } else if distance <= MID_M {
             DUE / 2
@@ -236,13 +275,14 @@ fn due(scene: &Scene, view: &View, viewer: usize, priority: &mut [u32; SEATS]) -
     due.into_iter().map(|(_, seat)| seat).collect()
 }
 
-/// Returns up to `room` shots in sight of `place` that are not among `shown`, nearest first.
-fn nearest(shots: &Shots, shown: &[Shot], place: (i32, i32), room: usize) -> Vec<Shot> {
+/// Returns up to `room` shots in reach that are not among `shown`, nearest first.
+fn nearest(shots: &Shots, shown: &[Shot], reach: Reach, room: usize) -> Vec<Shot> {
     let mut near: Vec<(i32, Shot)> = shots
         .with_places()
-        .map(|(shot, at)| (distance_m(place, at), *shot))
+        .map(|(shot, at)| (distance_m(reach.place, at), *shot))
         .filter(|(distance, shot)| {
-            *distance <= SIGHT_M && shown.binary_search_by_key(&shot.slot, |it| it.slot).is_err()
+            *distance <= reach.sight_m
+                && shown.binary_search_by_key(&shot.slot, |it| it.slot).is_err()
         })
         .collect();
     near.sort_unstable_by_key(|(distance, shot)| (*distance, shot.slot));

@@ -64,6 +64,15 @@ impl ArenaWorlds {
         placed
     }
 
+    fn seat_viewer(&mut self, id: WorldId, sight: Sight) -> Result<Viewer, WorldError> {
+        let viewers = &mut self.matches.get_mut(id)?.viewers;
+        if viewers.len() == VIEWERS_MAX {
+            return Err(WorldError::Crowded { viewers: VIEWERS_MAX });
+        }
+        viewers.push(sight);
+        Ok(Viewer(viewers.len() as u32 - 1))
+    }
+
     fn sight(&mut self, id: WorldId, viewer: Viewer) -> Result<&mut Sight, WorldError> {
         let sights = &mut self.matches.get_mut(id)?.viewers;
         sights.get_mut(viewer.0 as usize).ok_or(WorldError::Stale { id })
@@ -195,12 +204,11 @@ fn told(event: TickEvent) -> Option<Event> {
 
 impl Audience for ArenaWorlds {
     fn watch(&mut self, id: WorldId, seat: u8) -> Result<Viewer, WorldError> {
-        let viewers = &mut self.matches.get_mut(id)?.viewers;
-        if viewers.len() == VIEWERS_MAX {
-            return Err(WorldError::Crowded { viewers: VIEWERS_MAX });
-        }
-        viewers.push(Sight::new(seat));
-        Ok(Viewer(viewers.len() as u32 - 1))
+        self.seat_viewer(id, Sight::new(seat))
+    }
+
+    fn spectate(&mut self, id: WorldId) -> Result<Viewer, WorldError> {
+        self.seat_viewer(id, Sight::of_spectator())
     }
 
     fn acknowledge(&mut self, id: WorldId, viewer: Viewer, tick: u32) -> Result<(), WorldError> {

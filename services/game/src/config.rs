@@ -1,7 +1,13 @@
 //! The game service's own settings.
 
+use std::time::Duration;
+
 use arena_env::{Reader, names};
 use arena_sdk::Game;
+
+use crate::films::Watching;
+use crate::logic::retention::Retention;
+use crate::recorder::Recording;
 
 /// What only the game service is told.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +20,10 @@ pub struct Config {
     pub threads: u32,
     /// Seats taken in a new match, by bots where there are no players; 1 to 16.
     pub filled_seats: u32,
+    /// What is recorded of matches.
+    pub recording: Recording,
+    /// Who may watch.
+    pub watching: Watching,
 }
 
 impl Config {
@@ -26,13 +36,36 @@ impl Config {
             None => None,
         };
         let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
+        let recording = recording(reader);
+        let viewers_max = bounded(reader, &names::GAME_WATCHERS, 0, 10_000);
+        let delay_s = bounded(reader, &names::GAME_WATCH_DELAY_S, 1, 3_600);
         Some(Self {
             game: arena_games::standard(),
             capacity: capacity?,
             threads: threads?,
             filled_seats: filled_seats?,
+            recording: recording?,
+            watching: Watching {
+                viewers_max: viewers_max?,
+                delay_ticks: delay_s? * arena_sdk::TICK_RATE_HZ,
+            },
         })
     }
+}
+
+fn recording(reader: &mut Reader<'_>) -> Option<Recording> {
+    /// 16 TiB.
+    const MIB_MAX: u32 = 16 << 20;
+    let days = bounded(reader, &names::GAME_REPLAY_DAYS, 0, 3_650);
+    let kept_mib = bounded(reader, &names::GAME_REPLAY_MIB, 1, MIB_MAX);
+    let disk_mib = bounded(reader, &names::GAME_REPLAY_DISK_MIB, 1, MIB_MAX);
+    let (days, kept_mib, disk_mib) = (days?, kept_mib?, disk_mib?);
+    let bytes = |mib: u32| u64::from(mib) << 20;
+    let age_max = Duration::from_hours(24 * u64::from(days));
+    Some(Recording {
+        disk_bytes_max: bytes(disk_mib),
+        retention: Retention { age_max, bytes_max: bytes(kept_mib) },
+    })
 }
 
 fn cores() -> u32 {
@@ -68,6 +101,13 @@ mod tests {
         let config = read(&[("ARENA_GAME_THREADS", "3")]).unwrap();
         assert_eq!(config.game.name(), "arena");
         assert_eq!((config.capacity, config.threads, config.filled_seats), (500, 3, 8));
+        let retention =
+            Retention { age_max: Duration::from_hours(30 * 24), bytes_max: 20_480 << 20 };
+        let recording = Recording { disk_bytes_max: 2_048 << 20, retention };
+        assert!(recording.is_on());
+        assert_eq!(config.recording, recording);
+        assert_eq!(config.watching, Watching { viewers_max: 64, delay_ticks: 600 });
+        assert!(!read(&[("ARENA_GAME_REPLAY_DAYS", "0")]).unwrap().recording.is_on());
     }
 
     #[test]
@@ -76,9 +116,15 @@ mod tests {
             ("ARENA_GAME_CAPACITY", "0"),
             ("ARENA_GAME_THREADS", "many"),
             ("ARENA_GAME_FILLED_SEATS", "17"),
+            ("ARENA_GAME_REPLAY_MIB", "0"),
         ])
         .unwrap_err();
-        for text in ["ARENA_GAME_CAPACITY=`0`", "ARENA_GAME_THREADS=`many`", "from 1 to 16"] {
+        for text in [
+            "ARENA_GAME_CAPACITY=`0`",
+            "ARENA_GAME_THREADS=`many`",
+            "from 1 to 16",
+            "ARENA_GAME_REPLAY_MIB=`0`",
+        ] {
             assert!(error.contains(text), "{text} in {error}");
         }
     }

@@ -23,6 +23,20 @@ pub struct Figures {
     pub unrecorded: Gauge,
     /// Matches ended.
     pub ended: Counter,
+    /// Bytes of replays on disk.
+    pub replay_bytes: Counter,
+    /// Replays in the object store.
+    pub replays_stored: Counter,
+    /// Replays that end before their match.
+    pub replays_torn: Counter,
+    /// Matches without a replay.
+    pub replays_lost: Counter,
+    /// Replays removed because of age or size.
+    pub replays_expired: Counter,
+    /// Finished replays on this disk.
+    pub replays_waiting: Gauge,
+    /// Parts of replays that found no room on their way to the disk.
+    pub replay_blocks_lost: Counter,
 }
 
 impl Figures {
@@ -31,6 +45,9 @@ impl Figures {
     pub fn new(metrics: &Metrics) -> Self {
         let inputs = metrics.counters(&names::GAME_INPUTS);
         let input = |outcome| inputs.get_or_create(&names::GAME_INPUTS.series([outcome])).clone();
+        let replays = metrics.counters(&names::GAME_REPLAYS);
+        let replay =
+            |outcome| replays.get_or_create(&names::GAME_REPLAYS.series([outcome])).clone();
         Self {
             tick: metrics.histogram(&names::GAME_TICK),
             debt: metrics.gauge(&names::GAME_TICK_DEBT),
@@ -42,12 +59,20 @@ impl Figures {
             inputs: [input("on_time"), input("late"), input("dropped")],
             unrecorded: metrics.gauge(&names::GAME_UNRECORDED),
             ended: metrics.counter(&names::GAME_MATCHES_ENDED),
+            replay_bytes: metrics.counter(&names::GAME_REPLAY_BYTES),
+            replays_stored: replay("stored"),
+            replays_torn: replay("torn"),
+            replays_lost: replay("lost"),
+            replays_expired: replay("expired"),
+            replays_waiting: metrics.gauge(&names::GAME_REPLAYS_WAITING),
+            replay_blocks_lost: metrics.counter(&names::GAME_REPLAY_BLOCKS_LOST),
         }
     }
 
     /// Counts what one wake-up of a tick thread brought.
     pub(crate) fn count(&self, batch: &Batch) {
-        let Effects { messages, frames, results, inputs } = &batch.effects;
+        let Effects { messages, frames, results, inputs, taped: _, replays_failed } =
+            &batch.effects;
         for seconds in &batch.tick_seconds {
             self.tick.observe(*seconds);
         }
@@ -58,6 +83,7 @@ impl Figures {
         self.frames_dropped.inc_by(batch.frames_dropped);
         self.events.inc_by(messages.len() as u64);
         self.ended.inc_by(results.len() as u64);
+        self.replays_torn.inc_by(*replays_failed);
         let outcomes = [inputs.on_time, inputs.late, inputs.dropped];
         for (counter, number) in self.inputs.iter().zip(outcomes) {
             counter.inc_by(number);

@@ -1,9 +1,10 @@
 //! Everything that hosts matches in one process: tick threads, links, outbox.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arena_mesh::Link;
+use arena_store::Stores;
 use arena_types::MatchId;
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
@@ -11,10 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::Config;
 use crate::figures::Figures;
-use crate::links::{Links, shard_of};
+use crate::films::{Cache, Films, Source};
+use crate::links::{Homes, Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
 use crate::logic::shard::{CreateError, Shard};
+use crate::logic::tape::Tapes;
 use crate::outbox::{Outbox, UNRECORDED_MAX};
+use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
 
 /// Recorded results on their way to their matches.
@@ -43,10 +47,11 @@ pub enum RefusedError {
 /// Hosts matches; clones are the same host. Its threads end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Host {
-    shards: Arc<[mpsc::Sender<Command>]>,
+    homes: Homes,
     loads: Arc<[Arc<Load>]>,
     links: Arc<Links>,
     outbox: Outbox,
+    recorder: Option<Recorder>,
     accepting: Arc<AtomicBool>,
 }
 
@@ -61,6 +66,10 @@ pub struct Parts {
     pub route_key: TokenKey,
     /// Where it counts.
     pub figures: Figures,
+    /// Where replays are written; `None` records nothing.
+    pub recorder: Option<Recorder>,
+    /// Where replays are stored.
+    pub stores: Stores,
 }
 
 impl Host {
@@ -76,21 +85,40 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, owner, route_key, figures } = parts;
+        let Parts { config, owner, route_key, figures, recorder, stores } = parts;
         let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
-        let owner = Arc::new(owner);
         let links = Arc::new(Links::default());
+        let source = Source {
+            game: config.game,
+            owner: owner.clone(),
+            recorder: recorder.clone(),
+            objects: stores.objects,
+            watching: config.watching,
+            cache: Mutex::new(Cache::default()),
+        };
+        let films = Films::start(source, links.clone())?;
+        let owner = Arc::new(owner);
         let capacity = config.capacity.div_ceil(config.threads) as usize;
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
         for index in 0..config.threads {
-            let shard =
+            let mut shard =
                 Shard::new(config.game.worlds(), owner.clone(), route_key.clone(), capacity);
+            if recorder.is_some() {
+                let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
+                shard.record(tapes);
+            }
             let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
             let (batches, effects) = mpsc::channel(BATCHES_MAX);
             let load = Arc::new(Load::default());
             Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
-            tokio::spawn(dispatch(effects, links.clone(), outbox.clone(), figures.clone()));
+            let sinks = Sinks {
+                links: links.clone(),
+                outbox: outbox.clone(),
+                recorder: recorder.clone(),
+                figures: figures.clone(),
+            };
+            tokio::spawn(sinks.dispatch(effects));
             shards.push(commands);
             loads.push(load);
         }
@@ -103,7 +131,14 @@ impl Host {
             }
         });
         let accepting = Arc::new(AtomicBool::new(true));
-        Ok(Self { shards, loads: loads.into(), links, outbox, accepting })
+        Ok(Self {
+            homes: Homes { shards, films },
+            loads: loads.into(),
+            links,
+            outbox,
+            recorder,
+            accepting,
+        })
     }
 
     /// Hosts a match; the same again changes nothing.
@@ -118,7 +153,7 @@ impl Host {
         if unrecorded >= UNRECORDED_MAX {
             return Err(RefusedError::Unrecorded { unrecorded });
         }
-        let shard = &self.shards[shard_of(new.id, self.shards.len())];
+        let shard = &self.homes.shards[shard_of(new.id, self.homes.shards.len())];
         let (reply, answer) = oneshot::channel();
         let command = Command::Create(Box::new(new), reply);
         shard.send(command).await.map_err(|_| RefusedError::Ended)?;
@@ -128,7 +163,7 @@ impl Host {
     /// Describes all matches.
     pub async fn describe(&self) -> Vec<Match> {
         let mut matches = Vec::new();
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::Describe(reply)).await.is_ok() {
                 matches.extend(answer.await.unwrap_or_default());
@@ -140,7 +175,7 @@ impl Host {
     /// Ends all matches as they stand; returns how many ran.
     pub async fn end_all(&self) -> u32 {
         let mut ended = 0;
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let (reply, answer) = oneshot::channel();
             if shard.send(Command::EndAll(reply)).await.is_ok() {
                 ended += answer.await.unwrap_or_default();
@@ -151,7 +186,7 @@ impl Host {
 
     /// Serves a gateway's link until it ends.
     pub async fn serve(&self, link: Link) {
-        self.links.serve(link, &self.shards).await;
+        self.links.serve(link, &self.homes).await;
     }
 
     /// Takes new matches.
@@ -166,7 +201,7 @@ impl Host {
 
     async fn set_accepting(&self, accepting: bool) {
         self.accepting.store(accepting, Ordering::Relaxed);
-        for shard in self.shards.iter() {
+        for shard in self.homes.shards.iter() {
             let _ = shard.send(Command::Drain(!accepting)).await; // a thread that ended has no match
         }
     }
@@ -186,6 +221,12 @@ impl Host {
         self.loads.iter().all(|it| it.ticks() > 0)
     }
 
+    /// Returns how many replays of matches that ended a moment ago are not stored yet.
+    #[must_use]
+    pub fn unsaved_replays(&self) -> u32 {
+        self.recorder.as_ref().map_or(0, Recorder::waiting)
+    }
+
     /// Returns the outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
@@ -193,27 +234,35 @@ impl Host {
     }
 }
 
-/// Carries out what a shard wants done, in order: messages, frames, results.
-async fn dispatch(
-    mut batches: mpsc::Receiver<Batch>,
+/// Where the effects of a shard go.
+struct Sinks {
     links: Arc<Links>,
     outbox: Outbox,
+    recorder: Option<Recorder>,
     figures: Figures,
-) {
-    while let Some(batch) = batches.recv().await {
-        figures.count(&batch);
-        if batch.cut_links {
-            links.cut_all();
-        }
-        for (link, message) in &batch.effects.messages {
-            links.send(*link, message);
-        }
-        for (key, tick, frame) in &batch.effects.frames {
-            // A frame that cannot be sent is lost, the next one is not.
-            links.send_frame(*key, *tick, frame);
-        }
-        for result in batch.effects.results {
-            outbox.keep(result).await;
+}
+
+impl Sinks {
+    /// Carries out what a shard wants done, in order: messages, frames, replays, results.
+    async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
+        while let Some(batch) = batches.recv().await {
+            self.figures.count(&batch);
+            if batch.cut_links {
+                self.links.cut_all();
+            }
+            for (link, message) in &batch.effects.messages {
+                self.links.send(*link, message);
+            }
+            for (key, tick, frame) in &batch.effects.frames {
+                // A frame that cannot be sent is lost, the next one is not.
+                self.links.send_frame(*key, *tick, frame);
+            }
+            if let Some(recorder) = &self.recorder {
+                recorder.offer(batch.effects.taped);
+            }
+            for result in batch.effects.results {
+                self.outbox.keep(result).await;
+            }
         }
     }
 }

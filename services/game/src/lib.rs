@@ -1,22 +1,26 @@
 //! Hosts matches and owns their tick loop.
 //!
 //! `logic` decides; a `ticker` thread a core owns a shard of matches and runs it at 60 Hz; the
-//! network side (`links`, `service`, `outbox`) runs on one tokio thread. Two bounded queues a
+//! network side (`links`, `service`, `outbox`, `recorder`) runs on one tokio thread. Two bounded queues a
 //! shard lie between, and neither side ever waits for the other: late frames are dropped, commands
 //! wait.
 
 mod config;
 mod figures;
+mod films;
 pub mod host;
 mod links;
 pub mod logic;
 mod outbox;
+mod recorder;
 mod server;
 mod service;
 mod ticker;
 
 pub use config::Config;
 pub use figures::Figures;
+pub use films::Watching;
 pub use outbox::{Outbox, OutboxError, Standing, UNRECORDED_MAX};
+pub use recorder::{Recorder, RecorderError, Recording};
 pub use server::{PROGRAM, ServeError, serve};
 pub use service::GameService;

@@ -1,15 +1,17 @@
 //! The links of gateways: messages in become commands, effects become messages out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arena_mesh::{Link, LinkError, LinkSender, Received};
 use arena_types::{MatchId, Tick};
 use arena_wire::bits::DecodeError;
 use arena_wire::link::{Flow, ToGame, ToGateway};
+use arena_wire::play::Input;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::films::Films;
 use crate::logic::shard::FlowKey;
 use crate::ticker::Command;
 
@@ -28,7 +30,23 @@ struct Inner {
 #[derive(Debug)]
 struct Open {
     sender: LinkSender,
-    flows: HashMap<Flow, usize>,
+    flows: HashMap<Flow, Home>,
+}
+
+/// Where a flow is.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    /// It has a seat in a match of this shard.
+    Shard(usize),
+    /// It watches.
+    Films,
+}
+
+/// Where the messages of gateways go.
+#[derive(Clone, Debug)]
+pub(crate) struct Homes {
+    pub(crate) shards: Arc<[mpsc::Sender<Command>]>,
+    pub(crate) films: Films,
 }
 
 /// Why a link was cut from our side.
@@ -42,14 +60,14 @@ enum CutError {
 
 impl Links {
     /// Serves a link until it ends, then frees its seats.
-    pub(crate) async fn serve(&self, link: Link, shards: &[mpsc::Sender<Command>]) {
+    pub(crate) async fn serve(&self, link: Link, homes: &Homes) {
         let (sender, mut receiver) = link.split();
         let peer = sender.peer().id.clone();
         let id = self.add(sender);
         tracing::info!(link = id, %peer, "a gateway linked");
         while let Some(received) = receiver.recv().await {
             let Received::Ordered(message) = received else { continue };
-            if let Err(error) = self.receive(id, &message, shards).await {
+            if let Err(error) = self.receive(id, &message, homes).await {
                 tracing::warn!(link = id, %peer, error = &error as &dyn std::error::Error, "link cut");
                 break;
             }
@@ -58,54 +76,82 @@ impl Links {
             }
         }
         self.lock().open.remove(&id);
-        for shard in shards {
+        for shard in homes.shards.iter() {
             // A thread that has ended holds no seat.
             let _ = shard.send(Command::LinkLost(id)).await;
         }
+        homes.films.link_lost(id).await;
         tracing::info!(link = id, %peer, "the link ended");
     }
 
-    async fn receive(
-        &self,
-        id: u64,
-        message: &[u8],
-        shards: &[mpsc::Sender<Command>],
-    ) -> Result<(), CutError> {
+    async fn receive(&self, id: u64, message: &[u8], homes: &Homes) -> Result<(), CutError> {
+        let Homes { shards, films } = homes;
         let commands = match ToGame::decode(message)? {
             ToGame::Attach(attach) => {
                 let shard = shard_of(attach.match_id, shards.len());
-                self.with(id, |it| it.flows.insert(attach.flow, shard));
+                self.with(id, |it| it.flows.insert(attach.flow, Home::Shard(shard)));
                 vec![(shard, Command::Attach(id, Box::new(attach)))]
             }
-            ToGame::Inputs(inputs) => {
-                let mut by_shard = vec![Vec::new(); shards.len()];
-                self.with(id, |open| {
-                    for (flow, input) in inputs {
-                        // Inputs of a flow that has just ended are still under way.
-                        if let Some(shard) = open.flows.get(&flow) {
-                            by_shard[*shard].push((flow, input));
-                        }
-                    }
-                });
-                let filled = by_shard.into_iter().enumerate().filter(|(_, it)| !it.is_empty());
-                filled.map(|(shard, it)| (shard, Command::Inputs(id, it))).collect()
+            ToGame::Watch { flow, watch } => {
+                self.with(id, |it| it.flows.insert(flow, Home::Films));
+                tokio::spawn(films.clone().show(FlowKey { link: id, flow }, watch));
+                Vec::new()
             }
+            ToGame::Inputs(inputs) => self.sort(id, inputs, homes),
             ToGame::Ack { flow, tick, event } => {
                 let key = FlowKey { link: id, flow };
-                self.shard_of_flow(key)
-                    .map(|shard| vec![(shard, Command::Ack(key, tick, event))])
-                    .unwrap_or_default()
+                match self.with(id, |it| it.flows.get(&flow).copied()).flatten() {
+                    Some(Home::Shard(shard)) => vec![(shard, Command::Ack(key, tick, event))],
+                    Some(Home::Films) => {
+                        films.acknowledge(key, tick);
+                        Vec::new()
+                    }
+                    None => Vec::new(),
+                }
             }
             ToGame::Detach { flow, why } => {
                 let key = FlowKey { link: id, flow };
-                let shard = self.with(id, |it| it.flows.remove(&flow)).flatten();
-                shard.map(|it| vec![(it, Command::Detach(key, why))]).unwrap_or_default()
+                match self.with(id, |it| it.flows.remove(&flow)).flatten() {
+                    Some(Home::Shard(shard)) => vec![(shard, Command::Detach(key, why))],
+                    Some(Home::Films) => {
+                        films.stop(key).await;
+                        Vec::new()
+                    }
+                    None => Vec::new(),
+                }
             }
         };
         for (shard, command) in commands {
             shards[shard].send(command).await.map_err(|_| CutError::Ended)?;
         }
         Ok(())
+    }
+
+    /// Sorts a tick's inputs by shard; those of who watches say what is held.
+    fn sort(&self, id: u64, inputs: Vec<(Flow, Input)>, homes: &Homes) -> Vec<(usize, Command)> {
+        let mut by_shard = vec![Vec::new(); homes.shards.len()];
+        self.with(id, |open| {
+            for (flow, input) in inputs {
+                match open.flows.get(&flow) {
+                    Some(Home::Shard(shard)) => by_shard[*shard].push((flow, input)),
+                    Some(Home::Films) => {
+                        homes.films.acknowledge(FlowKey { link: id, flow }, input.ack_tick);
+                    }
+                    // Inputs of a flow that has just ended are still under way.
+                    None => {}
+                }
+            }
+        });
+        let filled = by_shard.into_iter().enumerate().filter(|(_, it)| !it.is_empty());
+        filled.map(|(shard, it)| (shard, Command::Inputs(id, it))).collect()
+    }
+
+    /// Does something while a flow is there, and nothing if it has ended: it cannot end meanwhile.
+    pub(crate) fn if_open(&self, key: FlowKey, act: impl FnOnce()) {
+        let inner = self.lock();
+        if inner.open.get(&key.link).is_some_and(|it| it.flows.contains_key(&key.flow)) {
+            act();
+        }
     }
 
     /// Sends a reliable message. A gateway that does not read is cut: its sessions attach again,
@@ -152,10 +198,6 @@ impl Links {
 
     fn is_open(&self, id: u64) -> bool {
         self.lock().open.contains_key(&id)
-    }
-
-    fn shard_of_flow(&self, key: FlowKey) -> Option<usize> {
-        self.with(key.link, |it| it.flows.get(&key.flow).copied()).flatten()
     }
 
     fn with<T>(&self, id: u64, change: impl FnOnce(&mut Open) -> T) -> Option<T> {

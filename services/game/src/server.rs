@@ -9,7 +9,7 @@ use arena_wire::token::TokenKey;
 use crate::figures::Figures;
 use crate::host::{Host, Parts};
 use crate::logic::hosted::Owner;
-use crate::{Config, GameService, Outbox, OutboxError, Standing};
+use crate::{Config, GameService, Outbox, OutboxError, Recorder, RecorderError, Standing};
 
 /// Between two looks at what the host holds: a drained instance is seen as empty this late.
 const REPORT_PERIOD: Duration = Duration::from_millis(100);
@@ -38,6 +38,9 @@ pub enum ServeError {
     /// The outbox cannot be opened.
     #[error("open the outbox of results")]
     Outbox(#[from] OutboxError),
+    /// Replays cannot be written.
+    #[error("open the recorder of replays")]
+    Recorder(#[from] RecorderError),
     /// The system has no thread left.
     #[error("start a tick thread")]
     Thread(#[from] std::io::Error),
@@ -56,11 +59,25 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let instance = boot.connect()?;
     let secret = instance.secrets().read("route_key")?;
     let settings = instance.settings();
+    let recorder = config
+        .recording
+        .is_on()
+        .then(|| {
+            Recorder::open(
+                &data_dir,
+                instance.stores().objects.clone(),
+                config.recording,
+                figures.clone(),
+            )
+        })
+        .transpose()?;
     let parts = Parts {
         config,
         owner: Owner { instance: settings.instance.clone(), release: settings.release },
         route_key: TokenKey::new(secret.expose()),
         figures: figures.clone(),
+        recorder,
+        stores: instance.stores().clone(),
     };
     let stats = instance.channel_to("stats");
     let host =
@@ -88,7 +105,8 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
         period.tick().await;
         let Standing { unrecorded, trouble } = standing.borrow().clone();
         let (matches, _, sessions) = host.load();
-        instance.report(|it| *it = Load { sessions, matches, unsaved: unrecorded });
+        let unsaved = unrecorded + host.unsaved_replays();
+        instance.report(|it| *it = Load { sessions, matches, unsaved });
         figures.unrecorded.set(i64::from(unrecorded));
         if !host.is_warm() || said.as_ref() == Some(&trouble) {
             continue;

@@ -106,6 +106,8 @@ mod tests {
     use arena_wire::game::v1::Seat;
 
     use super::*;
+    use crate::logic::retention::Retention;
+    use crate::{Recording, Watching};
 
     fn seat(player: &str, seat: u32) -> Seat {
         Seat { player: player.to_owned(), display_name: "Zoë".to_owned(), seat }
@@ -124,7 +126,11 @@ mod tests {
     }
 
     fn config() -> Config {
-        Config { game: arena_games::standard(), capacity: 1, threads: 1, filled_seats: 8 }
+        let retention = Retention { age_max: std::time::Duration::ZERO, bytes_max: 0 };
+        let recording = Recording { disk_bytes_max: 0, retention };
+        let watching = Watching { viewers_max: 2, delay_ticks: 60 };
+        let game = arena_games::standard();
+        Config { game, capacity: 1, threads: 1, filled_seats: 8, recording, watching }
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub(crate) const BATCHES_MAX: usize = 8;
 /// again and are told again.
 const CARRIED_MESSAGES_MAX: usize = 65_536;
 
+/// Parts of replays kept meanwhile.
+const CARRIED_TAPED_MAX: usize = 65_536;
+
 /// What a shard is asked to do between two ticks.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -202,6 +205,8 @@ impl Ticker {
                     batch.effects.messages.clear();
                     batch.cut_links = true;
                 }
+                // What is missing then ends its replay: the recorder sees the gap.
+                batch.effects.taped.truncate(CARRIED_TAPED_MAX);
                 self.batch = batch;
             }
         }

@@ -8,7 +8,7 @@ export { FRAME_TYPE, decodeFrame, emptyView, peekFrame, splitFrame } from "./fra
 
 export const PROTOCOL_VERSION = 1;
 /** FNV-1a of the schema text in docs/protocol.md: a gateway of another schema says "reload". */
-export const SCHEMA_HASH = 0x2e0ffd16;
+export const SCHEMA_HASH = 0x38541a9f;
 export const FIRE = 1;
 export const SEATS = 16;
 
@@ -52,6 +52,7 @@ const CLIENT = {
   },
   ping(out, it) { out.bits(it.sent_us, 32); },
   leave() {},
+  watch(out, it) { out.text(it.match_id, MAX.id); out.bits(it.tick, 32); out.bits(it.pace, 8); },
 };
 const CLIENT_TYPES = Object.keys(CLIENT);
 
@@ -66,6 +67,13 @@ export function encode(kind, fields = {}) {
 const seat = (input, field) => {
   const value = input.u8(field);
   if (value >= SEATS) throw new DecodeError(field, `cannot be ${value}`);
+  return value;
+};
+/** The seat of who only watches. */
+export const WATCHES = 255;
+const seatOrNone = (input, field) => {
+  const value = input.u8(field);
+  if (value >= SEATS && value !== WATCHES) throw new DecodeError(field, `cannot be ${value}`);
   return value;
 };
 const FLAG_CHANGES = ["taken", "dropped", "returned", "captured"];
@@ -111,7 +119,7 @@ const SERVER = {
     members: input.list(MAX.party, "members", () => ({ player: input.text(MAX.id, "player"), name: input.text(MAX.name, "name") })),
   } : null)],
   0x84: ["start", (input) => ({
-    match_id: input.text(MAX.id, "match_id"), seat: seat(input, "seat"), epoch: input.u32("epoch"), owner: input.text(MAX.label, "owner"),
+    match_id: input.text(MAX.id, "match_id"), seat: seatOrNone(input, "seat"), epoch: input.u32("epoch"), owner: input.text(MAX.label, "owner"),
     release: input.text(MAX.label, "release"), game: input.text(MAX.label, "game"), mode: input.text(MAX.label, "mode"), tick: input.u32("tick"), input_seq: input.u32("input_seq"),
     event_seq: input.u32("event_seq"), rules: input.text(MAX.rules, "rules"), seats: input.list(SEATS, "seats", () => seatName(input)),
   })],
@@ -127,6 +135,10 @@ const SERVER = {
     release: input.text(MAX.label, "release"), moving: input.flag("moving"),
   })],
   0x8b: ["rating", (input) => ({ match_id: input.text(MAX.id, "match_id"), before: input.signed(32, "before"), after: input.signed(32, "after") })],
+  0x8c: ["playback", (input) => ({
+    match_id: input.text(MAX.id, "match_id"), first: input.u32("first"), last: input.u32("last"), tick: input.u32("tick"),
+    pace: input.u8("pace"), live: input.flag("live"),
+  })],
 };
 
 /** Reads a server's message that is not a frame; returns [kind, fields]. */

@@ -4,6 +4,7 @@ const FEED_MAX = 5;
 const FEED_MS = 5200;
 const NOTICE_MS = 6000;
 const $ = (id) => document.getElementById(id);
+const TEAM_NAMES = ["the blue", "the orange"];
 const CALM = matchMedia("(prefers-reduced-motion: reduce)");
 
 /** Makes an element with text and class. */
@@ -24,11 +25,12 @@ export function ordinal(n) {
   return `${n}${tail}`;
 }
 
-/** Shows one screen: "lobby", "match" or "result". */
+/** Shows one screen: "lobby", "match", "watch" or "result". */
 export function show(screen) {
   document.body.dataset.screen = screen;
   $("lobby").hidden = screen !== "lobby";
   $("hud").hidden = screen === "lobby";
+  $("watch").hidden = screen !== "watch";
   $("result").hidden = screen !== "result";
   if (screen !== "match") $("scores").hidden = true;
 }
@@ -58,8 +60,9 @@ export function flag(match, { team, change, seat }) {
   const own = (match.seat & 1) === team;
   const name = seat === match.seat ? "You" : match.names[seat] || `Seat ${seat + 1}`;
   const line = element("li", undefined, (change === "returned") === own ? "mine" : "died");
-  const whose = own ? "your flag" : "their flag";
-  if (change === "returned") line.append(element("b", own ? "Your flag" : "Their flag"), element("i", "is home"));
+  const [mine, theirs] = match.watching ? [TEAM_NAMES[team], TEAM_NAMES[team]] : ["your", "their"];
+  const whose = `${own ? mine : theirs} flag`;
+  if (change === "returned") line.append(element("b", whose[0].toUpperCase() + whose.slice(1)), element("i", "is home"));
   else line.append(element("b", name), element("i", change), element("span", whose));
   enter(line);
 }

@@ -1,6 +1,6 @@
 // Ties the page together: one link, one match at a time, one frame loop.
 
-import { CODES } from "./codec.js";
+import { CODES, WATCHES } from "./codec.js";
 import { backdropScene, backdropWalls } from "./backdrop.js";
 import * as hud from "./hud.js";
 import { Input } from "./input.js";
@@ -10,6 +10,7 @@ import { Link } from "./net.js";
 import { Renderer } from "./render.js";
 import { Account, status } from "./rest.js";
 import { Sparks } from "./sparks.js";
+import { Watch, wanted } from "./watch.js";
 
 const RTT_SHARE = 0.2; // weight of a new round-trip time in the smoothed one
 const MOVING_AFTER_MS = 700; // a frame this late means that the match is moving or the way is bad
@@ -30,6 +31,7 @@ const link = new Link(account, () => page.match?.seen ?? { ack_tick: 0, ack_even
   fatal: (code, text) => hud.notice(fatalText(code, text), true),
 });
 const lobby = new Lobby(link, account);
+const watch = new Watch(link, { leave: () => { link.send("leave"); toLobby(); }, copy });
 
 const handlers = {
   welcome(it) {
@@ -37,10 +39,13 @@ const handlers = {
     account.player = it.player;
     lobby.region = it.region;
     if (document.activeElement !== $("name")) $("name").value = it.name;
+    if (watch.id) { watch.resume(); return; } // nobody remembers what we watched but we
     if (it.resumed) { lobby.refresh(); return; }
     lobby.partied(null);
     lobby.update({ idle: { reason: "" } });
+    const id = wanted();
     toLobby();
+    if (id) watch.start(id);
   },
   queue(it) {
     if (it.idle && page.screen === "match") toLobby(); // the match ended while we were away
@@ -49,6 +54,7 @@ const handlers = {
   party: (it) => lobby.partied(it),
   start(it) {
     page.moving = false;
+    if (it.seat === WATCHES) return show(it);
     if (page.match?.id === it.match_id && page.screen === "match") page.match.restart(it);
     else begin(it);
   },
@@ -56,17 +62,21 @@ const handlers = {
     if (!page.match?.happened(it)) return;
     if (it.kind.kill) hud.kill(page.match, it.kind.kill);
     if (it.kind.flag) hud.flag(page.match, it.kind.flag);
-    if (it.kind.end) finish();
+    if (it.kind.end && page.match.watching) $("scores").hidden = false;
+    else if (it.kind.end) finish();
   },
   owner(it) {
     if (page.match?.id !== it.match_id) return;
     page.match.owned(it.epoch, it.instance, it.release);
     page.moving = it.moving;
   },
+  playback: (it) => { watch.update(it); page.match?.paced(it.pace); },
   rating: (it) => { if (page.match?.id === it.match_id) hud.rating(it); lobby.refresh(); },
   error(it) {
     page.errors.push(it.code);
-    if (it.code === CODES.MatchGone && page.screen === "match") toLobby();
+    if (it.code === CODES.MatchGone && watch.missing()) return hud.notice("The replay is on its way…");
+    if (it.code === CODES.MatchGone && page.screen !== "lobby") toLobby();
+    if (it.code === CODES.MatchGone) watch.stop();
     hud.notice(it.text);
   },
   expired() { if (page.screen === "match") { toLobby(); hud.notice("The session is over: log in again by pressing Play."); } },
@@ -89,6 +99,28 @@ function begin(start) {
   lobby.update({ assigned: {} });
 }
 
+function show(start) {
+  if (watch.id !== start.match_id) return; // it was left meanwhile
+  page.match = new Match(start, page.welcome, sparks);
+  page.match.paced(watch.pace);
+  renderer.walls = page.match.walls;
+  renderer.overview = true;
+  page.lastFrame = performance.now();
+  $("feed").replaceChildren();
+  $("scores").hidden = true;
+  if (page.screen !== "watch") enter("watch");
+  history.replaceState(null, "", `#watch=${start.match_id}`);
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    hud.notice("Link copied.");
+  } catch {
+    hud.notice(text);
+  }
+}
+
 function finish() {
   input.active = false;
   input.release();
@@ -101,6 +133,9 @@ function finish() {
 function toLobby() {
   page.match = null;
   page.moving = false;
+  renderer.overview = false;
+  watch.stop();
+  if (wanted()) history.replaceState(null, "", location.pathname);
   input.active = false;
   input.release();
   renderer.walls = backdropWalls();
@@ -113,9 +148,19 @@ function enter(screen) {
   hud.show(screen);
 }
 
-input.onscores = (on) => { $("scores").hidden = !(on && page.screen === "match"); if (on) hud.table("scores-rows", page.match.table, page.match.seat); };
+input.onscores = (on) => { $("scores").hidden = !(on && (page.screen === "match" || page.screen === "watch")); if (on) hud.table("scores-rows", page.match.table, page.match.seat); };
 $("leave").addEventListener("click", () => { link.send("leave"); toLobby(); });
 $("to-lobby").addEventListener("click", toLobby);
+$("replay").addEventListener("click", () => { const { id } = page.match; toLobby(); watch.start(id, 0); });
+$("share").addEventListener("click", () => copy(watch.link_to(page.match.id)));
+$("watch-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("watch-id").value.trim();
+  const id = wanted(`#watch=${text.split("#watch=").at(-1)}`);
+  if (id) watch.start(id);
+  else hud.notice("A match has a name of 13 letters and digits, or a link that ends with one.");
+});
+addEventListener("hashchange", () => { if (wanted() && wanted() !== watch.id && page.screen !== "match") watch.start(wanted()); });
 $("again").addEventListener("click", () => { toLobby(); lobby.queue(); });
 
 let before = performance.now(), figuresAt = 0;
@@ -139,6 +184,11 @@ function figures(now) {
   const { match, welcome } = page;
   const late = match && page.screen === "match" && now - page.lastFrame > MOVING_AFTER_MS;
   hud.moving(Boolean(match && page.screen === "match" && (page.moving || late || page.link === "down")), page.link === "down" ? "reconnecting…" : "moving…");
+  if (match && page.screen === "watch") {
+    watch.draw(match.tick);
+    hud.figures(match);
+    if (!$("scores").hidden) hud.table("scores-rows", match.standings ?? match.table, match.seat);
+  }
   if (match && page.screen === "match") {
     hud.figures(match);
     if (!$("scores").hidden) hud.table("scores-rows", match.table, match.seat);
@@ -153,6 +203,7 @@ function figures(now) {
 
 function state() {
   if (page.screen === "match") return "playing";
+  if (page.screen === "watch") return "watching";
   if (page.screen === "lobby") return lobby.queued ? "queued" : page.welcome ? "lobby" : "login";
   return page.screen;
 }
@@ -182,6 +233,7 @@ Object.defineProperty(window, "arena", { value: Object.freeze(Object.definePrope
   frameGaps: read(() => page.match?.gaps.summary ?? null),
   pending_inputs: read(() => page.match?.predictor.pending ?? null),
   corrections: read(() => page.match?.predictor.corrections ?? null),
+  playback: read(() => (watch.place ? { ...watch.place, tick: page.match?.tick ?? null } : null)),
   results: read(() => page.results),
   errors: read(() => [...page.errors]),
   counts: read(() => ({ ...link.counts })),

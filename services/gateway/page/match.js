@@ -1,6 +1,6 @@
 // One match as the page sees it: frames in, inputs out, a scene to draw.
 
-import { DecodeError, SEATS, decodeFrame, peekFrame } from "./codec.js";
+import { DecodeError, SEATS, WATCHES, decodeFrame, peekFrame } from "./codec.js";
 import { METRE, Predictor, wallCells } from "./predict.js";
 import { Shots } from "./shots.js";
 import { Things } from "./things.js";
@@ -11,6 +11,8 @@ const STEPS_MAX = 8; // after a pause the input clock is set anew instead of run
 const LEAD_WANTED = 2; // ticks an input should come early
 const LEAD_TRIM_MAX = 0.03; // the input clock runs at most 3 % fast or slow
 const LEAD_RESET = 20; // further off than this it is set anew
+const HOLD_MS = 100; // who watches says so often what is held
+const IDLE = { move_x: 0, move_y: 0, aim: 0, buttons: 0 };
 const GAPS_KEPT = 9000; // five minutes of frames: the longest match
 const GAP_BOUNDS_MS = [25, 50, 75, 100, 150, 250, 500, 1000, 3000];
 
@@ -57,6 +59,7 @@ export class Match {
   #events = 0;
   #seq = 0;
   #trim = 0;
+  #heldAt = 0;
   timeline = new Timeline();
   gaps = new Gaps();
   standings = null;
@@ -84,6 +87,7 @@ export class Match {
   /** Takes a start of the same match again: after a resume, or at a new owner. */
   restart(start) {
     this.seat = start.seat;
+    this.watching = start.seat === WATCHES;
     this.#seq = start.input_seq;
     if (this.#events === 0) this.#events = start.event_seq;
     this.predictor.reset();
@@ -110,13 +114,17 @@ export class Match {
   get over() { return this.standings !== null; }
   get secondsLeft() { return Math.max(0, (this.rules.match.time_limit_ticks - this.tick) / 60); }
 
+  /** Ticks pass at this pace, in quarters of real time. */
+  paced(quarters) { if (this.watching) this.timeline.pace = quarters; }
+
   /** Own figures of the newest frame. */
   get me() { return this.timeline.newest?.players[this.seat] ?? null; }
 
   /** The teams' scores, own team first; null without teams. */
   get teamScores() {
     const scores = this.timeline.newest?.extras?.scores;
-    return this.things.teams && scores ? [scores[this.seat & 1], scores[(this.seat & 1) ^ 1]] : null;
+    const own = this.watching ? 0 : this.seat & 1;
+    return this.things.teams && scores ? [scores[own], scores[own ^ 1]] : null;
   }
 
   /** Seconds of double damage left. */
@@ -165,6 +173,7 @@ export class Match {
 
   /** Runs the input clock up to `now`; `sample` reads the controls, `send` sends one input. */
   advance(now, rttMs, sample, send) {
+    if (this.watching) return this.#hold(now, send);
     if (!this.timeline.newest || this.over) return;
     const passed = (now - this.#before) / TICK_MS;
     this.#before = now;
@@ -214,6 +223,14 @@ export class Match {
 
   /** The share of the weapon's cooldown that has passed. */
   get ready() { return 1 - this.predictor.cooldown / this.predictor.cooldownTicks; }
+
+  // Who watches has no controls, but frames build on what is held.
+  #hold(now, send) {
+    if (!this.timeline.newest || now - this.#heldAt < HOLD_MS) return;
+    this.#heldAt = now;
+    this.#seq += 1;
+    send({ seq: this.#seq, tick: this.tick, controls: IDLE, ...this.seen });
+  }
 
   // Light for what changed between two frames: hits taken, hits given.
   #feel(before, after) {

@@ -6,6 +6,8 @@ export const ARENA_M = 64;
 const CELLS = 16, CELL_M = 4;
 const VIEW_SHORT_M = 19; // the shorter side of the screen shows this many metres
 const VIEW_LONG_MAX_M = 40; // beyond it the server sends only now and then
+const MARGIN_M = 2; // around the whole arena
+const BAR_PX = 84; // below it
 const BODY_M = 0.5;
 const SELF = "#4de1ff";
 const DPR_MAX = 2; // more pixels cost more than they show
@@ -21,6 +23,7 @@ export function seatColor(seat, own, teams) {
 export class Renderer {
   #walls = new Uint8Array(CELLS * CELLS);
   #edges = null;
+  #overview = false;
   camera = { x: ARENA_M / 2, y: ARENA_M / 2, scale: 20 };
 
   constructor(canvas, sparks) {
@@ -39,7 +42,14 @@ export class Renderer {
     this.canvas.height = Math.round(this.height * ratio);
     this.ratio = ratio;
     const short = Math.min(this.width, this.height), long = Math.max(this.width, this.height);
-    this.camera.scale = Math.max(short / VIEW_SHORT_M, long / VIEW_LONG_MAX_M);
+    this.camera.scale = this.#overview ? Math.min(this.width, this.height - BAR_PX) / (ARENA_M + 2 * MARGIN_M) : Math.max(short / VIEW_SHORT_M, long / VIEW_LONG_MAX_M);
+  }
+
+  /** Shows the whole arena, or what is around the focus. */
+  set overview(on) {
+    if (on === this.#overview) return;
+    this.#overview = on;
+    this.resize();
   }
 
   /** Takes the walls, one byte a cell, row by row. */
@@ -58,7 +68,7 @@ export class Renderer {
   draw(scene) {
     const g = this.g, { scale } = this.camera;
     this.camera.x = scene.focus.x;
-    this.camera.y = scene.focus.y;
+    this.camera.y = scene.focus.y + (this.#overview ? BAR_PX / 2 / scale : 0);
     const jolt = this.sparks.shake ** 2 * 7;
     const [jx, jy] = [(Math.random() - 0.5) * jolt, (Math.random() - 0.5) * jolt];
     g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
@@ -76,7 +86,7 @@ export class Renderer {
     this.sparks.draw(g);
     g.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
     for (const player of alive) this.#label(g, player, scene);
-    if (scene.map !== false) this.#minimap(g, scene);
+    if (scene.map !== false && !this.#overview) this.#minimap(g, scene);
     this.#veil(g, scene);
   }
 

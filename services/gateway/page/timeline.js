@@ -14,7 +14,15 @@ export class Timeline {
   #views = [];
   #samples = [];
   #shown = null; // server milliseconds being shown, less local milliseconds
+  #tickMs = TICK_MS;
+  #still = false;
   frameMs = 1000 / 30;
+
+  /** Sets how fast ticks pass, in quarters of real time: a replay may be wound on, or stand still. */
+  set pace(quarters) {
+    this.#still = quarters === 0;
+    this.#tickMs = quarters ? (TICK_MS * 4) / quarters : TICK_MS;
+  }
 
   /** Sets how often frames come. */
   set rate(framesPerSecond) { this.frameMs = 1000 / (framesPerSecond || 30); }
@@ -30,7 +38,7 @@ export class Timeline {
     if (at >= 0 && this.#views[at].tick === view.tick) return;
     this.#views.splice(at + 1, 0, view);
     if (this.#views.length > VIEWS_MAX) this.#views.shift();
-    this.#samples.push(view.tick * TICK_MS - now);
+    this.#samples.push(view.tick * this.#tickMs - now);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
   }
 
@@ -57,16 +65,17 @@ export class Timeline {
   /** Returns the tick to show at `now`, with a fraction; `dt` seconds passed since the last call. */
   tickAt(now, dt) {
     if (this.#views.length === 0) return 0;
+    if (this.#still) return this.newest.tick;
     const wanted = this.#offset - this.delayMs;
     if (this.#shown === null || Math.abs(wanted - this.#shown) > JUMP_MS) this.#shown = wanted;
     const limit = SLEW_PER_S * dt * 1000;
     this.#shown += Math.max(-limit, Math.min(limit, wanted - this.#shown));
-    const tick = (now + this.#shown) / TICK_MS;
-    return Math.min(tick, this.newest.tick + EXTRAPOLATE_MAX_MS / TICK_MS);
+    const tick = (now + this.#shown) / this.#tickMs;
+    return Math.max(this.#views[0].tick, Math.min(tick, this.newest.tick + EXTRAPOLATE_MAX_MS / TICK_MS));
   }
 
   /** Returns the server's tick of now, as far as arrivals tell. */
-  serverTick(now) { return this.#samples.length ? (now + this.#offset) / TICK_MS : 0; }
+  serverTick(now) { return this.#samples.length ? (now + this.#offset) / this.#tickMs : 0; }
 
   /** Returns the views around `tick`: {from, to}; `to` is null past the newest. */
   around(tick) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use arena_mesh::{Channel, Endpoint, LinkReceiver, LinkSender, Received};
 use arena_types::{Epoch, InstanceId};
 use arena_wire::link::{Attach, BATCH_MAX, Flow, Leave, Refusal, ToGame, ToGateway};
-use arena_wire::play::{Input, ServerMessage};
+use arena_wire::play::{Input, ServerMessage, Watch};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -27,6 +27,9 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Where a game instance is; the registry's copy answers.
 pub type Locate = Arc<dyn Fn(&InstanceId) -> Option<SocketAddr> + Send + Sync>;
+
+/// Any game instance that takes players now.
+pub type AnyGame = Arc<dyn Fn() -> Option<InstanceId> + Send + Sync>;
 
 /// What a link needs to reach one session.
 #[derive(Clone, Debug)]
@@ -46,6 +49,7 @@ pub struct Seated {
 
 enum Command {
     Attach(Box<Attach>, Port),
+    Watch(Flow, Watch, Port),
     Input(Flow, Input),
     Detach(Flow, Leave),
 }
@@ -55,6 +59,7 @@ enum Command {
 pub struct Links {
     games: Channel,
     locate: Locate,
+    any: AnyGame,
     metrics: GatewayMetrics,
     open: Arc<Mutex<HashMap<InstanceId, mpsc::Sender<Command>>>>,
     flows: Arc<AtomicU32>,
@@ -69,21 +74,39 @@ impl std::fmt::Debug for Links {
 impl Links {
     /// Opens links over `games`, to where `locate` says.
     #[must_use]
-    pub fn new(games: Channel, locate: Locate, metrics: GatewayMetrics) -> Self {
-        Self { games, locate, metrics, open: Arc::default(), flows: Arc::new(AtomicU32::new(1)) }
+    pub fn new(games: Channel, locate: Locate, any: AnyGame, metrics: GatewayMetrics) -> Self {
+        let (open, flows) = (Arc::default(), Arc::new(AtomicU32::new(1)));
+        Self { games, locate, any, metrics, open, flows }
     }
 
     /// Asks `owner` to take a session; the answer, and all that follows, comes to `port`.
     ///
     /// The flow of `attach` is replaced by one that is new on every link.
     pub async fn attach(&self, owner: &InstanceId, mut attach: Attach, port: Port) -> Seated {
-        let flow = Flow(self.flows.fetch_add(1, Ordering::Relaxed));
+        let flow = self.new_flow();
         attach.flow = flow;
-        let mut command = Command::Attach(Box::new(attach), port);
+        let commands = self.command(owner, Command::Attach(Box::new(attach), port)).await;
+        Seated { flow, commands }
+    }
+
+    /// Asks an instance, or any, to show a match; the answer, and all that follows, comes to `port`.
+    /// Returns `None` if there is no instance to ask.
+    pub async fn watch(&self, at: Option<InstanceId>, watch: Watch, port: Port) -> Option<Seated> {
+        let at = at.or_else(|| (self.any)())?;
+        let flow = self.new_flow();
+        let commands = self.command(&at, Command::Watch(flow, watch, port)).await;
+        Some(Seated { flow, commands })
+    }
+
+    fn new_flow(&self) -> Flow {
+        Flow(self.flows.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn command(&self, owner: &InstanceId, mut command: Command) -> mpsc::Sender<Command> {
         loop {
             let commands = self.link(owner);
             match commands.send(command).await {
-                Ok(()) => return Seated { flow, commands },
+                Ok(()) => return commands,
                 Err(closed) => command = closed.0, // that link has just ended: open another one
             }
             self.forget(owner, &commands);
@@ -155,7 +178,7 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
         }
     }
     while let Some(command) = inbox.recv().await {
-        if let Command::Attach(_, port) = command {
+        if let Command::Attach(_, port) | Command::Watch(_, _, port) = command {
             let _ = port.events.send(Event::AttachRefused(AttachRefusal::Unreachable)).await;
         }
     }
@@ -212,6 +235,10 @@ impl Running {
                 self.seats.insert(attach.flow, Seat { port, epoch: attach.epoch });
                 self.tell(&ToGame::Attach(*attach)).await
             }
+            Command::Watch(flow, watch, port) => {
+                self.seats.insert(flow, Seat { port, epoch: Epoch(0) });
+                self.tell(&ToGame::Watch { flow, watch }).await
+            }
             Command::Detach(flow, why) => {
                 let known = self.leave(flow);
                 !known || self.flush().await && self.tell(&ToGame::Detach { flow, why }).await
@@ -261,6 +288,10 @@ impl Running {
             ToGateway::Event { event, .. } => match ServerMessage::decode(&event) {
                 Ok(ServerMessage::Event(event)) => (Event::Match(Box::new(event)), false),
                 _ => return broken("event"),
+            },
+            ToGateway::Playback { playback, .. } => match ServerMessage::decode(&playback) {
+                Ok(ServerMessage::Playback(playback)) => (Event::Playback(playback), false),
+                _ => return broken("playback"),
             },
             ToGateway::Refused { why, detail, .. } => {
                 tracing::debug!(?why, detail, "a game instance refused a session");

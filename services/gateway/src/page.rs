@@ -52,6 +52,7 @@ assets! {
     "/backdrop.js", "backdrop.js", SCRIPT;
     "/input.js", "input.js", SCRIPT;
     "/lobby.js", "lobby.js", SCRIPT;
+    "/watch.js", "watch.js", SCRIPT;
     "/hud.js", "hud.js", SCRIPT;
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arena_instance::{Boot, Instance, Order, PublicPort};
+use arena_types::InstanceId;
 use arena_types::contract::InstanceState;
 use arena_types::registry::{EPOCHS, InstanceRecord, instances_of};
 use arena_wire::play::Move;
@@ -17,7 +18,7 @@ use crate::config::Settings;
 use crate::edge;
 use crate::error::GatewayError;
 use crate::keys::Keys;
-use crate::links::{Links, Locate};
+use crate::links::{AnyGame, Links, Locate};
 use crate::logic::handover;
 use crate::logic::session::Event;
 use crate::metrics::GatewayMetrics;
@@ -111,7 +112,7 @@ fn shared(instance: &Instance, settings: &Settings) -> Result<Shared, GatewayErr
             instance.channel_to("matchmaker"),
             instance.channel_to("stats"),
         ),
-        links: Links::new(instance.channel_to("game"), locate(instance), metrics.clone()),
+        links: games(instance, metrics.clone()),
         placements: Placements::new(stores.registry.clone()),
         hot: stores.hot.clone(),
         keys: Keys::new(own.cluster.as_str()),
@@ -142,13 +143,23 @@ fn revocations(instance: &Instance) -> Revocations {
     Revocations::new(receiver)
 }
 
-/// Finds a game instance's mesh address in a copy of the registry; a draining one is there too.
-fn locate(instance: &Instance) -> Locate {
-    let games = instance.mirror(&instances_of(&"game".parse().expect("`game` is a name")));
-    Arc::new(move |id| {
-        let record = games.now().get(id.as_str()).cloned()?;
+/// Makes links to game instances by a copy of the registry; a draining one is found there too.
+fn games(instance: &Instance, metrics: GatewayMetrics) -> Links {
+    let games =
+        Arc::new(instance.mirror(&instances_of(&"game".parse().expect("`game` is a name"))));
+    let all = games.clone();
+    let locate: Locate = Arc::new(move |id| {
+        let record = all.now().get(id.as_str()).cloned()?;
         Some(serde_json::from_slice::<InstanceRecord>(&record).ok()?.mesh_addr)
-    })
+    });
+    let any: AnyGame = Arc::new(move || {
+        let games = games.parsed::<InstanceRecord>(&games.now()).into_iter();
+        let ready = games.filter(|(_, it)| it.state == InstanceState::Ready);
+        let ids: Vec<InstanceId> = ready.filter_map(|(id, _)| id.parse().ok()).collect();
+        let chosen = rand::random_range(0..ids.len().max(1));
+        ids.into_iter().nth(chosen)
+    });
+    Links::new(instance.channel_to("game"), locate, any, metrics)
 }
 
 /// Tells how many sessions there are.

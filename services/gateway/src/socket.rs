@@ -25,7 +25,7 @@ use crate::keys::{Keys, TokenError};
 use crate::lanes::Lanes;
 use crate::links::{Links, Port, Seated};
 use crate::logic::bucket::{Bucket, Rate};
-use crate::logic::session::{Effect, Event, Session};
+use crate::logic::session::{AttachRefusal, Effect, Event, Session};
 use crate::metrics::GatewayMetrics;
 use crate::placement::Placements;
 use crate::rest::Site;
@@ -46,6 +46,8 @@ const MESSAGES: Rate = Rate { per_s: 150, burst: 400 };
 /// A ping costs as much as this many other messages: its answer takes a place in the reliable lane,
 /// and a burst of pings must not fill it.
 const PING_COST: u32 = 5;
+/// So does a jump in a match that is watched: up to ten seconds of it are played again for each.
+const WATCH_COST: u32 = 20;
 /// Bytes of one client: an input takes 21.
 const BYTES: Rate = Rate { per_s: 16 << 10, burst: 64 << 10 };
 /// Bytes of a WebSocket message that are read before it is refused without being looked at.
@@ -333,7 +335,11 @@ impl Client {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.shared.metrics.bytes_received.inc_by(u64::from(len));
         let message = decode(bytes)?;
-        let cost = if let ClientMessage::Ping { .. } = message { PING_COST } else { 1 };
+        let cost = match message {
+            ClientMessage::Ping { .. } => PING_COST,
+            ClientMessage::Watch(_) => WATCH_COST,
+            _ => 1,
+        };
         if !self.messages.take(MESSAGES, cost, now_ms) || !self.bytes.take(BYTES, len, now_ms) {
             return Err(Code::TooFast);
         }
@@ -401,6 +407,16 @@ impl Client {
                 };
                 let port = Port { events, slot: self.slot.clone() };
                 self.seated = Some(self.shared.links.attach(&seat.owner, attach, port).await);
+            }
+            Effect::Watch { watch, at } => {
+                self.slot.clear();
+                let port = Port { events: events.clone(), slot: self.slot.clone() };
+                self.seated = self.shared.links.watch(at, watch, port).await;
+                if self.seated.is_none() {
+                    let refused = Event::AttachRefused(AttachRefusal::Unreachable);
+                    // A session that is behind hears of it when it retries.
+                    let _ = events.try_send(refused);
+                }
             }
             Effect::Detach(why) => {
                 if why == Leave::Left {

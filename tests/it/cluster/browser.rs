@@ -1,7 +1,7 @@
 //! A person in a real browser: logs in, queues, plays against bots, sees a deploy happen, plays on.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arena_tests::{Browser, Files, KeyDirection, Page, TestRegion};
@@ -52,14 +52,74 @@ async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_releas
     assert_eq!(page.evaluate("arena.reconnects").await?, 0, "the session was never lost");
     assert!(deploy.wait().await?.success(), "the deploy ends well");
 
+    // The match is watched again, at another place and pace, and its replay verifies.
+    watch_again(&mut page).await?;
+    verify(&region, first_match.as_str().unwrap_or_default()).await?;
+
     // The next match is on the new release.
-    page.evaluate("document.getElementById('again').click()").await?;
+    page.evaluate("document.getElementById('play').click()").await?;
     page.wait("arena.state === 'playing' && arena.tick > 0", MATCH_LIMIT).await?;
     assert_eq!(page.evaluate("arena.release").await?, "r2");
     assert_ne!(page.evaluate("arena.match").await?, first_match);
     println!("frame gaps: {}", page.evaluate("arena.frameGaps").await?);
     assert_eq!(page.exceptions(), <&[String]>::default());
     region.close().await
+}
+
+async fn watch_again(page: &mut Page) -> anyhow::Result<()> {
+    page.evaluate("document.getElementById('replay').click()").await?;
+    page.wait("arena.state === 'watching' && arena.playback?.tick > 60", MATCH_LIMIT).await?;
+    assert_eq!(page.evaluate("arena.playback.live").await?, false);
+    save_screenshot(page, "replay.png").await?;
+    let jump = "const seek = document.getElementById('watch-seek'); seek.value = 600; \
+                seek.dispatchEvent(new Event('change'))";
+    page.evaluate(jump).await?;
+    page.wait("arena.playback?.tick > 600 && arena.playback.tick < 1200", MATCH_LIMIT).await?;
+    page.evaluate("document.getElementById('watch-play').click()").await?;
+    page.wait("arena.playback?.pace === 0 && arena.playback.tick > 600", MATCH_LIMIT).await?;
+    page.evaluate("document.getElementById('watch-leave').click()").await?;
+    page.wait("arena.state === 'lobby'", MATCH_LIMIT).await?;
+    Ok(())
+}
+
+/// Verifies the replay in the object store as it is, and with one byte changed.
+async fn verify(region: &TestRegion, match_id: &str) -> anyhow::Result<()> {
+    let replay = stored_replay(region.state_home(), match_id)?
+        .ok_or_else(|| anyhow::anyhow!("no replay of match {match_id} is stored"))?;
+    let path = replay.display().to_string();
+    let ran = region.run(&["replay", "verify", &path, "--output", "json"]).await?.expect_code(0)?;
+    let result = ran.json()?["result"].clone();
+    assert_eq!(result["problems"], serde_json::json!([]), "{result}");
+    assert!(result["hashes"].as_u64() > Some(5), "{result}");
+    let mut bytes = std::fs::read(&replay)?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let changed = region.state_home().join("changed.rpl");
+    std::fs::write(&changed, bytes)?;
+    let path = changed.display().to_string();
+    let ran =
+        region.run(&["replay", "verify", &path, "--output", "json"]).await?.expect_code(14)?;
+    let problem = ran.json()?["result"]["problems"][0].clone();
+    assert!(problem["message"].is_string(), "{problem}");
+    assert!(problem["tick"].is_u64() || problem["ticks"].is_array(), "{problem}");
+    Ok(())
+}
+
+/// Looks for a replay below a folder: the store of a region on this machine is one.
+fn stored_replay(folder: &Path, match_id: &str) -> std::io::Result<Option<PathBuf>> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.ends_with(format!("objects/replays/{match_id}/1.rpl")) {
+            return Ok(Some(path));
+        }
+        // What is removed meanwhile holds none.
+        if path.is_dir()
+            && let Ok(Some(found)) = stored_replay(&path, match_id)
+        {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// What `selftest.js` is loaded by: codec, frames and movement against the vectors of `tests/vectors`.

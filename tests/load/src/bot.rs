@@ -381,6 +381,7 @@ impl Bot {
             ServerMessage::Move(_)
             | ServerMessage::Party(_)
             | ServerMessage::Pong(_)
+            | ServerMessage::Playback(_)
             | ServerMessage::Rating(_) => {}
         }
         Ok(None)

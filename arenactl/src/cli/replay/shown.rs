@@ -85,6 +85,9 @@ pub(super) fn problem(problem: &Problem) -> Value {
         Problem::Short { last_tick, expected } => {
             json!({"kind": "short", "tick": last_tick, "expected": expected})
         }
+        Problem::Overrun { over, tick } => {
+            json!({"kind": "overrun", "tick": over, "inputs_to": tick})
+        }
         Problem::Outcome { found, expected } => {
             json!({"kind": "outcome", "found": outcome(found), "expected": outcome(expected)})
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arena_mesh::testing::{TestMesh, loopback, mesh_of};
 use arena_mesh::{Endpoint, Received, Serving};
+use arena_store_embedded::{Embedded, Options};
 use arena_types::{Epoch, PlayerId, ReleaseId, SessionId, Tick};
 use arena_wire::game::v1::game_client::GameClient;
 use arena_wire::game::v1::game_server::GameServer;
@@ -20,10 +21,12 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 use super::*;
+use crate::logic::retention::Retention;
 use crate::outbox::OutboxError;
-use crate::{GameService, ticker::unix_ms};
+use crate::{GameService, Recording, Watching, ticker::unix_ms};
 
 mod hostile;
+mod watched;
 
 /// Far longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,13 +34,13 @@ const PLAYER: PlayerId = PlayerId::from_u64(100);
 
 /// Keeps what it is told, unless it is away.
 #[derive(Clone)]
-struct Recorder {
+struct Statistician {
     results: Arc<Mutex<Vec<stats::MatchResult>>>,
     calls: Arc<watch::Sender<u32>>,
     away: Arc<AtomicBool>,
 }
 
-impl Default for Recorder {
+impl Default for Statistician {
     fn default() -> Self {
         Self {
             results: Arc::default(),
@@ -47,7 +50,7 @@ impl Default for Recorder {
     }
 }
 
-impl Recorder {
+impl Statistician {
     async fn called(&self, times: u32) {
         let mut calls = self.calls.subscribe();
         tokio::time::timeout(PATIENCE, calls.wait_for(|it| *it >= times)).await.unwrap().unwrap();
@@ -59,7 +62,7 @@ impl Recorder {
 }
 
 #[tonic::async_trait]
-impl Stats for Recorder {
+impl Stats for Statistician {
     async fn record(
         &self,
         request: Request<stats::MatchResult>,
@@ -111,8 +114,10 @@ impl Stats for Recorder {
 /// A game instance, a stats instance, and the identity of a gateway.
 struct World {
     mesh: TestMesh,
-    recorder: Recorder,
+    stats_seen: Statistician,
     stats: Serving,
+    stores: Embedded,
+    _folder: tempfile::TempDir,
 }
 
 /// One life of the game instance.
@@ -122,22 +127,33 @@ struct Game {
 }
 
 impl World {
-    fn new() -> Self {
+    async fn new() -> Self {
         let mesh = mesh_of(0);
-        let recorder = Recorder::default();
+        let folder = tempfile::tempdir().unwrap();
+        let stores = Embedded::open(folder.path(), Options::default()).await.unwrap();
+        let stats_seen = Statistician::default();
         let server = mesh.server("stats", "stats-1");
-        let stats = server.add_service(StatsServer::new(recorder.clone())).serve(loopback().0);
-        Self { mesh, recorder, stats: stats.unwrap() }
+        let stats = server.add_service(StatsServer::new(stats_seen.clone())).serve(loopback().0);
+        Self { mesh, stats_seen, stats: stats.unwrap(), stores, _folder: folder }
     }
 
     fn game(&self, folder: &Path) -> Game {
+        let retention = Retention { age_max: Duration::from_hours(1), bytes_max: 1 << 30 };
+        let recording = Recording { disk_bytes_max: 1 << 30, retention };
+        let figures = Figures::new(&arena_telemetry::Metrics::new());
+        let stores = self.stores.stores();
+        let objects = stores.objects.clone();
+        let recorder = Recorder::open(folder, objects, recording, figures.clone()).unwrap();
+        let watching = Watching { viewers_max: 2, delay_ticks: 60 };
         let game = arena_games::standard();
-        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4 };
+        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4, recording, watching };
         let parts = Parts {
             config,
             owner: Owner { instance: "game-1".parse().unwrap(), release: ReleaseId(1) },
             route_key: route_key(),
-            figures: Figures::new(&arena_telemetry::Metrics::new()),
+            figures,
+            recorder: Some(recorder),
+            stores,
         };
         let stats = Endpoint::new("stats-1", self.stats.local_addr());
         let stats = self.mesh.channel("game", "stats").pinned(stats);
@@ -270,7 +286,7 @@ enum Heard {
 
 #[tokio::test]
 async fn a_match_is_created_played_to_its_end_and_recorded() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut client = world.client(&game);
     client.create(create(1, SHORT)).await.unwrap();
@@ -317,15 +333,15 @@ async fn a_match_is_created_played_to_its_end_and_recorded() {
     }
     assert!(counted > 0, "no input was counted");
     assert!(gateway.views.iter().any(|it| it.players[0].aim == 64));
-    world.recorder.called(1).await;
-    let results = world.recorder.results();
+    world.stats_seen.called(1).await;
+    let results = world.stats_seen.results();
     assert_eq!((results.len(), results[0].ticks, results[0].standings.len()), (1, 60, 4));
     assert_eq!(results[0].standings.iter().filter(|it| it.player == PLAYER.to_string()).count(), 1);
 }
 
 #[tokio::test]
 async fn a_draining_host_takes_no_match_and_finishes_what_it_has() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut client = world.client(&game);
     client.create(create(1, LONG)).await.unwrap();
@@ -342,13 +358,13 @@ async fn a_draining_host_takes_no_match_and_finishes_what_it_has() {
         2
     );
     assert_eq!(game.host.end_all().await, 2);
-    world.recorder.called(1).await;
-    assert_eq!(world.recorder.results().len(), 1, "a match that has not begun has no result");
+    world.stats_seen.called(1).await;
+    assert_eq!(world.stats_seen.results().len(), 1, "a match that has not begun has no result");
 }
 
 #[tokio::test]
 async fn a_session_goes_on_through_another_gateway_from_the_frame_it_holds() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     world.client(&game).create(create(1, LONG)).await.unwrap();
     let mut old = world.link(&game).await;
@@ -370,7 +386,7 @@ async fn a_session_goes_on_through_another_gateway_from_the_frame_it_holds() {
 
 #[tokio::test]
 async fn a_wrong_token_is_refused_and_a_message_nobody_can_read_ends_the_link() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
     let mut gateway = world.link(&game).await;
     gateway.attach(5, 1, 0).await;
@@ -383,32 +399,32 @@ async fn a_wrong_token_is_refused_and_a_message_nobody_can_read_ends_the_link() 
 
 #[tokio::test]
 async fn a_result_survives_the_process_and_is_recorded_once_stats_is_back() {
-    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
-    world.recorder.away.store(true, Ordering::Relaxed);
+    let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
+    world.stats_seen.away.store(true, Ordering::Relaxed);
     let game = world.game(folder.path());
     world.client(&game).create(create(1, LONG)).await.unwrap();
     let mut gateway = world.link(&game).await;
     gateway.attach(1, 1, 0).await;
     gateway.frame().await;
     assert_eq!(game.host.end_all().await, 1);
-    world.recorder.called(1).await;
+    world.stats_seen.called(1).await;
     assert_eq!(game.host.outbox().standing().borrow().unrecorded, 1);
     // A kill leaves the file as it is: a copy made now is what the next life finds.
     let next = tempfile::tempdir().unwrap();
     let name = "results.journal";
     std::fs::copy(folder.path().join(name), next.path().join(name)).unwrap();
     drop(game);
-    let calls = *world.recorder.calls.borrow();
-    world.recorder.away.store(false, Ordering::Relaxed);
+    let calls = *world.stats_seen.calls.borrow();
+    world.stats_seen.away.store(false, Ordering::Relaxed);
     let game = world.game(next.path());
-    world.recorder.called(calls + 1).await;
+    world.stats_seen.called(calls + 1).await;
     let mut standing = game.host.outbox().standing();
     tokio::time::timeout(PATIENCE, standing.wait_for(|it| it.unrecorded == 0))
         .await
         .unwrap()
         .unwrap();
     assert!(
-        world.recorder.results().iter().all(|it| it.r#match == MatchId::from_u64(1).to_string())
+        world.stats_seen.results().iter().all(|it| it.r#match == MatchId::from_u64(1).to_string())
     );
     assert_eq!(
         std::fs::read(next.path().join(name))

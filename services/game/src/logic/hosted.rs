@@ -125,6 +125,7 @@ pub struct Hosted<F> {
     phase: Phase,
     places: [Option<Place<F>>; SEATS],
     events: EventLog,
+    seat_changes: Vec<SeatName>,
     tick: u32,
     alone_ticks: u32,
     started_ms: u64,
@@ -155,6 +156,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             phase: Phase::Created(0),
             places,
             events: EventLog::default(),
+            seat_changes: Vec::new(),
             tick: 0,
             alone_ticks: 0,
             started_ms: now_ms,
@@ -420,6 +422,45 @@ impl<F: Copy + PartialEq> Hosted<F> {
         }
     }
 
+    /// Returns what its replay says of it before the first tick.
+    #[must_use]
+    pub fn header(&self) -> arena_replay::Header {
+        let player = |(seat, it): (u8, &Place<F>)| arena_replay::Player {
+            seat: seat.into(),
+            id: it.player.as_ref().map_or(String::new(), |it| it.id.to_string()),
+            name: it.name.clone(),
+        };
+        arena_replay::Header {
+            release: self.owner.release.to_string(),
+            players: self.seated().map(player).collect(),
+            started_ms: self.started_ms,
+            match_id: self.new.id.to_string(),
+            epoch: self.new.epoch.0.into(),
+            ..arena_replay::Header::of(&self.new.rules, self.new.seed)
+        }
+    }
+
+    /// Takes the seats that changed hands since the last tick.
+    pub fn take_seat_changes(&mut self) -> Vec<SeatName> {
+        std::mem::take(&mut self.seat_changes)
+    }
+
+    /// Returns what its replay says of its end; `otherwise` is why, if not by its rules.
+    #[must_use]
+    pub fn recorded_outcome(
+        &self,
+        outcome: &Outcome,
+        otherwise: &str,
+        now_ms: u64,
+    ) -> arena_replay::Outcome {
+        let mut recorded = arena_replay::Outcome::from(outcome);
+        if recorded.reason.is_empty() {
+            otherwise.clone_into(&mut recorded.reason);
+        }
+        recorded.ended_ms = now_ms.max(self.started_ms);
+        recorded
+    }
+
     /// Notes that the result is recorded for good.
     pub fn recorded(&mut self) {
         if let Phase::Finished(since) = self.phase {
@@ -512,6 +553,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             Some(SeatEffect::PlayerTakes) => place.press = buttons::JOIN,
         }
         let shown = place.shown(seat);
+        self.seat_changes.push(shown.clone());
         self.events.push(self.tick, EventKind::Seat(shown));
     }
 

@@ -16,6 +16,7 @@ use super::hosted::{
 };
 use super::inputs::Verdict;
 use super::seats::SeatEvent;
+use super::tape::{Stand, Taped, Tapes};
 
 /// Ended matches remembered, so that who comes late is told that it is over: an hour of a full shard.
 const OVER_MAX: usize = 8_192;
@@ -42,6 +43,10 @@ pub struct Effects {
     pub results: Vec<MatchResult>,
     /// What became of inputs, counted.
     pub inputs: InputFigures,
+    /// What is to be done to files of replays.
+    pub taped: Vec<Taped>,
+    /// Replays that end before their match.
+    pub replays_failed: u64,
 }
 
 /// Inputs by what became of them.
@@ -90,6 +95,7 @@ pub struct Shard {
     flows: HashMap<FlowKey, (MatchId, u8)>,
     over: VecDeque<MatchId>,
     batch: Batch,
+    tapes: Tapes,
 }
 
 #[derive(Default)]
@@ -120,7 +126,13 @@ impl Shard {
             flows: HashMap::new(),
             over: VecDeque::new(),
             batch: Batch::default(),
+            tapes: Tapes::off(),
         }
+    }
+
+    /// Records matches that begin from now on.
+    pub fn record(&mut self, tapes: Tapes) {
+        self.tapes = tapes;
     }
 
     /// Hosts a match. The same match again changes nothing.
@@ -264,11 +276,15 @@ impl Shard {
             hosted.finish(&outcome, self.now);
             if phase == Phase::Running {
                 effects.results.push(hosted.result(&outcome, now_ms));
+                let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+                let outcome = hosted.recorded_outcome(&outcome, "drained", now_ms);
+                self.tapes.finish(hosted.id(), outcome, stand.hash());
             } else {
                 hosted.recorded();
             }
             ended += 1;
         }
+        self.hand_over(effects);
         ended
     }
 
@@ -282,7 +298,14 @@ impl Shard {
         let stepped = self.worlds.step(worlds, inputs, outputs);
         assert!(stepped.is_ok(), "the game refused a batch of living matches: {stepped:?}");
         self.tell(now_ms, effects);
+        self.hand_over(effects);
         self.clear_away();
+    }
+
+    fn hand_over(&mut self, effects: &mut Effects) {
+        let (taped, failed) = self.tapes.take();
+        effects.taped.extend(taped);
+        effects.replays_failed += failed;
     }
 
     /// Returns the whole state of a match: with the inputs since, all that another instance needs.
@@ -321,16 +344,26 @@ impl Shard {
     }
 
     fn tell(&mut self, now_ms: u64, effects: &mut Effects) {
-        let Self { matches, batch, worlds, now, flows, is_draining, .. } = self;
+        let Self { matches, batch, worlds, now, flows, is_draining, tapes, .. } = self;
         let patience_ticks = if *is_draining { ABANDONED_DRAINING_TICKS } else { ABANDONED_TICKS };
-        for (id, output) in batch.ids.iter().zip(&batch.outputs) {
+        for ((id, output), inputs) in batch.ids.iter().zip(&batch.outputs).zip(&batch.inputs) {
             let Some(hosted) = matches.get_mut(id) else { continue };
+            let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
+            if output.tick == 1 {
+                tapes.begin(*id, || hosted.header());
+            }
+            for change in hosted.take_seat_changes() {
+                tapes.seated(*id, &change);
+            }
+            tapes.stepped(*id, inputs, &stand);
             if !hosted.stepped(output, patience_ticks) {
                 continue;
             }
             let Ok(outcome) = worlds.outcome(hosted.world()) else { continue };
             hosted.finish(&outcome, *now);
             effects.results.push(hosted.result(&outcome, now_ms));
+            let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
+            tapes.finish(*id, hosted.recorded_outcome(&outcome, "abandoned", now_ms), stand.hash());
         }
         for hosted in matches.values_mut() {
             let id = hosted.id();
@@ -390,6 +423,22 @@ impl std::fmt::Debug for Shard {
             .field("backend", &name)
             .field("load", &self.load())
             .finish_non_exhaustive()
+    }
+}
+
+/// A match as its worlds have it.
+struct InWorlds<'a> {
+    worlds: &'a dyn Worlds,
+    id: WorldId,
+}
+
+impl Stand for InWorlds<'_> {
+    fn hash(&self) -> u64 {
+        self.worlds.state_hash(self.id).expect("a match that was stepped lives").0
+    }
+
+    fn state(&self) -> Vec<u8> {
+        self.worlds.export(self.id).expect("a match that was stepped lives")
     }
 }
 

@@ -91,7 +91,12 @@ impl Gateway {
                 instance: "gateway-r2-1".parse().unwrap(),
             }),
             upstream: Upstream::new(nobody(), nobody(), nobody()),
-            links: Links::new(games, Arc::new(move |_| Some(game_addr)), metrics.clone()),
+            links: Links::new(
+                games,
+                Arc::new(move |_| Some(game_addr)),
+                Arc::new(|| "game-r1-1".parse().ok()),
+                metrics.clone(),
+            ),
             placements: Placements::new(stores.stores().registry.clone()),
             hot: stores.stores().hot.clone(),
             keys,

@@ -8,11 +8,14 @@ use std::collections::VecDeque;
 use arena_types::{Epoch, MatchId, PartyCode, PlayerId, SessionId, Tick, TicketId};
 use arena_wire::link::Leave;
 use arena_wire::play::{
-    ClientMessage, Code, EventKind, Input, MatchStart, Move, Owner, Party, QueueUpdate,
-    RatingChange, RegionRtt, ServerMessage,
+    ClientMessage, Code, EventKind, Input, MatchStart, Move, Owner, Party, Playback, QueueUpdate,
+    RatingChange, RegionRtt, ServerMessage, Watch,
 };
 
 use super::record::{Activity, Record, Seat, Waiting};
+use watching::Watching;
+
+mod watching;
 
 /// First wait before a lost game is tried again; it doubles up to [`RETRY_MS_MAX`].
 const RETRY_MS_MIN: u64 = 100;
@@ -62,6 +65,8 @@ pub enum Event {
     Placement(MatchId, Option<Placement>),
     /// The match changed the rating.
     Rating(RatingChange),
+    /// Where the match that is watched stands.
+    Playback(Playback),
     /// This gateway goes away.
     Drain(Move),
     /// The time of [`Session::wake_at_ms`] has come.
@@ -140,6 +145,13 @@ pub enum Effect {
         ack_tick: Tick,
         /// The last event the client has seen.
         ack_event: u32,
+    },
+    /// Show a match at this instance, or at any; it answers as to [`Effect::Attach`].
+    Watch {
+        /// What, from where, how fast.
+        watch: Watch,
+        /// Where.
+        at: Option<arena_types::InstanceId>,
     },
     /// Let go of the match.
     Detach(Leave),
@@ -250,6 +262,8 @@ enum Phase {
         seat: Seat,
         over_since_ms: Option<u64>,
     },
+    /// It has no seat and sees another's match.
+    Watching(Watching),
 }
 
 impl Session {
@@ -326,7 +340,7 @@ impl Session {
     pub fn in_match(&self) -> Option<MatchId> {
         match &self.phase {
             Phase::Seeking { seat, .. } | Phase::Playing { seat, .. } => Some(seat.match_id),
-            Phase::Lobby | Phase::Queued { .. } => None,
+            Phase::Lobby | Phase::Queued { .. } | Phase::Watching(_) => None,
         }
     }
 
@@ -340,7 +354,8 @@ impl Session {
     #[must_use]
     pub fn record(&self, now_ms: u64) -> Record {
         let activity = match &self.phase {
-            Phase::Lobby => Activity::Lobby,
+            // Who watches asks again: a page knows where it is.
+            Phase::Lobby | Phase::Watching(_) => Activity::Lobby,
             Phase::Queued { ticket, since_ms, .. } => Activity::Queued(Waiting {
                 ticket: ticket.id,
                 mode: ticket.mode.clone(),
@@ -368,6 +383,9 @@ impl Session {
     pub fn input(&mut self, input: Input) -> Result<Option<Input>, Code> {
         self.client.ack_tick = self.client.ack_tick.max(input.ack_tick);
         self.client.ack_event = self.client.ack_event.max(input.ack_event);
+        if matches!(self.phase, Phase::Watching(_)) {
+            return Ok(Some(input)); // it says what the client holds
+        }
         let Phase::Playing { .. } = self.phase else { return Ok(None) };
         if let Some(expected) = self.client.expected {
             if input.seq != expected {
@@ -398,6 +416,7 @@ impl Session {
             Event::Replaced => self.replaced(),
             Event::Expel => self.act(Effect::Close(Code::Moved)),
             Event::Placement(id, placement) => self.located(id, placement, now_ms),
+            Event::Playback(playback) => self.playback(playback),
             Event::Rating(change) => self.act(Effect::Send(ServerMessage::Rating(change))),
             Event::Drain(to) => self.leave_gateway(to, now_ms),
             Event::Timer => self.timer(now_ms),
@@ -410,7 +429,13 @@ impl Session {
         if matches!(self.phase, Phase::Playing { over_since_ms: Some(_), .. }) {
             self.enter_lobby(Leave::Lost, now_ms); // who says anything has seen the end before
         }
+        if let (ClientMessage::Queue { .. } | ClientMessage::Leave, Phase::Watching(_)) =
+            (&message, &self.phase)
+        {
+            self.stop_watching(now_ms);
+        }
         match (message, &self.phase) {
+            (ClientMessage::Watch(watch), _) => self.watch(watch),
             (ClientMessage::Queue { mode, rtts }, Phase::Lobby) => self.queue(mode, rtts, now_ms),
             (ClientMessage::Cancel, Phase::Queued { ticket, .. }) => {
                 let id = ticket.id;
@@ -534,8 +559,8 @@ impl Session {
     }
 
     fn attached(&mut self, start: MatchStart, now_ms: u64) {
-        let Phase::Seeking { seat, .. } = &self.phase else { return };
-        if seat.match_id != start.match_id || start.epoch < seat.epoch {
+        let Phase::Seeking { seat, .. } = &self.phase else { return self.watch_started(start) };
+        if (seat.match_id, seat.seat) != (start.match_id, start.seat) || start.epoch < seat.epoch {
             return; // an owner of the past: a session never falls to a lower epoch
         }
         let moved = seat.epoch != start.epoch || seat.owner != start.owner;
@@ -551,7 +576,9 @@ impl Session {
     }
 
     fn refused(&mut self, refusal: AttachRefusal, now_ms: u64) {
-        let Phase::Seeking { since_ms, tries, .. } = &mut self.phase else { return };
+        let Phase::Seeking { since_ms, tries, .. } = &mut self.phase else {
+            return self.watch_refused(refusal, now_ms);
+        };
         *tries += 1;
         let (tries, waited_ms) = (*tries, now_ms.saturating_sub(*since_ms));
         let lost = refusal == AttachRefusal::Unknown && tries >= UNKNOWN_MAX;
@@ -564,7 +591,10 @@ impl Session {
 
     fn lost(&mut self, now_ms: u64) {
         let Phase::Playing { seat, over_since_ms } = &self.phase else {
-            return self.refused(AttachRefusal::Unreachable, now_ms);
+            return match self.phase {
+                Phase::Watching(_) => self.watch_lost(now_ms),
+                _ => self.refused(AttachRefusal::Unreachable, now_ms),
+            };
         };
         if over_since_ms.is_some() {
             return self.enter_lobby(Leave::Lost, now_ms);
@@ -575,7 +605,9 @@ impl Session {
     }
 
     fn located(&mut self, id: MatchId, placement: Option<Placement>, now_ms: u64) {
-        let Phase::Seeking { seat, .. } = &mut self.phase else { return };
+        let Phase::Seeking { seat, .. } = &mut self.phase else {
+            return self.watch_at(id, placement);
+        };
         if seat.match_id != id {
             return;
         }
@@ -594,6 +626,9 @@ impl Session {
     }
 
     fn happened(&mut self, event: arena_wire::play::Event, now_ms: u64) {
+        if let Phase::Watching(_) = self.phase {
+            return self.act(Effect::Send(ServerMessage::Event(event)));
+        }
         let Phase::Playing { seat, over_since_ms } = &mut self.phase else { return };
         let match_id = seat.match_id;
         let over = matches!(event.kind, EventKind::End { .. }) && over_since_ms.is_none();
@@ -662,6 +697,7 @@ impl Session {
                 self.act(Effect::Locate(match_id));
             }
             Phase::Playing { over_since_ms: Some(_), .. } => self.enter_lobby(Leave::Lost, now_ms),
+            Phase::Watching(_) => self.watch_again(),
             Phase::Lobby | Phase::Playing { .. } => {}
         }
     }
@@ -679,6 +715,7 @@ impl Session {
                 let why = if self.leaving { Leave::Moved } else { Leave::Lost };
                 self.act(Effect::Detach(why));
             }
+            Phase::Watching(_) => self.act(Effect::Detach(Leave::Left)),
             Phase::Lobby | Phase::Queued { .. } => {}
         }
     }

@@ -71,6 +71,16 @@ variables! {
     GAME_THREADS = "ARENA_GAME_THREADS", "game", None;
     /// Seats taken in a new match, 1 to 16: bots play those without a player.
     GAME_FILLED_SEATS = "ARENA_GAME_FILLED_SEATS", "game", Some("8");
+    /// Days that replays are kept, 0 to 3650; 0 records none.
+    GAME_REPLAY_DAYS = "ARENA_GAME_REPLAY_DAYS", "game", Some("30");
+    /// MiB of replays that the object store keeps; beyond it the oldest are removed.
+    GAME_REPLAY_MIB = "ARENA_GAME_REPLAY_MIB", "game", Some("20480");
+    /// MiB of replays in the data folder that wait for the object store; beyond it new matches are not recorded.
+    GAME_REPLAY_DISK_MIB = "ARENA_GAME_REPLAY_DISK_MIB", "game", Some("2048");
+    /// Viewers of running and of recorded matches that one game instance serves at once, 0 to 10000; 0 lets nobody watch.
+    GAME_WATCHERS = "ARENA_GAME_WATCHERS", "game", Some("64");
+    /// Seconds that viewers of a running match are behind it, 1 to 3600, so that nobody is told of by those who watch.
+    GAME_WATCH_DELAY_S = "ARENA_GAME_WATCH_DELAY_S", "game", Some("10");
     /// PEM file of the public port's certificate, leaf first; with it the port speaks TLS 1.3 only.
     GATEWAY_TLS_CERT = "ARENA_GATEWAY_TLS_CERT", "gateway", None;
     /// PEM file of the certificate's key. Both files are watched, so that a renewal needs no restart.

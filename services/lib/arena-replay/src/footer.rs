@@ -59,6 +59,25 @@ pub struct Outcome {
     pub team_scores: Vec<u32>,
 }
 
+impl From<&arena_sdk::Outcome> for Outcome {
+    /// The reason is empty while the match runs.
+    fn from(outcome: &arena_sdk::Outcome) -> Self {
+        let place = |it: &arena_sdk::Standing| Place {
+            seat: it.seat.into(),
+            rank: it.rank.into(),
+            kills: it.kills.into(),
+            deaths: it.deaths.into(),
+            bot: it.bot,
+        };
+        Self {
+            reason: outcome.finished.unwrap_or_default().to_owned(),
+            ended_ms: 0,
+            standings: outcome.standings.iter().map(place).collect(),
+            team_scores: outcome.team_scores.clone(),
+        }
+    }
+}
+
 /// One seat's place.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Place {

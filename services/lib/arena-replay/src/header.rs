@@ -1,4 +1,6 @@
 //! What a replay says of its match before the first tick.
+use arena_sdk::{PinnedRules, TICK_RATE_HZ};
+
 use crate::error::Fault;
 use crate::limits::{CADENCE_TICKS_MAX, PLAYERS_MAX, TICK_RATE_HZ_MAX};
 
@@ -80,6 +82,26 @@ impl Header {
     pub const HASH_TICKS: u32 = 60;
     /// Ticks from one keyframe to the next: a seek simulates ten seconds at most.
     pub const KEYFRAME_TICKS: u32 = 600;
+
+    /// Returns the header of a match with these rules; the schema of its states, who plays, when and where
+    /// is for the caller to fill in.
+    #[must_use]
+    pub fn of(rules: &PinnedRules, seed: u32) -> Self {
+        let document: serde_json::Value =
+            serde_json::from_str(rules.document()).unwrap_or_default();
+        Self {
+            game: rules.game().to_owned(),
+            rules_version: rules.version(),
+            rules_hash: rules.hash(),
+            map: document["map"].as_str().unwrap_or("custom").to_owned(),
+            rules: rules.document().to_owned(),
+            seed,
+            tick_rate_hz: TICK_RATE_HZ,
+            hash_ticks: Self::HASH_TICKS,
+            keyframe_ticks: Self::KEYFRAME_TICKS,
+            ..Self::default()
+        }
+    }
 
     /// Finds what no replay can have.
     ///

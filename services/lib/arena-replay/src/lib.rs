@@ -4,7 +4,7 @@
 //! it returns bytes to append and does no I/O. A [`Reader`] opens a file, also one whose end was torn off, and
 //! goes to any keyframe; a [`Follower`] reads a file that still grows. A [`Playback`] gives what is read to a
 //! [`Simulation`], and compares; [`verify()`] does so to the end, [`cut()`] makes a replay of a part.
-//! [`arena`] is the simulation of the arena's own matches, on any backend.
+//! [`GameMatch`] is the simulation of any game's matches, [`arena`] that of the arena's own on a chosen backend.
 //!
 //! The format knows no game: inputs are 16 words a tick, states are bytes, hashes 64 bits. docs/replays.md
 //! has it byte by byte. Whatever a file holds, reading it takes memory within [`limits`] and never panics.
@@ -15,6 +15,7 @@ mod error;
 mod follow;
 mod footer;
 mod frame;
+mod game;
 mod header;
 mod inputs;
 pub mod limits;
@@ -38,6 +39,7 @@ pub use error::{Damage, Fault, ReadError, WriteError};
 pub use follow::{Follower, Part};
 pub use footer::{Footer, KeyframePlace, Outcome, Place};
 pub use frame::{ChunkHead, ChunkKind, VERSION};
+pub use game::{GameError, GameMatch};
 pub use header::{Header, Player};
 pub use playback::{Compared, Playback, PlaybackError, Step};
 pub use problem::{Divergence, Problem, Problems, WordDifference};

@@ -127,6 +127,11 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
         &self.simulation
     }
 
+    /// Returns the simulation, to be asked; who steps it leaves the recorded course.
+    pub fn simulation_mut(&mut self) -> &mut S {
+        &mut self.simulation
+    }
+
     /// Returns the file.
     #[must_use]
     pub fn reader(&self) -> &Reader<R> {
@@ -186,6 +191,9 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
             let step = self.step(tick.saturating_sub(self.tick))?;
             if let Some(problem) = self.problems.list().first() {
                 return Err(PlaybackError::Untrue(Box::new(problem.clone())));
+            }
+            if step == Step::End && self.tick == tick {
+                return Ok(()); // a keyframe is the last thing in the file
             }
             if step == Step::End {
                 return Err(PlaybackError::Beyond { tick, first, last: self.tick });
@@ -257,6 +265,7 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
         self.played += count as usize;
         self.tick += count;
         self.compared.ticks += u64::from(count);
+        self.check_running(count)?;
         if count == until_hash {
             let hash = self.simulation.hash().map_err(PlaybackError::Simulation)?;
             if self.hashes.len() >= HASHES_WAITING_MAX {
@@ -265,6 +274,19 @@ impl<R: Read + Seek, S: Simulation> Playback<R, S> {
             self.hashes.push_back(TickHash { tick: self.tick, hash });
         }
         Ok(Step::Ticks(from, self.tick))
+    }
+
+    /// A match that is over does not change any more, so inputs after its end are none of it.
+    fn check_running(&mut self, count: u32) -> Result<(), PlaybackError<S::Error>> {
+        if self.state != State::True || count == 0 {
+            return Ok(());
+        }
+        let over = self.simulation.tick().map_err(PlaybackError::Simulation)?;
+        if over != self.tick {
+            self.state = State::Astray(over);
+            self.problems.push(Problem::Overrun { over, tick: self.tick });
+        }
+        Ok(())
     }
 
     fn take(&mut self, chunk: Chunk) -> Result<Option<Step>, PlaybackError<S::Error>> {

@@ -29,6 +29,13 @@ pub enum Problem {
         /// The footer's.
         expected: u32,
     },
+    /// There are inputs after the end of the match.
+    Overrun {
+        /// The tick at which the match is over.
+        over: u32,
+        /// A tick with inputs after it.
+        tick: u32,
+    },
     /// The match ends in another way than was recorded.
     Outcome {
         /// How it ends.
@@ -172,6 +179,12 @@ impl fmt::Display for Problem {
             Self::Diverged(divergence) => divergence.fmt(f),
             Self::Short { last_tick, expected } => {
                 write!(f, "inputs end at tick {last_tick}, the footer says {expected}")
+            }
+            Self::Overrun { over, tick } => {
+                write!(
+                    f,
+                    "the match is over at tick {over}, and there are inputs up to tick {tick}"
+                )
             }
             Self::Outcome { found, expected } if found.reason != expected.reason => {
                 write!(f, "it ends by `{}`, recorded is `{}`", found.reason, expected.reason)

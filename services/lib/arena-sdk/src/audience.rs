@@ -4,6 +4,9 @@ use crate::worlds::WorldError;
 /// Bits of a frame's body, on average: 64 kbit/s at 30 Hz, less the head and four bytes of WebSocket framing.
 pub const FRAME_BITS_MAX: usize = 64_000 / 30 - 32 - 112;
 
+/// The same for somebody without a seat, who sees all of it.
+pub const SPECTATOR_FRAME_BITS_MAX: usize = 4 * FRAME_BITS_MAX;
+
 /// What one viewer sees at one tick: the body of a frame. Only the game and its page know what is in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
@@ -30,6 +33,15 @@ pub trait Audience {
     /// # Errors
     /// [`WorldError::Stale`], [`WorldError::Crowded`].
     fn watch(&mut self, id: WorldId, seat: u8) -> Result<Viewer, WorldError>;
+
+    /// Lets somebody watch who has no seat, and holds no frame yet: a frame may take
+    /// [`SPECTATOR_FRAME_BITS_MAX`]. Where everyone sees the same it is what seat 0 sees.
+    ///
+    /// # Errors
+    /// As [`Audience::watch`].
+    fn spectate(&mut self, id: WorldId) -> Result<Viewer, WorldError> {
+        self.watch(id, 0)
+    }
 
     /// Takes the word of a viewer that it holds the frame of `tick`; one that was not sent changes nothing.
     ///

@@ -293,6 +293,11 @@ pub fn audience(game: &dyn Game) {
     let average = bits / frames as usize;
     assert!(average <= crate::FRAME_BITS_MAX, "{average} bits a frame");
     assert_eq!(watched.hash(), alone.hash(), "watching is no input");
+    let spectator = watched.worlds.spectate(id).unwrap();
+    watched.worlds.look(id).unwrap();
+    let seen = watched.worlds.frame(id, spectator).unwrap().unwrap();
+    assert_eq!((seen.tick, seen.baseline), (TICKS, None));
+    assert!(seen.body.len() * 8 <= crate::SPECTATOR_FRAME_BITS_MAX, "{} bytes", seen.body.len());
     watched.worlds.resume(id, near, 1).unwrap();
     watched.worlds.look(id).unwrap();
     let again = watched.worlds.frame(id, near).unwrap().unwrap();

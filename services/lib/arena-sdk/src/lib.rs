@@ -19,7 +19,7 @@ mod sent;
 mod slots;
 mod worlds;
 
-pub use audience::{Audience, FRAME_BITS_MAX, Frame, Viewer};
+pub use audience::{Audience, FRAME_BITS_MAX, Frame, SPECTATOR_FRAME_BITS_MAX, Viewer};
 pub use game::Game;
 pub use hash::StateHash;
 pub use input::{Input, SeatInputs, buttons};

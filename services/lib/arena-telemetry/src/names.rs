@@ -105,6 +105,14 @@ metrics! {
     GAME_INPUTS = "arena_game_inputs", Kind::Counter, ["outcome"];
     /// Results that `stats` has not acknowledged yet.
     GAME_UNRECORDED = "arena_game_unrecorded_results", Kind::Gauge, [];
+    /// Bytes of replays written to disk.
+    GAME_REPLAY_BYTES = "arena_game_replay_bytes", Kind::Counter, [];
+    /// Replays by what became of them: `stored`, `torn` (it ends before its match), `lost` (nothing was recorded), `expired` (removed by age or size).
+    GAME_REPLAYS = "arena_game_replays", Kind::Counter, ["outcome"];
+    /// Finished replays that the object store does not have yet.
+    GAME_REPLAYS_WAITING = "arena_game_replays_waiting", Kind::Gauge, [];
+    /// Parts of replays that were lost because the disk was behind.
+    GAME_REPLAY_BLOCKS_LOST = "arena_game_replay_blocks_lost", Kind::Counter, [];
 
     /// The version of the rules that new matches pin.
     CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];

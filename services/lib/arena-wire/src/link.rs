@@ -9,7 +9,7 @@
 use arena_types::{Epoch, MatchId, PlayerId, SessionId, Tick};
 
 use crate::bits::{BitReader, BitWriter, DecodeError};
-use crate::play::Input;
+use crate::play::{Input, Watch};
 use crate::token::TOKEN_LEN_MAX;
 
 /// Inputs in one message, at most: a tick's worth of the sessions of one gateway.
@@ -47,6 +47,13 @@ pub enum ToGame {
         flow: Flow,
         /// What becomes of the seat.
         why: Leave,
+    },
+    /// Shows a match to a session without a seat. Its inputs only say what the client holds.
+    Watch {
+        /// The number it gets on this link.
+        flow: Flow,
+        /// What to show.
+        watch: Watch,
     },
 }
 
@@ -137,6 +144,13 @@ pub enum ToGateway {
         /// The new owner's epoch.
         epoch: Epoch,
     },
+    /// Where a watched match stands.
+    Playback {
+        /// The session.
+        flow: Flow,
+        /// A [`crate::play::Playback`] message to forward.
+        playback: Vec<u8>,
+    },
 }
 
 /// Why a flow got no seat.
@@ -161,6 +175,7 @@ const ATTACH: u8 = 1;
 const INPUTS: u8 = 2;
 const ACK: u8 = 3;
 const DETACH: u8 = 4;
+const WATCH: u8 = 5;
 
 impl ToGame {
     /// Returns the bytes of one message.
@@ -204,6 +219,12 @@ impl ToGame {
                 out.bits(flow.0, 32);
                 out.bits(*why as u32, 8);
             }
+            Self::Watch { flow, watch } => {
+                out.bits(u32::from(WATCH), 8);
+                out.bits(flow.0, 32);
+                out.u64(watch.match_id.as_u64());
+                watch.write(&mut out);
+            }
         }
         out.finish()
     }
@@ -246,6 +267,11 @@ impl ToGame {
                     other => return Err(bad("why", other)),
                 },
             },
+            WATCH => {
+                let flow = Flow(input.u32("flow")?);
+                let match_id = MatchId::from_u64(input.u64("match_id")?);
+                Self::Watch { flow, watch: Watch::read(input, match_id)? }
+            }
             found => return Err(DecodeError::UnknownType { found }),
         };
         reader.finish()?;
@@ -259,6 +285,7 @@ const EVENT: u8 = 3;
 const ENDED: u8 = 4;
 const REPLACED: u8 = 5;
 const MOVED: u8 = 6;
+const PLAYBACK: u8 = 7;
 
 impl ToGateway {
     /// Returns the bytes of one message.
@@ -298,6 +325,10 @@ impl ToGateway {
                 out.text(owner, OWNER_LEN_MAX);
                 out.bits(epoch.0, 32);
             }
+            Self::Playback { flow, playback } => {
+                head(PLAYBACK, flow);
+                out.blob(playback);
+            }
         }
         out.finish()
     }
@@ -310,7 +341,7 @@ impl ToGateway {
         let mut reader = BitReader::new(bytes);
         let input = &mut reader;
         let kind = input.u8("type")?;
-        if !(ATTACHED..=MOVED).contains(&kind) {
+        if !(ATTACHED..=PLAYBACK).contains(&kind) {
             return Err(DecodeError::UnknownType { found: kind });
         }
         let flow = Flow(input.u32("flow")?);
@@ -340,6 +371,7 @@ impl ToGateway {
             },
             ENDED => Self::Ended { flow, match_id: MatchId::from_u64(input.u64("match_id")?) },
             REPLACED => Self::Replaced { flow },
+            PLAYBACK => Self::Playback { flow, playback: input.blob(PAYLOAD_LEN_MAX, "playback")? },
             _ => Self::Moved {
                 flow,
                 owner: input.text(OWNER_LEN_MAX, "owner")?,
@@ -359,7 +391,8 @@ impl ToGateway {
             | Self::Event { flow, .. }
             | Self::Ended { flow, .. }
             | Self::Replaced { flow }
-            | Self::Moved { flow, .. } => *flow,
+            | Self::Moved { flow, .. }
+            | Self::Playback { flow, .. } => *flow,
         }
     }
 }
@@ -401,6 +434,10 @@ mod tests {
             ToGame::Detach { flow: Flow(1), why: Leave::Left },
             ToGame::Detach { flow: Flow(1), why: Leave::Lost },
             ToGame::Detach { flow: Flow(1), why: Leave::Moved },
+            ToGame::Watch {
+                flow: Flow(1),
+                watch: Watch { match_id: MatchId::from_u64(2), tick: Watch::NEWEST, pace: 64 },
+            },
         ]
     }
 
@@ -422,6 +459,7 @@ mod tests {
             ToGateway::Ended { flow, match_id: MatchId::from_u64(5) },
             ToGateway::Replaced { flow },
             ToGateway::Moved { flow, owner: "game-r2-1".to_owned(), epoch: Epoch(2) },
+            ToGateway::Playback { flow, playback: vec![0x8c; 30] },
         ];
         all.extend(refused);
         all
@@ -458,7 +496,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(
-            kind in 0..9_u8,
+            kind in 0..10_u8,
             mut bytes in prop::collection::vec(any::<u8>(), 1..200),
         ) {
             bytes[0] = kind;

@@ -16,13 +16,13 @@ mod strategies;
 mod vectors;
 mod view;
 
-pub use client::{ClientMessage, Controls, Hello, Input, RegionRtt};
+pub use client::{ClientMessage, Controls, Hello, Input, RegionRtt, Watch};
 pub use code::Code;
 pub use extras::DRONES_MAX;
 pub use frame::{FRAME_TYPE, FrameHead, decode_frame, encode_frame, encode_view};
 pub use server::{
-    Event, EventKind, FlagChange, MatchStart, Move, Owner, Party, PartyMember, Pong, QueueUpdate,
-    RatingChange, SeatName, ServerMessage, Standing, Welcome,
+    Event, EventKind, FlagChange, MatchStart, Move, Owner, Party, PartyMember, Playback, Pong,
+    QueueUpdate, RatingChange, SeatName, ServerMessage, Standing, Welcome,
 };
 pub use view::{
     Drone, Extras, Flag, OwnView, POSITION_SHIFT, PlayerView, SEATS, SHOTS_MAX, Shot, View,

@@ -48,7 +48,7 @@ fn whatever_a_gateway_sends_the_match_goes_on() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (world, game) = runtime.block_on(async {
-        let world = World::new();
+        let world = World::new().await;
         let game = world.game(folder.path());
         world.client(&game).create(create(1, LONG)).await.unwrap();
         (world, game)

@@ -483,3 +483,36 @@ fn a_lost_link_frees_the_seats_of_its_sessions_alone() {
     let it = &game.shard.describe()[0];
     assert_eq!((it.players, it.bots), (1, 3));
 }
+
+#[test]
+fn what_is_recorded_of_a_match_plays_it_again() {
+    let mut game = Game::new(r#"{"version": 1, "match": {"time_limit_ticks": 700}}"#, 1);
+    game.shard.record(Tapes::on(arena_games::standard().schema()).unwrap());
+    let key = game.attach(LINK, 0, (0, 0));
+    for seq in 1..=350 {
+        let controls = Controls { move_x: 90, aim: seq as u8, buttons: 1, ..Controls::default() };
+        game.input(key, seq, game.tick() + 1, controls);
+        game.steps(1);
+    }
+    game.steps(400);
+    assert_eq!(game.said.results.len(), 1);
+    let id = crate::logic::tape::ReplayId { match_id: MATCH, epoch: Epoch(1) };
+    let mut file = Vec::new();
+    let (end, blocks) = game.said.taped.split_last().unwrap();
+    assert_eq!(*end, Taped::End { id });
+    for taped in blocks {
+        let Taped::Bytes { id: of, offset, block } = taped else { panic!("{taped:?}") };
+        assert_eq!((*of, *offset), (id, file.len() as u64));
+        file.extend(&block.bytes);
+    }
+    let reader = arena_replay::Reader::open(std::io::Cursor::new(file)).unwrap();
+    let header = reader.header().clone();
+    assert_eq!((header.match_id, header.epoch), (MATCH.to_string(), 1));
+    assert_eq!(header.players[0].id, player(100).to_string());
+    let outcome = reader.footer().unwrap().outcome.clone();
+    assert_eq!((outcome.reason.as_str(), outcome.standings.len()), ("time", 4));
+    let again = arena_replay::GameMatch::new(arena_games::standard());
+    let found = arena_replay::verify(reader, again, |_| ()).unwrap();
+    assert!(found.is_true(), "{:?}", found.problems);
+    assert_eq!((found.compared.ticks, found.compared.keyframes), (700, 1));
+}

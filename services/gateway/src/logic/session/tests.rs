@@ -62,6 +62,16 @@ fn queue() -> Event {
     Event::Client(ClientMessage::Queue { mode: "arena".to_owned(), rtts: Vec::new() })
 }
 
+fn watch(tick: u32) -> Event {
+    let watch = Watch { match_id: MATCH, tick: Tick(tick), pace: Watch::REAL_TIME };
+    Event::Client(ClientMessage::Watch(watch))
+}
+
+fn watch_start() -> Event {
+    let Event::Attach(start) = start(9, "game-r2-1", 0) else { unreachable!() };
+    Event::Attach(Box::new(MatchStart { seat: MatchStart::WATCHES, ..*start }))
+}
+
 fn wait(ticket: TicketId, reason: &str) -> Event {
     let reason = reason.to_owned();
     Event::Ticket(ticket, TicketEvent::Wait { tickets: 2, window: 50, reason })
@@ -117,6 +127,10 @@ fn brief(effect: &Effect) -> String {
                 "attach to {} e{} from tick {ack_tick}, event {ack_event}",
                 seat.owner, seat.epoch
             )
+        }
+        Effect::Watch { watch, at } => {
+            let at = at.as_ref().map_or("any game", InstanceId::as_str);
+            format!("watch at {at} from tick {}, pace {}", watch.tick, watch.pace)
         }
         Effect::Detach(why) => format!("detach: {why:?}"),
         Effect::Locate(_) => "locate".to_owned(),
@@ -205,6 +219,66 @@ fn no_session_falls_to_a_lower_epoch() {
             3: 
             4: say start at game-r3-1 e3
         "]],
+    );
+}
+
+#[test]
+fn who_watches_asks_the_owner_then_others_and_goes_on_after_a_loss() {
+    let ack = Input { ack_tick: Tick(300), ack_event: 2, ..input(1) };
+    let mut watching = session();
+    for event in [watch(60), placement(2, "game-r1-1"), watch_start()] {
+        watching.on(event, 0);
+    }
+    assert_eq!(watching.input(ack), Ok(Some(ack)), "a game hears what the client holds");
+    check(
+        watching,
+        vec![
+            (0, end()),
+            (1, Event::LinkLost),
+            (2, placement(3, "game-r1-2")),
+            (3, Event::AttachRefused(AttachRefusal::Unknown)),
+            (4, watch_start()),
+            (5, watch(900)),
+            (6, Event::Placement(MATCH, None)),
+            (7, Event::AttachRefused(AttachRefusal::Unknown)),
+            (8, Event::AttachRefused(AttachRefusal::Unreachable)),
+            (2_000, Event::Timer),
+            (2_001, Event::AttachRefused(AttachRefusal::Unreachable)),
+            (4_000, Event::Timer),
+            (4_001, Event::AttachRefused(AttachRefusal::Unknown)),
+        ],
+        &expect![[r"
+            0: say event
+            1: locate
+            2: watch at game-r1-2 from tick 300, pace 4
+            3: watch at any game from tick 300, pace 4
+            4: say start at game-r2-1 e9
+            5: detach: Left · locate
+            6: watch at any game from tick 900, pace 4
+            7: watch at any game from tick 900, pace 4
+            8: 
+            2000: watch at any game from tick 900, pace 4
+            2001: 
+            4000: watch at any game from tick 900, pace 4
+            4001: say MatchGone · detach: Left · save lobby · say idle
+        "]],
+    );
+    check(
+        session(),
+        vec![(0, watch(60)), (1, placement(1, "game-r1-1")), (2, watch_start()), (3, queue())],
+        &expect![[r"
+            0: locate
+            1: watch at game-r1-1 from tick 60, pace 4
+            2: say start at game-r2-1 e9
+            3: detach: Left · save lobby · say idle · enqueue, waited 0 ms · say waiting 0 · save queued 0 ms
+        "]],
+    );
+    check(
+        playing(),
+        vec![(0, watch(60))],
+        &expect![[r"
+        0: 
+    "]],
     );
 }
 
@@ -353,10 +427,12 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Client(ClientMessage::Cancel)),
         Just(Event::Client(ClientMessage::Leave)),
         Just(Event::Client(ClientMessage::PartyLeave)),
+        Just(watch(60)),
         Just(Event::Client(ClientMessage::PartyCreate { mode: "arena".to_owned() })),
     ];
     let game = prop_oneof![
         (1_u32..4).prop_map(|it| start(it, "game-r1-1", 0)),
+        Just(watch_start()),
         (1_u32..4).prop_map(|it| placement(it, "game-r2-1")),
         Just(Event::Placement(MATCH, None)),
         Just(end()),
@@ -392,6 +468,9 @@ proptest! {
                 match effect {
                     Effect::Enqueue(it) => ticket = Some(it.id),
                     Effect::Send(ServerMessage::Queue(QueueUpdate::Assigned { .. })) => epoch = Epoch(0),
+                    Effect::Send(ServerMessage::Start(start)) if start.seat == MatchStart::WATCHES => {
+                        prop_assert_eq!(session.in_match(), None);
+                    }
                     Effect::Send(ServerMessage::Start(start)) => {
                         prop_assert!(start.epoch >= epoch, "the epoch fell");
                         epoch = start.epoch;

@@ -342,3 +342,39 @@ fn an_outcome_that_is_not_true_cannot_be_cut_out() {
     assert!(error.contains("the replay does not verify: seat"), "{error}");
     assert!(part(&forged, Some(1_700), Some(1_899)).is_ok(), "that part has no outcome");
 }
+
+#[test]
+fn inputs_after_the_end_of_a_match_are_none_of_it() {
+    let rules = Rules::parse(r#"{"version": 3, "match": {"time_limit_ticks": 60}}"#).unwrap();
+    let header = header(&rules, 11);
+    let mut game = ArenaMatch::on_cpu();
+    game.start(&header).unwrap();
+    let mut encoder = Encoder::new().unwrap();
+    let mut writer = Writer::new(&header, Settings::default()).unwrap();
+    let inputs = arena_sim::SeatInputs::default();
+    for tick in 0..90 {
+        writer.inputs(tick, &inputs, &mut encoder).unwrap();
+        game.advance(&[inputs]).unwrap();
+        if writer.is_hash_due() {
+            writer.hash(game.hash().unwrap(), &mut encoder).unwrap();
+        }
+    }
+    let outcome = Outcome::of(&game, "", 0).unwrap();
+    assert_eq!((outcome.reason.as_str(), game.tick().unwrap()), ("time", 60));
+    let file = writer.finish(outcome, game.hash().unwrap(), &mut encoder).unwrap().bytes;
+    let found = told(&verify(&file));
+    assert_eq!(found[0], "the match is over at tick 60, and there are inputs up to tick 90");
+    let mut playback = Playback::new(open(&file), ArenaMatch::on_cpu()).unwrap();
+    assert!(cut(&mut playback, (Some(60), Some(80)), &mut Vec::new()).is_err());
+}
+
+#[test]
+fn a_match_whose_last_tick_has_a_keyframe_is_sought_to_its_end() {
+    let rules = Rules::parse(r#"{"version": 3, "match": {"time_limit_ticks": 1200}}"#).unwrap();
+    let file = record(&header(&rules, 11), u32::MAX, by_bots);
+    let mut playback = Playback::new(open(&file), ArenaMatch::on_cpu()).unwrap();
+    for tick in [1_200, 1_199, 600, 1_200, 0] {
+        playback.seek(tick).unwrap();
+        assert_eq!((playback.tick(), playback.simulation().tick().unwrap()), (tick, tick));
+    }
+}

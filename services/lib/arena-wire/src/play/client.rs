@@ -1,8 +1,9 @@
 //! Client to server.
 
-use arena_types::{PartyCode, Tick};
+use arena_types::{MatchId, PartyCode, Tick};
 
 use super::limits;
+use super::server::parsed;
 use crate::bits::{BitReader, BitWriter, DecodeError};
 
 const HELLO: u8 = 0x01;
@@ -14,6 +15,7 @@ const PARTY_LEAVE: u8 = 0x06;
 const INPUT: u8 = 0x07;
 const PING: u8 = 0x08;
 const LEAVE: u8 = 0x09;
+const WATCH: u8 = 0x0a;
 
 /// What a client says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,8 +51,44 @@ pub enum ClientMessage {
         /// The client's clock in microseconds, modulo 2³².
         sent_us: u32,
     },
-    /// Leaves the match for the lobby; a bot takes the seat.
+    /// Leaves the match for the lobby; a bot takes the seat. Who watches stops.
     Leave,
+    /// Watches a match that runs, with a delay, or one that is over; again for another place or pace.
+    Watch(Watch),
+}
+
+/// What to watch, from where, and how fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Watch {
+    /// The match.
+    pub match_id: MatchId,
+    /// The tick to start at: the nearest there is; [`Watch::NEWEST`] is the last that is shown.
+    pub tick: Tick,
+    /// Quarters of real time, 0 to [`Watch::PACE_MAX`]: 4 is as it was played, 0 stands still.
+    pub pace: u8,
+}
+
+impl Watch {
+    /// The tick after all others.
+    pub const NEWEST: Tick = Tick(u32::MAX);
+    /// Sixteen times as fast as it was played.
+    pub const PACE_MAX: u8 = 64;
+    /// As fast as it was played.
+    pub const REAL_TIME: u8 = 4;
+
+    pub(crate) fn write(self, out: &mut BitWriter) {
+        out.bits(self.tick.0, 32);
+        out.bits(u32::from(self.pace), 8);
+    }
+
+    pub(crate) fn read(input: &mut BitReader<'_>, match_id: MatchId) -> Result<Self, DecodeError> {
+        let tick = Tick(input.u32("tick")?);
+        match input.u8("pace")? {
+            pace if pace <= Self::PACE_MAX => Ok(Self { match_id, tick, pace }),
+            other => Err(DecodeError::BadValue { field: "pace", found: other.to_string() }),
+        }
+    }
 }
 
 /// Who the client is, and what it speaks.
@@ -162,6 +200,11 @@ impl ClientMessage {
                 out.bits(*sent_us, 32);
             }
             Self::Leave => out.bits(u32::from(LEAVE), 8),
+            Self::Watch(watch) => {
+                out.bits(u32::from(WATCH), 8);
+                out.text(&watch.match_id.to_string(), limits::ID);
+                watch.write(&mut out);
+            }
         }
         out.finish()
     }
@@ -198,6 +241,10 @@ impl ClientMessage {
             INPUT => Self::Input(Input::read(input)?),
             PING => Self::Ping { sent_us: input.u32("sent_us")? },
             LEAVE => Self::Leave,
+            WATCH => {
+                let match_id = parsed(input, limits::ID, "match_id")?;
+                Self::Watch(Watch::read(input, match_id)?)
+            }
             found => return Err(DecodeError::UnknownType { found }),
         };
         reader.finish()?;

@@ -17,6 +17,7 @@ const ERROR: u8 = 0x88;
 const PONG: u8 = 0x89;
 const OWNER: u8 = 0x8a;
 const RATING: u8 = 0x8b;
+const PLAYBACK: u8 = 0x8c;
 
 /// What a server says, but for frames (type [`super::FRAME_TYPE`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,26 @@ pub enum ServerMessage {
     Owner(Owner),
     /// The match changed the player's rating.
     Rating(RatingChange),
+    /// Where a watched match stands: after each start, then now and then.
+    Playback(Playback),
+}
+
+/// A match that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(serde::Serialize))]
+pub struct Playback {
+    /// The match.
+    pub match_id: MatchId,
+    /// The first tick there is.
+    pub first: Tick,
+    /// The last tick that is shown: it grows while the match runs.
+    pub last: Tick,
+    /// The tick shown now.
+    pub tick: Tick,
+    /// Quarters of real time; see [`super::Watch::pace`].
+    pub pace: u8,
+    /// True while the match runs.
+    pub live: bool,
 }
 
 /// The session, and where it is.
@@ -134,7 +155,7 @@ pub struct PartyMember {
 pub struct MatchStart {
     /// The match.
     pub match_id: MatchId,
-    /// The player's seat.
+    /// The player's seat; [`MatchStart::WATCHES`] for who has none.
     pub seat: u8,
     /// The owner's epoch.
     pub epoch: Epoch,
@@ -324,6 +345,7 @@ impl ServerMessage {
             Self::Pong(it) => (PONG, it),
             Self::Owner(it) => (OWNER, it),
             Self::Rating(it) => (RATING, it),
+            Self::Playback(it) => (PLAYBACK, it),
         };
         out.bits(u32::from(kind), 8);
         body.write(&mut out);
@@ -351,6 +373,7 @@ impl ServerMessage {
             PONG => Self::Pong(Pong::read(input)?),
             OWNER => Self::Owner(Owner::read(input)?),
             RATING => Self::Rating(RatingChange::read(input)?),
+            PLAYBACK => Self::Playback(Playback::read(input)?),
             found => return Err(DecodeError::UnknownType { found }),
         };
         reader.finish()?;
@@ -368,7 +391,7 @@ trait Body {
 }
 
 /// Reads a text that is parsed into a type.
-fn parsed<T: std::str::FromStr>(
+pub(super) fn parsed<T: std::str::FromStr>(
     input: &mut BitReader<'_>,
     max: usize,
     field: &'static str,
@@ -495,6 +518,33 @@ impl Body for Option<Party> {
     }
 }
 
+impl MatchStart {
+    /// The seat of who only watches.
+    pub const WATCHES: u8 = 255;
+}
+
+impl Body for Playback {
+    fn write(&self, out: &mut BitWriter) {
+        out.text(&self.match_id.to_string(), limits::ID);
+        out.bits(self.first.0, 32);
+        out.bits(self.last.0, 32);
+        out.bits(self.tick.0, 32);
+        out.bits(u32::from(self.pace), 8);
+        out.bits(u32::from(self.live), 8);
+    }
+
+    fn read(input: &mut BitReader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            match_id: parsed(input, limits::ID, "match_id")?,
+            first: Tick(input.u32("first")?),
+            last: Tick(input.u32("last")?),
+            tick: Tick(input.u32("tick")?),
+            pace: input.u8("pace")?,
+            live: flag(input, "live")?,
+        })
+    }
+}
+
 impl Body for MatchStart {
     fn write(&self, out: &mut BitWriter) {
         out.text(&self.match_id.to_string(), limits::ID);
@@ -518,7 +568,12 @@ impl Body for MatchStart {
     fn read(input: &mut BitReader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
             match_id: parsed(input, limits::ID, "match_id")?,
-            seat: seat(input, "seat")?,
+            seat: match input.u8("seat")? {
+                it if usize::from(it) < SEATS || it == Self::WATCHES => it,
+                other => {
+                    return Err(DecodeError::BadValue { field: "seat", found: other.to_string() });
+                }
+            },
             epoch: Epoch(input.u32("epoch")?),
             owner: parsed(input, limits::LABEL, "owner")?,
             release: parsed(input, limits::LABEL, "release")?,

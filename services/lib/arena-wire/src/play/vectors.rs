@@ -54,6 +54,11 @@ fn client_messages() -> Vec<ClientMessage> {
         }),
         ClientMessage::Ping { sent_us: u32::MAX - 1 },
         ClientMessage::Leave,
+        ClientMessage::Watch(Watch {
+            match_id: MatchId::from_u64(0x0123_4567_89ab_cdef),
+            tick: Watch::NEWEST,
+            pace: Watch::REAL_TIME,
+        }),
     ]
 }
 
@@ -125,6 +130,14 @@ fn server_messages() -> Vec<ServerMessage> {
             moving: true,
         }),
         ServerMessage::Rating(RatingChange { match_id, before: 150_000, after: -1 }),
+        ServerMessage::Playback(Playback {
+            match_id,
+            first: Tick(0),
+            last: Tick(18_000),
+            tick: Tick(1_202),
+            pace: 2,
+            live: true,
+        }),
     ]
 }
 
