@@ -21,6 +21,20 @@ pub struct GpuBackend {
     pub(crate) batch: u64,
     /// Inputs on their way up.
     pub(crate) words: Vec<u32>,
+    pub(crate) traffic: Traffic,
+}
+
+/// What went between host and device to step matches; making one and auditing it are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Matches stepped, once for every tick.
+    pub match_ticks: u64,
+    /// Bytes sent up.
+    pub up_bytes: u64,
+    /// Bytes brought down.
+    pub down_bytes: u64,
+    /// Slabs that came down whole, because more projectiles changed in a tick than a report holds.
+    pub whole_slabs: u64,
 }
 
 impl GpuBackend {
@@ -29,13 +43,19 @@ impl GpuBackend {
     pub fn new(gpu: Arc<Gpu>) -> Self {
         let rules = RuleTable::new(&gpu);
         let pools = Capacity::ALL.map(Pool::new);
-        Self { gpu, pools, rules, batch: 0, words: Vec::new() }
+        Self { gpu, pools, rules, batch: 0, words: Vec::new(), traffic: Traffic::default() }
     }
 
     /// Returns the device.
     #[must_use]
     pub fn gpu(&self) -> &Arc<Gpu> {
         &self.gpu
+    }
+
+    /// Returns what went up and down so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Plays a tick of an empty match of every size class, so that no player waits for a compiler: to be

@@ -5,6 +5,7 @@ use wgpu::BufferUsages as Usage;
 
 use crate::backend::GpuBackend;
 use crate::page::{Job, TICKS_MAX};
+use crate::shape::WORD;
 
 /// Slabs that come down whole go in pieces of at most so many words: 4 MiB of staging.
 const FETCH_WORDS_MAX: usize = 1 << 20;
@@ -108,7 +109,7 @@ impl GpuBackend {
                 let rows = page.places.iter().map(|place| tick[*place]);
                 self.words.extend(rows.flatten().map(Input::pack));
             }
-            page.prepare(&gpu, job, &self.words);
+            self.traffic.up_bytes += page.prepare(&gpu, job, &self.words);
         }
         let mut encoder = gpu.encoder();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -122,6 +123,9 @@ impl GpuBackend {
             let pool = &self.pools[pool];
             staging.push(pool.pages[page].collect(&mut encoder, &pool.shape, job));
         }
+        let words: usize = staging.iter().map(|(_, words)| words).sum();
+        self.traffic.down_bytes += (words * WORD) as u64;
+        self.traffic.match_ticks += (ticks * matches.len()) as u64;
         let mut partial = Vec::new();
         gpu.finish(encoder, &staging, |i, words| {
             partial.extend(self.settle(pages[i], matches, words, outputs, job));
@@ -173,6 +177,8 @@ impl GpuBackend {
             let (piece, after) = rest.split_at(fits.count().max(1));
             rest = after;
             let fetched = self.fetch(piece)?;
+            self.traffic.down_bytes += (fetched.len() * WORD) as u64;
+            self.traffic.whole_slabs += piece.len() as u64;
             let mut fetched = fetched.as_slice();
             for &(pool, slot) in piece {
                 let pool = &mut self.pools[pool];

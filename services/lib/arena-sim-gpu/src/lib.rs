@@ -28,7 +28,7 @@ pub mod testing;
 mod tests;
 
 pub use adapter::{Accept, AdapterFacts, AdapterKind};
-pub use backend::GpuBackend;
+pub use backend::{GpuBackend, Traffic};
 pub use choice::{Choice, Decision, Facts, GpuFacts, Policy, Reason, UnknownPolicy, choose};
 pub use device::{Gpu, OpenError, Options};
 pub use guarded::Guarded;

@@ -120,19 +120,23 @@ impl Page {
         encoder.copy_buffer_to_buffer(&self.slabs, from, to.0, (to.1 * WORD) as u64, bytes);
     }
 
-    /// Sends inputs up, and the batch and the parameters if they changed; encodes nothing yet.
-    pub(crate) fn prepare(&mut self, gpu: &Gpu, job: Job, inputs: &[u32]) {
+    /// Sends inputs up, and the batch and the parameters if they changed; returns the bytes sent.
+    pub(crate) fn prepare(&mut self, gpu: &Gpu, job: Job, inputs: &[u32]) -> u64 {
+        let mut words = inputs.len();
         if self.told_batch != self.active {
             gpu.write(&self.batch, 0, self.active.as_flattened());
             self.told_batch.clone_from(&self.active);
+            words += 2 * self.active.len();
         }
         let count = self.active.len() as u32;
         let params = [job.ticks as u32, count, job.hash_every, u32::from(job.mirrors)];
         if self.told_params != params {
             gpu.write(&self.params, 0, &params);
             self.told_params = params;
+            words += PARAMS;
         }
         gpu.write(&self.inputs, 0, inputs);
+        (words * WORD) as u64
     }
 
     /// Steps the active matches.

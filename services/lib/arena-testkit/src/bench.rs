@@ -28,6 +28,7 @@ pub struct Record {
 #[derive(Debug)]
 pub struct Bench {
     name: &'static str,
+    device: Option<String>,
     records: Vec<Record>,
 }
 
@@ -105,7 +106,12 @@ impl Bench {
     /// Starts a bench; `name` becomes the file's name.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, records: Vec::new() }
+        Self { name, device: None, records: Vec::new() }
+    }
+
+    /// Says what was measured, where that is not this machine's processor.
+    pub fn on(&mut self, device: &impl ToString) {
+        self.device = Some(device.to_string());
     }
 
     /// Adds a figure.
@@ -135,17 +141,26 @@ impl Bench {
         fs::create_dir_all(&folder)?;
         let path = folder.join(format!("{}.json", self.name));
         let lines: Vec<String> =
-            self.records.iter().map(|it| format!("  {}", it.to_json(self.name))).collect();
+            self.records.iter().map(|it| format!("  {}", self.to_json(it))).collect();
         fs::write(&path, format!("[\n{}\n]\n", lines.join(",\n")))?;
         println!("{}", self.table());
         Ok(path)
+    }
+
+    fn to_json(&self, record: &Record) -> Value {
+        let mut record = record.to_json(self.name);
+        if let Some(device) = &self.device {
+            record["device"] = json!(device);
+        }
+        record
     }
 
     /// Returns the figures as a table, one a line.
     #[must_use]
     pub fn table(&self) -> String {
         let width = self.records.iter().map(|it| it.metric.len()).max().unwrap_or(0);
-        let mut table = format!("{}\n", self.name);
+        let device = self.device.as_ref().map(|it| format!(" on {it}")).unwrap_or_default();
+        let mut table = format!("{}{device}\n", self.name);
         for record in &self.records {
             let [least, most] = record.samples.spread().map(tidy);
             let value = tidy(record.samples.median());
