@@ -11,7 +11,7 @@ use arena_sim_gpu::testing::{
     Fate, MUTANTS, Mutant, Tally, any_rules, compare, crowded_rules, play_goldens,
     used_atomic_results,
 };
-use arena_sim_gpu::{Accept, Gpu, GpuBackend, Guarded, Kernel, Options, self_test};
+use arena_sim_gpu::{Accept, Examined, Gpu, GpuBackend, Guarded, Kernel, Options, examine};
 
 /// Small pages, so that a run spreads over several; a software device compiles at its first dispatch.
 const OPTIONS: Options = Options {
@@ -87,10 +87,12 @@ fn goldens(total: &mut Total, gpu: &Arc<Gpu>) -> Result<(), Box<dyn Error>> {
     total.line("golden courses on the cpu", tally, tally.mismatches == 0);
     let tally = play_goldens(&mut GpuBackend::new(gpu.clone()))?;
     total.line("golden courses on the gpu, many ticks a dispatch", tally, tally.mismatches == 0);
-    let proof = self_test(&mut GpuBackend::new(gpu.clone()))?;
+    let Examined { proof, calibration, .. } =
+        examine(Accept::Software, OPTIONS, &Rules::standard(), 16)?;
     let compared =
         Tally { match_ticks: proof.match_ticks, states: proof.states, ..Tally::default() };
     total.line("self-test", compared, true);
+    println!("     {:.0} us a match-tick of 16 matches", calibration.us_per_match_tick);
     Ok(())
 }
 

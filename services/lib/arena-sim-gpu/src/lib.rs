@@ -5,14 +5,15 @@
 //! names of those of the CPU. Slabs stay in pages on the device; a tick sends inputs up and brings
 //! outcomes and what changed down, which keeps a mirror of every slab that any thread may read.
 //!
-//! [`Guarded`] plays on by the CPU when the device fails. [`self_test`] and [`calibrate`] look at a
-//! device before it is trusted with matches, and [`choose`] decides by what they found.
+//! [`Guarded`] plays on by the CPU when the device fails. [`examine`] opens a device and looks at it
+//! before it is trusted with matches ([`self_test`], [`calibrate`]); [`choose`] decides by what it found.
 
 mod adapter;
 mod backend;
 mod batch;
 mod choice;
 mod device;
+mod examination;
 mod guarded;
 mod kernel;
 mod mirror;
@@ -31,6 +32,7 @@ pub use adapter::{Accept, AdapterFacts, AdapterKind};
 pub use backend::{GpuBackend, Traffic};
 pub use choice::{Choice, Decision, Facts, GpuFacts, Policy, Reason, UnknownPolicy, choose};
 pub use device::{Gpu, OpenError, Options};
+pub use examination::{Examined, Unfit, examine};
 pub use guarded::Guarded;
 pub use kernel::Kernel;
 pub use proof::{Calibration, Mismatch, Proof, calibrate, self_test, wild_inputs};

@@ -5,7 +5,7 @@ use arena_sim::{
 
 use super::{narrow, open};
 use crate::proof::wild_inputs;
-use crate::{Accept, Gpu, GpuBackend, OpenError, Options, calibrate};
+use crate::{Accept, Gpu, GpuBackend, OpenError, Options, Unfit, calibrate, examine};
 
 fn step(backend: &mut GpuBackend, matches: &[MatchHandle]) -> Result<(), BackendError> {
     let inputs = vec![SeatInputs::default(); matches.len()];
@@ -25,6 +25,16 @@ fn a_software_device_is_never_taken_for_a_graphics_card() {
         assert_eq!(found, &list);
         assert!(error.to_string().contains("(cpu, "), "{error}");
     }
+}
+
+#[test]
+fn where_no_device_is_allowed_the_examination_says_which_there_are() {
+    if Gpu::list().iter().any(|it| Accept::Discrete.allows(it.kind)) {
+        return; // this machine has one
+    }
+    let unfit = examine(Accept::Discrete, Options::default(), &Rules::standard(), 4).unwrap_err();
+    assert!(matches!(&unfit, Unfit::Open(OpenError::NoneAllowed { .. })), "{unfit}");
+    assert!(unfit.to_string().contains("(cpu, "), "{unfit}");
 }
 
 #[test]

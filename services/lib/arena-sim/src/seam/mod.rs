@@ -14,6 +14,7 @@ pub use table::{RULES_WORDS, layout_wgsl, rules_words};
 use crate::backend::MatchHandle;
 use crate::hash::{StateHash, hash_body};
 use crate::ruleset::{Capacity, Rules};
+use crate::simd::Avx2;
 use crate::slab;
 use crate::snapshot::{self, SnapshotError};
 use crate::view::WorldView;
@@ -75,7 +76,7 @@ pub fn view<'a>(slab: &'a [u32], rules: &'a Rules) -> WorldView<'a> {
 /// Returns the hash of a slab of [`words`] words.
 #[must_use]
 pub fn hash(slab: &[u32]) -> StateHash {
-    hash_body(slab)
+    Avx2::detect().map_or_else(|| hash_body(slab), |avx2| avx2.hash(slab))
 }
 
 impl MatchHandle {
