@@ -6,7 +6,7 @@ mod sight;
 mod worlds;
 
 use arena_sdk::{Game, PinnedRules, RulesError, Worlds};
-use arena_sim::Rules;
+use arena_sim::{CpuBackend, Path, Rules};
 use serde_json::Value;
 
 pub use worlds::ArenaWorlds;
@@ -50,6 +50,11 @@ impl Game for Arena {
 
     fn worlds(&self) -> Box<dyn Worlds> {
         Box::new(ArenaWorlds::on_cpu())
+    }
+
+    /// The specification: every projectile against every player.
+    fn other_worlds(&self) -> Box<dyn Worlds> {
+        Box::new(ArenaWorlds::on(Box::new(CpuBackend::with_path(Path::BruteForce))))
     }
 }
 

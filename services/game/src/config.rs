@@ -24,6 +24,8 @@ pub struct Config {
     pub recording: Recording,
     /// Who may watch.
     pub watching: Watching,
+    /// Percent of one core that checking matches takes, 0 to 100.
+    pub check_percent: u32,
 }
 
 impl Config {
@@ -37,6 +39,7 @@ impl Config {
         };
         let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
         let recording = recording(reader);
+        let check_percent = bounded(reader, &names::GAME_CHECK_PERCENT, 0, 100);
         let viewers_max = bounded(reader, &names::GAME_WATCHERS, 0, 10_000);
         let delay_s = bounded(reader, &names::GAME_WATCH_DELAY_S, 1, 3_600);
         Some(Self {
@@ -49,6 +52,7 @@ impl Config {
                 viewers_max: viewers_max?,
                 delay_ticks: delay_s? * arena_sdk::TICK_RATE_HZ,
             },
+            check_percent: check_percent?,
         })
     }
 }
@@ -106,6 +110,7 @@ mod tests {
         let recording = Recording { disk_bytes_max: 2_048 << 20, retention };
         assert!(recording.is_on());
         assert_eq!(config.recording, recording);
+        assert_eq!(config.check_percent, 10);
         assert_eq!(config.watching, Watching { viewers_max: 64, delay_ticks: 600 });
         assert!(!read(&[("ARENA_GAME_REPLAY_DAYS", "0")]).unwrap().recording.is_on());
     }

@@ -37,6 +37,14 @@ pub struct Figures {
     pub replays_waiting: Gauge,
     /// Parts of replays that found no room on their way to the disk.
     pub replay_blocks_lost: Counter,
+    /// Matches that took the course they should.
+    pub checks_equal: Counter,
+    /// Matches that took another.
+    pub checks_differ: Counter,
+    /// Matches whose replay cannot be played.
+    pub checks_failed: Counter,
+    /// Matches that there was no time to check.
+    pub checks_skipped: Counter,
 }
 
 impl Figures {
@@ -48,6 +56,8 @@ impl Figures {
         let replays = metrics.counters(&names::GAME_REPLAYS);
         let replay =
             |outcome| replays.get_or_create(&names::GAME_REPLAYS.series([outcome])).clone();
+        let checks = metrics.counters(&names::GAME_CHECKS);
+        let check = |outcome| checks.get_or_create(&names::GAME_CHECKS.series([outcome])).clone();
         Self {
             tick: metrics.histogram(&names::GAME_TICK),
             debt: metrics.gauge(&names::GAME_TICK_DEBT),
@@ -66,6 +76,10 @@ impl Figures {
             replays_expired: replay("expired"),
             replays_waiting: metrics.gauge(&names::GAME_REPLAYS_WAITING),
             replay_blocks_lost: metrics.counter(&names::GAME_REPLAY_BLOCKS_LOST),
+            checks_equal: check("equal"),
+            checks_differ: check("differs"),
+            checks_failed: check("failed"),
+            checks_skipped: check("skipped"),
         }
     }
 

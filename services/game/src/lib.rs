@@ -5,6 +5,7 @@
 //! shard lie between, and neither side ever waits for the other: late frames are dropped, commands
 //! wait.
 
+mod checker;
 mod config;
 mod figures;
 mod films;
@@ -21,6 +22,6 @@ pub use config::Config;
 pub use figures::Figures;
 pub use films::Watching;
 pub use outbox::{Outbox, OutboxError, Standing, UNRECORDED_MAX};
-pub use recorder::{Recorder, RecorderError, Recording};
+pub use recorder::{Recorder, RecorderError, RecorderParts, Recording};
 pub use server::{PROGRAM, ServeError, serve};
 pub use service::GameService;

@@ -12,10 +12,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use arena_sdk::Game;
 use arena_store::Objects;
 use arena_types::MatchId;
 use tokio::sync::{mpsc, watch};
 
+use crate::checker::{Checker, Checks, Running};
 use crate::figures::Figures;
 use crate::logic::retention::Retention;
 use crate::logic::tape::{ReplayId, Taped};
@@ -37,6 +39,20 @@ pub struct RecorderError {
     doing: &'static str,
     path: PathBuf,
     source: std::io::Error,
+}
+
+/// What a recorder is made of.
+pub struct RecorderParts {
+    /// The instance's data folder.
+    pub data_dir: PathBuf,
+    /// Where replays are stored.
+    pub objects: Arc<dyn Objects>,
+    /// How much is recorded.
+    pub recording: Recording,
+    /// The game whose matches are checked, and the percent of one core that takes, 0 to 100.
+    pub check: (&'static dyn Game, u32),
+    /// Where it counts.
+    pub figures: Figures,
 }
 
 /// How much is recorded.
@@ -77,19 +93,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts the thread that writes below `data_dir`, and the task that uploads.
+    /// Starts the thread that writes, the task that uploads, and the thread that checks.
     ///
     /// # Errors
     /// [`RecorderError`].
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn open(
-        data_dir: &Path,
-        objects: Arc<dyn Objects>,
-        recording: Recording,
-        figures: Figures,
-    ) -> Result<Self, RecorderError> {
+    pub fn open(parts: RecorderParts) -> Result<Self, RecorderError> {
+        let RecorderParts { data_dir, objects, recording, check, figures } = parts;
         let folder = data_dir.join(FOLDER);
         let fail = |doing| {
             let path = folder.clone();
@@ -106,7 +118,23 @@ impl Recorder {
         let files = Files::new(folder.clone(), recording.disk_bytes_max, figures.clone());
         let named = std::thread::Builder::new().name("replays".to_owned());
         named.spawn(move || files.run(inbox, &ended)).map_err(fail("start the thread of"))?;
-        let uploads = Uploads::new(folder.clone(), objects, recording.retention, figures.clone());
+        let (game, percent) = check;
+        let checks = Checks {
+            game,
+            data_dir,
+            objects: objects.clone(),
+            running: running(folder.clone()),
+            percent,
+            figures: figures.clone(),
+        };
+        let checker = (percent > 0).then(|| Checker::start(checks)).transpose();
+        let uploads = Uploads {
+            folder: folder.clone(),
+            objects,
+            retention: recording.retention,
+            checker: checker.map_err(fail("start the thread that checks"))?,
+            figures: figures.clone(),
+        };
         tokio::spawn(uploads.run(news, standing));
         let ended = Arc::default();
         Ok(Self { taped, ended, waiting, folder: folder.into(), figures })
@@ -145,6 +173,23 @@ impl Recorder {
         // Its match may have ended between the two.
         read.or_else(|_| std::fs::read(&path)).ok().map(|it| (id, it))
     }
+}
+
+/// Reads what runs: the n-th of the growing files, counted round.
+fn running(folder: PathBuf) -> Running {
+    Box::new(move |number| {
+        let names = std::fs::read_dir(&folder).ok()?;
+        let mut ids: Vec<ReplayId> = names
+            .filter_map(|it| {
+                let name = it.ok()?.file_name().into_string().ok()?;
+                ReplayId::of_file_name(name.strip_suffix(GROWING)?.strip_suffix('.')?)
+            })
+            .collect();
+        ids.sort();
+        let id = *ids.get(number % ids.len().max(1))?;
+        let path = folder.join(id.file_name()).with_added_extension(GROWING);
+        Some((id, std::fs::read(path).ok()?))
+    })
 }
 
 #[cfg(test)]

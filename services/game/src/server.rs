@@ -9,7 +9,9 @@ use arena_wire::token::TokenKey;
 use crate::figures::Figures;
 use crate::host::{Host, Parts};
 use crate::logic::hosted::Owner;
-use crate::{Config, GameService, Outbox, OutboxError, Recorder, RecorderError, Standing};
+use crate::{
+    Config, GameService, Outbox, OutboxError, Recorder, RecorderError, RecorderParts, Standing,
+};
 
 /// Between two looks at what the host holds: a drained instance is seen as empty this late.
 const REPORT_PERIOD: Duration = Duration::from_millis(100);
@@ -59,18 +61,15 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let instance = boot.connect()?;
     let secret = instance.secrets().read("route_key")?;
     let settings = instance.settings();
-    let recorder = config
-        .recording
-        .is_on()
-        .then(|| {
-            Recorder::open(
-                &data_dir,
-                instance.stores().objects.clone(),
-                config.recording,
-                figures.clone(),
-            )
-        })
-        .transpose()?;
+    let recorder = RecorderParts {
+        data_dir: data_dir.clone(),
+        objects: instance.stores().objects.clone(),
+        recording: config.recording,
+        check: (config.game, config.check_percent),
+        figures: figures.clone(),
+    };
+    let is_on = config.recording.is_on();
+    let recorder = is_on.then(|| Recorder::open(recorder)).transpose()?;
     let parts = Parts {
         config,
         owner: Owner { instance: settings.instance.clone(), release: settings.release },

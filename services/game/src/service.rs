@@ -130,7 +130,15 @@ mod tests {
         let recording = Recording { disk_bytes_max: 0, retention };
         let watching = Watching { viewers_max: 2, delay_ticks: 60 };
         let game = arena_games::standard();
-        Config { game, capacity: 1, threads: 1, filled_seats: 8, recording, watching }
+        Config {
+            game,
+            capacity: 1,
+            threads: 1,
+            filled_seats: 8,
+            recording,
+            watching,
+            check_percent: 0,
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tonic::{Request, Response, Status};
 use super::*;
 use crate::logic::retention::Retention;
 use crate::outbox::OutboxError;
-use crate::{GameService, Recording, Watching, ticker::unix_ms};
+use crate::{GameService, RecorderParts, Recording, Watching, ticker::unix_ms};
 
 mod hostile;
 mod watched;
@@ -143,10 +143,25 @@ impl World {
         let figures = Figures::new(&arena_telemetry::Metrics::new());
         let stores = self.stores.stores();
         let objects = stores.objects.clone();
-        let recorder = Recorder::open(folder, objects, recording, figures.clone()).unwrap();
+        let recorder = RecorderParts {
+            data_dir: folder.to_owned(),
+            objects,
+            recording,
+            check: (arena_games::standard(), 0),
+            figures: figures.clone(),
+        };
+        let recorder = Recorder::open(recorder).unwrap();
         let watching = Watching { viewers_max: 2, delay_ticks: 60 };
         let game = arena_games::standard();
-        let config = Config { game, capacity: 4, threads: 2, filled_seats: 4, recording, watching };
+        let config = Config {
+            game,
+            capacity: 4,
+            threads: 2,
+            filled_seats: 4,
+            recording,
+            watching,
+            check_percent: 0,
+        };
         let parts = Parts {
             config,
             owner: Owner { instance: "game-1".parse().unwrap(), release: ReleaseId(1) },

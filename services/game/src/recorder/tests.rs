@@ -31,8 +31,14 @@ impl World {
     }
 
     fn recorder(&self, recording: Recording) -> Recorder {
-        let objects = self.stores.stores().objects;
-        Recorder::open(self.folder.path(), objects, recording, self.figures.clone()).unwrap()
+        Recorder::open(RecorderParts {
+            data_dir: self.folder.path().to_owned(),
+            objects: self.stores.stores().objects,
+            recording,
+            check: (arena_games::standard(), 100),
+            figures: self.figures.clone(),
+        })
+        .unwrap()
     }
 
     async fn stored(&self, id: ReplayId) -> Vec<u8> {

@@ -6,10 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use arena_store::limits::OBJECT_BYTES_MAX;
 use arena_store::{Objects, PutMode, StoreError};
+use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Waiting;
+use crate::checker::Checker;
 use crate::figures::Figures;
 use crate::logic::retention::{Kept, Retention, expired};
 use crate::logic::tape::ReplayId;
@@ -26,10 +28,11 @@ const SWEEP_PERIOD: Duration = Duration::from_hours(1);
 const SWEEP_MAX: usize = 1_000;
 
 pub(super) struct Uploads {
-    folder: PathBuf,
-    objects: Arc<dyn Objects>,
-    retention: Retention,
-    figures: Figures,
+    pub(super) folder: PathBuf,
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) retention: Retention,
+    pub(super) checker: Option<Checker>,
+    pub(super) figures: Figures,
 }
 
 /// A finished file.
@@ -40,15 +43,6 @@ struct Finished {
 }
 
 impl Uploads {
-    pub(super) fn new(
-        folder: PathBuf,
-        objects: Arc<dyn Objects>,
-        retention: Retention,
-        figures: Figures,
-    ) -> Self {
-        Self { folder, objects, retention, figures }
-    }
-
     /// Runs until the thread that writes has ended and everything is stored.
     pub(super) async fn run(
         self,
@@ -121,9 +115,12 @@ impl Uploads {
             std::fs::rename(&replay.path, replay.path.with_extension("too-large"))?;
             return Err(UploadError::TooLarge { bytes: bytes.len() });
         }
-        let length = bytes.len();
-        self.objects.put(&replay.id.object_path(), bytes.into(), PutMode::Overwrite).await?;
+        let (length, bytes) = (bytes.len(), Bytes::from(bytes));
+        self.objects.put(&replay.id.object_path(), bytes.clone(), PutMode::Overwrite).await?;
         std::fs::remove_file(&replay.path)?;
+        if let Some(checker) = &self.checker {
+            checker.offer(replay.id, bytes);
+        }
         self.figures.replays_stored.inc();
         tracing::info!(match_id = %replay.id.match_id, bytes = length, "replay stored");
         Ok(())

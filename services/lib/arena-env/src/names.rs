@@ -77,6 +77,8 @@ variables! {
     GAME_REPLAY_MIB = "ARENA_GAME_REPLAY_MIB", "game", Some("20480");
     /// MiB of replays in the data folder that wait for the object store; beyond it new matches are not recorded.
     GAME_REPLAY_DISK_MIB = "ARENA_GAME_REPLAY_DISK_MIB", "game", Some("2048");
+    /// Percent of one core, 0 to 100, that one game instance spends on playing matches again to check them; 0 checks none.
+    GAME_CHECK_PERCENT = "ARENA_GAME_CHECK_PERCENT", "game", Some("10");
     /// Viewers of running and of recorded matches that one game instance serves at once, 0 to 10000; 0 lets nobody watch.
     GAME_WATCHERS = "ARENA_GAME_WATCHERS", "game", Some("64");
     /// Seconds that viewers of a running match are behind it, 1 to 3600, so that nobody is told of by those who watch.

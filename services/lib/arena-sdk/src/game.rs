@@ -33,6 +33,12 @@ pub trait Game: fmt::Debug + Send + Sync {
     /// Returns room for matches, stepped by one thread.
     fn worlds(&self) -> Box<dyn Worlds>;
 
+    /// Returns room for matches that are computed in another way, if the game has one: what the first way
+    /// says is checked by it. Both give the same bits.
+    fn other_worlds(&self) -> Box<dyn Worlds> {
+        self.worlds()
+    }
+
     /// Reads a document of rules as text.
     ///
     /// # Errors

@@ -113,6 +113,8 @@ metrics! {
     GAME_REPLAYS_WAITING = "arena_game_replays_waiting", Kind::Gauge, [];
     /// Parts of replays that were lost because the disk was behind.
     GAME_REPLAY_BLOCKS_LOST = "arena_game_replay_blocks_lost", Kind::Counter, [];
+    /// Matches that were played again to check them, by what came of it: `equal`, `differs` (kept below `evidence/`), `failed` (the replay cannot be played), `skipped` (no time).
+    GAME_CHECKS = "arena_game_checks", Kind::Counter, ["outcome"];
 
     /// The version of the rules that new matches pin.
     CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];
