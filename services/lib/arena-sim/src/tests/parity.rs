@@ -1,8 +1,12 @@
 //! Every path gives the bits of the specification.
 use proptest::prelude::*;
 
-use super::{Arena, wild_inputs};
-use crate::{Backend, CpuBackend, Path, Rules, SeatInputs, TickOutput};
+use super::{Arena, restore, wild_inputs};
+use crate::rules::crowd::pack_drone;
+use crate::rules::hit::ROUNDING;
+use crate::rules::space::METRE;
+use crate::slab::{self, DRONES};
+use crate::{Backend, CpuBackend, PLAYERS, Path, Rules, SeatInputs, TickOutput};
 
 /// Any valid rules that make much happen in few ticks.
 pub(super) fn any_rules() -> impl Strategy<Value = Rules> {
@@ -100,7 +104,7 @@ fn the_longest_flights_and_a_clock_that_goes_round_are_the_same_on_every_path() 
     let rules = Rules::parse(document).unwrap();
     let fresh = Arena::new(Path::Avx2, &rules, 9);
     let mut bytes = fresh.backend.export(fresh.handle).unwrap();
-    super::restore::put(&mut bytes, crate::slab::TICK, BEFORE_THE_TURN);
+    restore::put(&mut bytes, slab::TICK, BEFORE_THE_TURN);
     let mut arenas = [Path::BruteForce, Path::Portable, Path::Avx2].map(|path| {
         let mut backend = CpuBackend::with_path(path);
         let handle = backend.import(&bytes, &rules).unwrap();
@@ -116,6 +120,39 @@ fn the_longest_flights_and_a_clock_that_goes_round_are_the_same_on_every_path() 
         shortest_left = shortest_left.min(left.unwrap_or(u16::MAX));
     }
     assert_eq!(shortest_left, 1, "some flew as long as they may");
+}
+
+#[test]
+fn bites_at_the_very_edge_are_the_same_on_every_path() {
+    // Nobody moves: a push of 127 / 128 is none.
+    let document = r#"{"version": 1, "map": "open",
+        "drones": {"count": 1, "acceleration": 1, "health": 9, "bite_pause_ticks": 1}}"#;
+    let rules = Rules::parse(document).unwrap();
+    let mut arena = Arena::new(Path::BruteForce, &rules, 9);
+    let mut inputs = SeatInputs::default();
+    inputs[0].buttons = crate::buttons::JOIN;
+    arena.step(&inputs);
+    let mut bytes = arena.backend.export(arena.handle).unwrap();
+    let (player, drone) = (slab::PLAYER_COLUMNS, slab::drone_columns(512));
+    let (x, y) = (20 * METRE, 30 * METRE);
+    let edge = rules.compiled().hit_margin - ROUNDING;
+    let mut bitten = [0; 2];
+    for distance in (edge - 40..edge + 40).flat_map(|it| [it, -it]) {
+        let places = [(player, x), (player + PLAYERS, y), (drone, x + distance)];
+        for (word, value) in places.into_iter().chain([(drone + DRONES, y)]) {
+            restore::put(&mut bytes, word, value as u32);
+        }
+        restore::put(&mut bytes, drone + 3 * DRONES, pack_drone(9, 1, 0));
+        let outcomes = [Path::BruteForce, Path::Portable, Path::Avx2].map(|path| {
+            let mut backend = CpuBackend::with_path(path);
+            let handle = backend.import(&bytes, &rules).unwrap();
+            let mut arena = Arena { backend, handle };
+            (arena.step(&SeatInputs::default()), arena.world().state_hash())
+        });
+        assert!(outcomes.iter().all(|it| *it == outcomes[0]), "{distance}: {outcomes:?}");
+        bitten[usize::from(outcomes[0].0.damage[0] != 0)] += 1;
+    }
+    assert!(bitten.iter().all(|it| *it > 20), "{bitten:?}");
 }
 
 #[test]
