@@ -12,12 +12,11 @@ use super::targets::{Pair, Players, in_reach, lowest_bit, pair, pick};
 use super::{cell_of, each_lane, gather_bytes, load, signs_of, store, words_of};
 use crate::PLAYERS;
 use crate::movement::Movement;
-use crate::rules::crowd::FAR;
 use crate::rules::space::{CELL_SHIFT, METRE, cell_at};
 use crate::ruleset::Compiled;
 use crate::slab::{Columns, DRONES};
 use crate::systems::Impacts;
-use crate::systems::crowd::Field;
+use crate::systems::crowd::{FIELD_ROW, Field};
 use crate::systems::strips::Strips;
 
 /// Lets the standing drones walk and bite and the others wait; returns those that stand up now.
@@ -87,24 +86,18 @@ fn pull(from: __m256i, goal: __m256i) -> __m256i {
     clamp(way, _mm256_set1_epi32(-127), _mm256_set1_epi32(127))
 }
 
-/// Bytes from one row of the framed field to the next.
-const ROW: usize = 20;
-/// Bytes of the field with a frame of cells that nobody can be reached from, and room to read four.
-const FRAMED: usize = 18 * ROW;
-
 /// What leads drones.
-struct Guide {
+struct Guide<'a> {
     /// Players that stand in each row and column.
     rows: Pair,
     columns: Pair,
-    /// Distances: that of (`column`, `row`) at `(row + 1) * ROW + column + 1`.
-    field: [u8; FRAMED],
+    field: &'a Field,
 }
 
-impl Guide {
+impl<'a> Guide<'a> {
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn of(x: &[u32; PLAYERS], y: &[u32; PLAYERS], alive: u32, field: &Field) -> Self {
+    fn of(x: &[u32; PLAYERS], y: &[u32; PLAYERS], alive: u32, field: &'a Field) -> Self {
         let (mut rows, mut columns) = ([0; 16], [0; 16]);
         let mut left = alive;
         while left != 0 {
@@ -114,12 +107,7 @@ impl Guide {
             rows[cell >> 4 & 15] |= 1 << p;
             columns[cell & 15] |= 1 << p;
         }
-        let mut framed = [FAR as u8; FRAMED];
-        for (row, distances) in field.iter().enumerate() {
-            let start = (row + 1) * ROW + 1;
-            framed[start..start + 16].copy_from_slice(distances);
-        }
-        Self { rows: pair(&rows), columns: pair(&columns), field: framed }
+        Self { rows: pair(&rows), columns: pair(&columns), field }
     }
 
     /// Returns where the drones of a register go: to the first player in their own cell, else to the middle
@@ -155,20 +143,21 @@ impl Guide {
     #[target_feature(enable = "avx2")]
     #[inline]
     fn way(&self, column: __m256i, row: __m256i, register: usize) -> __m256i {
-        let down = _mm256_set1_epi32(ROW as i32);
+        let down = _mm256_set1_epi32(FIELD_ROW as i32);
         let (byte, three) = (_mm256_set1_epi32(255), _mm256_set1_epi32(3));
-        // `ROW` is 16 and 4: the cell's left neighbour in its row.
+        // The cell's left neighbour in its row.
+        const { assert!(FIELD_ROW == 16 + 4) };
         let left = _mm256_add_epi32(_mm256_slli_epi32::<4>(row), _mm256_slli_epi32::<2>(row));
         let left = _mm256_add_epi32(_mm256_add_epi32(left, column), down);
-        let middle = gather_bytes(&self.field, left);
+        let middle = gather_bytes(self.field, left);
         let nearest = |word, shifted: bool| {
             let word = if shifted { _mm256_srli_epi32::<16>(word) } else { word };
             _mm256_and_si256(word, byte)
         };
         let own = _mm256_and_si256(_mm256_srli_epi32::<8>(middle), byte);
         let one = _mm256_set1_epi32(1);
-        let above = gather_bytes(&self.field, _mm256_add_epi32(_mm256_sub_epi32(left, down), one));
-        let below = gather_bytes(&self.field, _mm256_add_epi32(_mm256_add_epi32(left, down), one));
+        let above = gather_bytes(self.field, _mm256_add_epi32(_mm256_sub_epi32(left, down), one));
+        let below = gather_bytes(self.field, _mm256_add_epi32(_mm256_add_epi32(left, down), one));
         let first = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         let drone = _mm256_add_epi32(first, _mm256_set1_epi32(8 * register as i32));
         let none = _mm256_set1_epi32(i32::MAX);

@@ -16,7 +16,14 @@ use crate::slab::{self, Columns, Crowd, DRONES, FIELD};
 const FIRST_DRONE: u32 = 16;
 
 /// Distances of the 256 cells.
-pub(crate) type Field = [[u8; 16]; 16];
+pub(super) type Cells = [[u8; 16]; 16];
+
+/// Bytes from one row of a [`Field`] to the next.
+pub(crate) const FIELD_ROW: usize = 20;
+
+/// Distances in a frame of cells that nobody can be reached from: that of (`column`, `row`) is at
+/// `(row + 1) * FIELD_ROW + column + 1`, and four bytes can be read from any neighbour's on.
+pub(crate) type Field = [u8; 18 * FIELD_ROW];
 
 /// Lets every drone act by the field as the last tick left it, then makes the next field from the old one
 /// and the cells where players stand.
@@ -188,13 +195,10 @@ fn goal_of(x: i32, y: i32, drone: u32, targets: &Targets<'_>, field: &Field) -> 
     (best.0 != u32::MAX).then(|| (middle(best.1 as u32), middle(best.2 as u32)))
 }
 
-/// Returns a cell's distance; outside nobody can be reached.
+/// Returns the distance of a cell or of one beside the border, from where nobody can be reached.
 #[inline(always)]
 fn at(field: &Field, column: i32, row: i32) -> u32 {
-    if (column | row) & !15 != 0 {
-        return FAR;
-    }
-    u32::from(field[row as usize & 15][column as usize & 15])
+    u32::from(field[(row + 1) as usize * FIELD_ROW + (column + 1) as usize])
 }
 
 /// Returns the status after this tick's bite, if there is someone to bite.
@@ -233,21 +237,23 @@ fn stand_up(random: impl Fn(u32) -> u32, field: &Field, rules: &Compiled) -> (i3
 }
 
 fn unpack(words: &[u32; FIELD]) -> Field {
-    let mut field = [[0; 16]; 16];
-    for (cells, word) in field.as_flattened_mut().as_chunks_mut().0.iter_mut().zip(words) {
-        *cells = word.to_le_bytes();
+    let mut field = [FAR as u8; 18 * FIELD_ROW];
+    for (row, words) in words.as_chunks::<4>().0.iter().enumerate() {
+        let start = (row + 1) * FIELD_ROW + 1;
+        let cells = words.map(u32::to_le_bytes);
+        field[start..start + 16].copy_from_slice(cells.as_flattened());
     }
     field
 }
 
-fn pack(field: &Field, words: &mut [u32; FIELD]) {
-    for (word, cells) in words.iter_mut().zip(field.as_flattened().as_chunks().0) {
+fn pack(cells: &Cells, words: &mut [u32; FIELD]) {
+    for (word, cells) in words.iter_mut().zip(cells.as_flattened().as_chunks().0) {
         *word = u32::from_le_bytes(*cells);
     }
 }
 
 /// The specification: cell by cell.
-pub(super) fn relax_each(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+pub(super) fn relax_each(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Cells {
     std::array::from_fn(|row| {
         std::array::from_fn(|column| {
             let (x, y) = (column as i32, row as i32);
@@ -262,19 +268,16 @@ pub(super) fn relax_each(field: &Field, stood: &[u16; 16], rules: &Compiled) -> 
 
 /// The same, a row of sixteen bytes at a time.
 #[inline(always)]
-pub(super) fn relax_rows(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
-    const NOBODY: [u8; 16] = [FAR as u8; 16];
+pub(super) fn relax_rows(field: &Field, stood: &[u16; 16], rules: &Compiled) -> Cells {
+    let from = |start: usize| field[start..].first_chunk::<16>().expect("the frame has room");
     let mut next = [[0; 16]; 16];
-    for row in 0..16 {
-        let own = &field[row];
-        let above = if row > 0 { &field[row - 1] } else { &NOBODY };
-        let below = if row < 15 { &field[row + 1] } else { &NOBODY };
-        let (mut left, mut right) = (NOBODY, NOBODY);
-        left[1..].copy_from_slice(&own[..15]);
-        right[..15].copy_from_slice(&own[1..]);
+    for (row, next) in next.iter_mut().enumerate() {
+        let start = row * FIELD_ROW;
+        let (above, below) = (from(start + 1), from(start + 2 * FIELD_ROW + 1));
+        let (left, right) = (from(start + FIELD_ROW), from(start + FIELD_ROW + 2));
         for column in 0..16 {
             let least = above[column].min(below[column]).min(left[column].min(right[column]));
-            next[row][column] = least.saturating_add(1) | rules.wall_cells[row][column];
+            next[column] = least.saturating_add(1) | rules.wall_cells[row][column];
         }
     }
     for (row, stood) in stood.iter().enumerate() {

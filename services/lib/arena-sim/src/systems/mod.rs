@@ -89,7 +89,7 @@ trait Driver<const N: usize>: Copy {
     ) -> u64;
 
     /// Makes the next flow field.
-    fn relax(self, field: &crowd::Field, stood: &[u16; 16], rules: &Compiled) -> crowd::Field;
+    fn relax(self, field: &crowd::Field, stood: &[u16; 16], rules: &Compiled) -> crowd::Cells;
 
     /// Flies the projectiles.
     fn fly(

@@ -1,5 +1,5 @@
 //! The specification: every projectile by itself, against every player and every drone.
-use super::crowd::{Field, relax_each, walk_each};
+use super::crowd::{Cells, Field, relax_each, walk_each};
 use super::flight::{Near, fly};
 use super::players::play_all;
 use super::{Driver, Impacts, step_with};
@@ -48,7 +48,7 @@ impl<const N: usize> Driver<N> for Scalar {
         walk_each(world, alive, field, rules, impacts)
     }
 
-    fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+    fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Cells {
         relax_each(field, stood, rules)
     }
 

@@ -1,7 +1,7 @@
 //! The same, but most projectiles are only read: a scan without branches finds the few that meet something
 //! this tick (a player or drone in reach, a wall, the border, their age), and only those are looked at one
 //! by one.
-use super::crowd::{Field, relax_rows, walk_each};
+use super::crowd::{Cells, Field, relax_rows, walk_each};
 use super::flight::fly;
 use super::strips::Strips;
 use super::{Driver, Impacts, players, step_with};
@@ -172,7 +172,7 @@ impl<const N: usize, W: Wide> Driver<N> for Vector<'_, W> {
     }
 
     #[inline(always)]
-    fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Field {
+    fn relax(self, field: &Field, stood: &[u16; 16], rules: &Compiled) -> Cells {
         relax_rows(field, stood, rules)
     }
 
