@@ -77,13 +77,25 @@ fn bite(i: u32) -> u32 {
     let state = drone_status[i];
     let rest = drone_bite(state) - min(drone_bite(state), 1u);
     if rest == 0u {
-        let victim = first_player(drone_x[i], drone_y[i], atomicLoad(&alive_seats));
+        let victim = first_bitten(drone_x[i], drone_y[i]);
         if victim != NOBODY {
             atomicAdd(&damage_sum[victim], rule(R_BITE_DAMAGE));
             return pack_drone(drone_health(state), rule(R_BITE_PAUSE_TICKS), 0u);
         }
     }
     return pack_drone(drone_health(state), rest, 0u);
+}
+
+// Returns the first living player in reach of a drone. Distances are rounded down, so it matters that this
+// one is measured from the drone, where a projectile's is measured from the player.
+fn first_bitten(x: i32, y: i32) -> u32 {
+    for (var rest = atomicLoad(&alive_seats); rest != 0u; rest &= rest - 1u) {
+        let p = countTrailingZeros(rest);
+        if in_reach(player_x[p] - x, player_y[p] - y) {
+            return p;
+        }
+    }
+    return NOBODY;
 }
 
 // Puts a drone in the middle of the candidate farthest from all players.

@@ -98,7 +98,7 @@ fn meets(slot: u32, word: u32, x: i32, y: i32) -> bool {
     return false;
 }
 
-// Returns the first seat of `seats` whose player is in reach of a place.
+// Returns the first seat of `seats` whose player a projectile at a place hits.
 fn first_player(x: i32, y: i32, seats: u32) -> u32 {
     for (var rest = seats; rest != 0u; rest &= rest - 1u) {
         let p = countTrailingZeros(rest);

@@ -7,6 +7,7 @@ use arena_sim::Rules;
 use crate::testing::any_rules;
 use crate::{Accept, Gpu, GpuBackend, Kernel, Options};
 
+mod edges;
 mod loss;
 mod matches;
 mod parity;
