@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use arena_sim::{Backend, CpuBackend, Path, Rules};
 use arena_sim_gpu::testing::{
-    Fate, MUTANTS, Mutant, Tally, any_rules, compare, crowded_rules, play_goldens,
+    Fate, MUTANTS, Mutant, Tally, any_rules, compare, contested_rules, crowded_rules, play_goldens,
     used_atomic_results,
 };
 use arena_sim_gpu::{Accept, Examined, Gpu, GpuBackend, Guarded, Kernel, Options, examine};
@@ -79,6 +79,8 @@ fn parity(
     run("gpu 256 lanes = cpu avx2", [&mut fast, &mut wide], 16, 120)?;
     run("gpu 64 lanes = gpu 256 lanes", [&mut gpu, &mut wide], 8, 120)?;
     run("gpu guarded = gpu", [&mut gpu, &mut guarded], 8, 120)?;
+    let tally = compare([&mut brute, &mut gpu], &contested_rules, seed, 30, 300)?;
+    total.line("gpu 64 lanes = brute force, all contested", tally, tally.mismatches == 0);
     Ok(())
 }
 

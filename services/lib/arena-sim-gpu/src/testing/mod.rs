@@ -8,4 +8,4 @@ mod parity;
 pub use golden::play_goldens;
 pub use lint::{LintError, used_atomic_results};
 pub use mutants::{FIRST, Fate, MUTANTS, Mutant};
-pub use parity::{Tally, any_rules, compare, crowded_rules};
+pub use parity::{Tally, any_rules, compare, contested_rules, crowded_rules};

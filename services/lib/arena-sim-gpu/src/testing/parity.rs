@@ -101,17 +101,40 @@ pub fn any_rules(seed: u32) -> Rules {
 /// shots at once.
 #[must_use]
 pub fn crowded_rules() -> Rules {
+    in_one_room(
+        r#""match": {"frag_limit": 0}, "player": {"respawn_ticks": 5, "health": 40},
+            "weapon": {"pellets": 12, "spread": 64, "lifetime_ticks": 40, "cooldown_ticks": 3,
+                "hit_radius_mm": 1500, "walls": "bounce"}"#,
+    )
+}
+
+/// Rules under which players, drones, flags and pick-ups of one small room are contested all the time.
+#[must_use]
+pub fn contested_rules(seed: u32) -> Rules {
+    let mode = ["deathmatch", "team", "capture"][seed as usize % 3];
+    let (drones, pickups) = (1 + seed % 64, 1 + (seed >> 8) % 16);
+    in_one_room(&format!(
+        r#""match": {{"frag_limit": 0, "mode": "{mode}", "capture_limit": 0, "flag_return_ticks": 40}},
+            "player": {{"respawn_ticks": 9, "health": 60, "acceleration": 400, "speed_max_mm_s": 20000}},
+            "pickups": {{"count": {pickups}, "respawn_ticks": 7, "health": 9, "boost_ticks": 20}},
+            "drones": {{"count": {drones}, "respawn_ticks": 9, "bite_pause_ticks": 3, "health": 20}},
+            "weapon": {{"pellets": 2, "spread": 64, "lifetime_ticks": 20, "damage": 12}}"#
+    ))
+}
+
+/// Returns rules by which all of a match happens on six by six cells, two of them cover.
+fn in_one_room(rest: &str) -> Rules {
     let rows = (0..16).map(|row| {
-        let inside = if (5..11).contains(&row) { "......" } else { "######" };
+        let inside = match row {
+            7 => "..o...",
+            8 => "...o..",
+            5..11 => "......",
+            _ => "######",
+        };
         format!("\"{wall}{inside}{wall}\"", wall = "#".repeat(5))
     });
     let map = rows.collect::<Vec<_>>().join(", ");
-    let document = format!(
-        r#"{{"version": 1, "projectiles": 256, "map": [{map}], "match": {{"frag_limit": 0}},
-            "player": {{"respawn_ticks": 5, "health": 40}},
-            "weapon": {{"pellets": 12, "spread": 64, "lifetime_ticks": 40, "cooldown_ticks": 3,
-                "hit_radius_mm": 1500, "walls": "bounce"}}}}"#
-    );
+    let document = format!(r#"{{"version": 1, "projectiles": 256, "map": [{map}], {rest}}}"#);
     Rules::parse(&document).expect("a test parses these rules")
 }
 

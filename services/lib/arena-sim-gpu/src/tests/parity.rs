@@ -3,7 +3,7 @@ use arena_sim::{Backend, CpuBackend, Path, Rules, TickOutput};
 
 use super::{narrow, seed, some_rules, wide, with_kernel};
 use crate::proof::{prove, wild_inputs};
-use crate::testing::{FIRST, Fate, MUTANTS, compare, crowded_rules, play_goldens};
+use crate::testing::{FIRST, Fate, MUTANTS, compare, contested_rules, crowded_rules, play_goldens};
 
 #[test]
 fn sixty_four_lanes_equal_brute_force_through_whole_lives() {
@@ -19,6 +19,15 @@ fn wide_rules(seed: u32) -> Rules {
     let is_used = |rules: &Rules| rules.capacity().index() < 5;
     let mut tries = (0..).map(|i| some_rules(seed.wrapping_mul(31).wrapping_add(i)));
     tries.find(is_used).expect("two of three random rules are of these classes")
+}
+
+#[test]
+fn whatever_is_contested_falls_to_the_same_seat() {
+    let seed = seed();
+    let mut specification = CpuBackend::with_path(Path::BruteForce);
+    let backends: [&mut dyn Backend; 2] = [&mut specification, &mut narrow()];
+    let tally = compare(backends, &contested_rules, seed, 9, 60).unwrap();
+    assert_eq!(tally.mismatches, 0, "{tally:?}");
 }
 
 #[test]
