@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 REGION ?= local
+GAME ?=
 NODES ?= 1
 GPUS ?= 2
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -16,9 +17,9 @@ export XDG_RUNTIME_DIR ?= /tmp
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-run: deps-build ## build, deploy to this machine, print the address
+run: deps-build ## build, deploy to this machine, print the address (GAME=snakes: another game)
 	cargo build --locked --release --workspace --exclude arena-tests --exclude arena-load --bins
-	$(ARENACTL) deploy --region $(REGION)
+	$(ARENACTL) deploy --region $(REGION) $(if $(GAME),--set game=$(GAME))
 
 down: ## stop what `make run` started
 	$(ARENACTL) down --region $(REGION) --yes

@@ -1,32 +1,48 @@
 //! The rules of arena.yaml on their way to the players: checked before a rollout, published after it.
 
-use arena_sim::Rules;
+use arena_sdk::Game;
 use arenactl_planning::release::Release;
+use arenactl_planning::spec::Spec;
 use serde_json::{Map, Value};
 
 use crate::backend::{Backend, BackendError, Lack};
 use crate::config_client::CONFIG;
 
+/// Returns the game of a spec.
+///
+/// # Errors
+/// [`arena_games::UnknownGame`].
+pub fn game(spec: &Spec) -> Result<&'static dyn Game, arena_games::UnknownGame> {
+    arena_games::find(spec.game.as_str())
+}
+
 /// Returns every mistake in rules as arena.yaml or a file has them: what differs from the standard ones.
 #[must_use]
-pub fn mistakes(rules: &Value) -> Vec<String> {
+pub fn mistakes(game: &dyn Game, rules: &Value) -> Vec<String> {
     let mut rules = document(rules);
     if let Value::Object(fields) = &mut rules {
         // The config service numbers the versions; here any number will do.
         fields.entry("version").or_insert_with(|| 1.into());
     }
-    let error = Rules::from_json(&rules).err();
-    error.into_iter().flat_map(|error| error.mistakes).map(|it| it.to_string()).collect()
+    let error = game.parse_rules(&rules).err();
+    error.into_iter().flat_map(|error| error.mistakes).collect()
 }
 
 /// Returns what would keep the rules of a release from its players.
 #[must_use]
 pub fn lacks(release: &Release) -> Vec<Lack> {
     let rules = &release.spec.rules;
+    let game = match game(&release.spec) {
+        Ok(game) => game,
+        Err(error) => {
+            let help = "correct `game:` in arena.yaml, or the `--set game=…`".to_owned();
+            return vec![Lack { what: error.to_string(), help }];
+        }
+    };
     if document(rules) == standard() {
         return Vec::new();
     }
-    let wrong = mistakes(rules).into_iter().map(|what| Lack {
+    let wrong = mistakes(game, rules).into_iter().map(|what| Lack {
         what: format!("rules: {what}"),
         help: "correct `rules:` in arena.yaml, or the `--set rules.…`".to_owned(),
     });
@@ -69,6 +85,8 @@ mod tests {
 
     #[test]
     fn mistakes_in_rules_are_found_without_a_running_arena() {
+        let game = arena_games::standard();
+        let mistakes = |rules: &Value| mistakes(game, rules);
         assert_eq!(mistakes(&Value::Null), Vec::<String>::new());
         assert_eq!(mistakes(&json!({"match": {"time_limit_ticks": 1200}})), Vec::<String>::new());
         let found = mistakes(&json!({"match": {"time_limit": 20}, "weapon": 1}));

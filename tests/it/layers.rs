@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &["arena-sim", "arena-mesh", "arena-store-embedded"],
     &["arena-sim-gpu"],
-    &["arena-replay", "arena-game-arena", "arena-store-remote"],
+    &["arena-replay", "arena-game-arena", "arena-game-snakes", "arena-store-remote"],
     &["arena-games"],
     &["arena-instance"],
     &["arena-testkit"],
@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "arena-sim",
     "arena-replay",
     "arena-game-arena",
+    "arena-game-snakes",
     "arena-games",
     "arenactl-planning",
 ];

@@ -28,8 +28,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use checked_text::{
-    ConfigName, ConfigNameError, LabelName, LabelNameError, LabelValue, LabelValueError,
-    SecretName, SecretNameError,
+    ConfigName, ConfigNameError, GameName, GameNameError, LabelName, LabelNameError, LabelValue,
+    LabelValueError, SecretName, SecretNameError,
 };
 pub use configs::ConfigSpec;
 pub use deploy::{DeploySpec, OnFailure};
@@ -51,6 +51,10 @@ pub struct Spec {
     pub cluster: ClusterName,
     /// The environment whose overlay was merged.
     pub environment: String,
+    /// The game that new matches are of.
+    #[serde(default, skip_serializing_if = "GameName::is_default")]
+    #[schemars(with = "String")]
+    pub game: GameName,
     /// Where images come from.
     #[serde(default, skip_serializing_if = "Images::is_default")]
     pub images: Images,

@@ -9,7 +9,8 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::path::Path;
 
-use arena_replay::{Fault, PlaybackError, ReadError, Reader};
+use arena_replay::{Fault, Header, PlaybackError, ReadError, Reader};
+use arena_sdk::Game;
 use clap::{Args, Subcommand};
 
 use crate::cli::Context;
@@ -71,6 +72,16 @@ fn unreadable(path: &Path, error: ReadError) -> CliError {
                 .with_help(help)
         }
     }
+}
+
+/// Returns the game of a replay, if this build has it.
+fn game_of(path: &Path, header: &Header) -> Result<&'static dyn Game, CliError> {
+    arena_games::find(&header.game).map_err(|error| {
+        let what = format!("cannot play the replay `{}`", path.display());
+        let release = shown::printable(&header.release);
+        CliError::new(Status::PreflightFailed, Caused { what, source: Box::new(error) })
+            .with_help(format!("use the arenactl of the release that wrote it, `{release}`"))
+    })
 }
 
 /// A replay that cannot be played, or not to where it was to be.

@@ -11,7 +11,7 @@ pub(crate) fn parse(document: &Value) -> Result<PinnedRules, RulesError> {
     })?;
     let (document, page) = (rules.to_json(), page(&rules));
     let id = (rules.version(), rules.hash());
-    Ok(PinnedRules::new(crate::NAME, id, &document, &page, arena_sim::PLAYERS, rules))
+    Ok(PinnedRules::new(crate::NAME, id, &document, &page, rules))
 }
 
 /// What a page needs of the rules; docs/protocol.md lists the keys.

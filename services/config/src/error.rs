@@ -1,4 +1,4 @@
-use arena_sim::RulesError;
+use arena_sdk::RulesError;
 use arena_store::StoreError;
 use tonic::{Code, Status};
 

@@ -77,7 +77,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = LastGood::new(folder.path());
         assert_eq!(disk.load().unwrap(), None);
-        let (rules, active) = seed(1);
+        let (rules, active) = seed(arena_games::standard(), 0, 1);
         let mut state = State { active: Some(active), ..State::default() };
         state.rules.insert(1, rules);
         disk.save(&state).unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arena_sim::Rules;
+use arena_sdk::{Game, PinnedRules, RulesError};
 use arena_types::Share;
 use arena_types::registry::{ActiveRules, FlagRecord, RulesRecord};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,7 @@ pub enum Publication {
 /// # Errors
 /// [`ConfigError::Rules`] with every mistake, [`ConfigError::Invalid`], [`ConfigError::TooMany`].
 pub fn publish(
+    game: &dyn Game,
     state: &State,
     rules_json: &str,
     by: &str,
@@ -72,9 +73,10 @@ pub fn publish(
         return Err(ConfigError::Invalid { field: "why", rule: "at most 1000 bytes" });
     }
     let last = state.rules.keys().next_back().copied().unwrap_or(0);
-    let rules = parse(rules_json, last + 1)?;
-    let hash_of = |it: &RulesRecord| Rules::parse(&it.rules_json).ok().map(|it| it.hash());
-    let same = state.rules.values().rev().find(|it| hash_of(it) == Some(rules.hash()));
+    let rules = parse(game, rules_json, last + 1).map_err(ConfigError::Rules)?;
+    let own = state.rules.values().rev().filter(|it| it.game == game.name());
+    let hash_of = |it: &RulesRecord| game.parse_rules_text(&it.rules_json).ok().map(|it| it.hash());
+    let same = own.into_iter().find(|it| hash_of(it) == Some(rules.hash()));
     if let Some(same) = same {
         return Ok(Publication::Same(same.version));
     }
@@ -85,11 +87,16 @@ pub fn publish(
     Ok(Publication::New(record(&rules, by, why, now_ms)))
 }
 
-/// Returns version 1: the rules a fresh installation plays by, active.
+/// Returns the rules that a game begins with where none of it are active: the standard ones, as the version
+/// after `last`.
+///
+/// # Panics
+/// If the game cannot play its own standard rules.
 #[must_use]
-pub fn seed(now_ms: u64) -> (RulesRecord, ActiveRules) {
+pub fn seed(game: &dyn Game, last: u32, now_ms: u64) -> (RulesRecord, ActiveRules) {
     let why = "the standard rules".to_owned();
-    let rules = record(&Rules::standard(), NOBODY.to_owned(), why, now_ms);
+    let rules = parse(game, "{}", last + 1).expect("standard rules can be played");
+    let rules = record(&rules, NOBODY.to_owned(), why, now_ms);
     let active =
         ActiveRules { version: rules.version, by: NOBODY.to_owned(), activated_ms: now_ms };
     (rules, active)
@@ -100,12 +107,14 @@ pub fn seed(now_ms: u64) -> (RulesRecord, ActiveRules) {
 /// # Errors
 /// [`ConfigError::NoVersion`], [`ConfigError::Invalid`].
 pub fn activate(
+    game: &dyn Game,
     state: &State,
     version: u32,
     by: &str,
     now_ms: u64,
 ) -> Result<ActiveRules, ConfigError> {
-    if !state.rules.contains_key(&version) {
+    let known = state.rules.get(&version).filter(|it| it.game == game.name());
+    if known.is_none() {
         return Err(ConfigError::NoVersion { version });
     }
     Ok(ActiveRules { version, by: text("by", by)?, activated_ms: now_ms })
@@ -146,21 +155,22 @@ pub fn flag_name(name: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn record(rules: &Rules, by: String, why: String, published_ms: u64) -> RulesRecord {
+fn record(rules: &PinnedRules, by: String, why: String, published_ms: u64) -> RulesRecord {
     // Complete, so that a later change of a default does not change an old version.
-    let rules_json = rules.to_json().to_string();
-    RulesRecord { version: rules.version(), rules_json, by, why, published_ms }
+    let rules_json = rules.document().to_owned();
+    let game = rules.game().to_owned();
+    RulesRecord { version: rules.version(), game, rules_json, by, why, published_ms }
 }
 
 /// The version is this service's to give, whatever the document says.
-fn parse(rules_json: &str, version: u32) -> Result<Rules, ConfigError> {
+fn parse(game: &dyn Game, rules_json: &str, version: u32) -> Result<PinnedRules, RulesError> {
     match serde_json::from_str::<Value>(rules_json) {
         Ok(Value::Object(mut document)) => {
             document.insert("version".to_owned(), version.into());
-            Rules::from_json(&Value::Object(document)).map_err(ConfigError::Rules)
+            game.parse_rules(&Value::Object(document))
         }
         // Not an object: the parser of rules says what is wrong, and with what.
-        _ => Rules::parse(rules_json).map_err(ConfigError::Rules),
+        _ => game.parse_rules_text(rules_json),
     }
 }
 

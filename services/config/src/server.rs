@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arena_instance::{Boot, Instance, Order, StartError};
 use arena_mesh::{Peer, ServeError};
 use arena_telemetry::names;
-use arena_types::registry::{FlagRecord, RulesRecord};
+use arena_types::registry::{FlagRecord, RulesRecord, active_rules_key};
 use arena_wire::config::v1;
 use arena_wire::config::v1::config_server::{Config, ConfigServer};
 use futures::stream::{BoxStream, StreamExt as _, unfold};
@@ -40,19 +40,21 @@ pub enum ServiceError {
 ///
 /// # Errors
 /// [`ServiceError`].
-pub async fn serve(boot: Boot, _: ConfigSettings) -> Result<(), ServiceError> {
-    run(boot.connect()?).await
+pub async fn serve(boot: Boot, settings: ConfigSettings) -> Result<(), ServiceError> {
+    run(boot.connect()?, settings).await
 }
 
 /// Runs the service as `instance`, whatever its stores are.
 ///
 /// # Errors
 /// [`ServiceError`].
-pub async fn run(instance: Instance) -> Result<(), ServiceError> {
+pub async fn run(instance: Instance, settings: ConfigSettings) -> Result<(), ServiceError> {
     let folder = instance.settings().data_folder()?.to_owned();
     let registry = &instance.stores().registry;
-    let mut view = View::start(registry.clone(), LastGood::new(&folder), instance.metrics());
-    let writer = Writer::new(registry.clone());
+    let active = active_rules_key(settings.game.name());
+    let disk = LastGood::new(&folder);
+    let mut view = View::start(registry.clone(), &active, disk, instance.metrics());
+    let writer = Writer::new(registry.clone(), settings.game);
     let service = Service {
         view: view.clone(),
         writer: writer.clone(),
@@ -73,11 +75,11 @@ pub async fn run(instance: Instance) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Writes version 1 unless there is one, however long the store takes to come.
+/// Writes the standard rules unless some are active, however long the store takes to come.
 async fn seed(writer: &Writer) {
     loop {
         match writer.seed(now_ms()).await {
-            Ok(true) => return tracing::info!("version 1 of the rules is the standard ones"),
+            Ok(true) => return tracing::info!("the standard rules are in force"),
             Ok(false) => return,
             Err(error) => tracing::debug!(%error, "the rules cannot be seeded yet"),
         }
@@ -232,7 +234,7 @@ fn listed(state: &State, record: &RulesRecord) -> v1::RulesVersion {
 }
 
 fn version(record: &RulesRecord, active: bool) -> v1::RulesVersion {
-    let RulesRecord { version, rules_json, by, why, published_ms } = record.clone();
+    let RulesRecord { version, rules_json, by, why, published_ms, .. } = record.clone();
     v1::RulesVersion { version, rules_json, by, why, published_ms, active }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arena_instance::{Entries, Mirror};
 use arena_store::Registry;
 use arena_telemetry::{Metrics, names};
-use arena_types::registry::{ACTIVE_RULES, ActiveRules, FLAGS, RULES};
+use arena_types::registry::{ActiveRules, FLAGS, RULES};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -24,13 +24,19 @@ pub struct View {
 }
 
 impl View {
-    /// Starts to follow the registry.
+    /// Starts to follow the registry; `active` is the key of the active rules.
     #[must_use]
-    pub fn start(registry: Arc<dyn Registry>, disk: LastGood, metrics: &Metrics) -> Self {
+    pub fn start(
+        registry: Arc<dyn Registry>,
+        active: &str,
+        disk: LastGood,
+        metrics: &Metrics,
+    ) -> Self {
         let (sender, state) = watch::channel(None);
         let follower = Follower {
             rules: Mirror::start(registry.clone(), RULES),
             flags: Mirror::start(registry, FLAGS),
+            active: active.strip_prefix(RULES).unwrap_or(active).to_owned(),
             disk,
             sender,
             version: metrics.gauge(&names::CONFIG_ACTIVE_RULES),
@@ -65,6 +71,8 @@ impl View {
 struct Follower {
     rules: Mirror,
     flags: Mirror,
+    /// The key of the active rules, below [`RULES`].
+    active: String,
     disk: LastGood,
     sender: watch::Sender<Option<Arc<State>>>,
     version: Gauge,
@@ -108,14 +116,15 @@ impl Follower {
     }
 
     fn assemble(&self, rules: &Entries, flags: &Entries) -> State {
-        let active = ACTIVE_RULES.strip_prefix(RULES).unwrap_or(ACTIVE_RULES);
         let versions = rules.iter().filter(|(key, _)| key.starts_with("v/"));
         let versions =
             Arc::new(versions.map(|(key, value)| (key.clone(), value.clone())).collect());
         let records = self.rules.parsed::<arena_types::registry::RulesRecord>(&versions);
         State {
             rules: records.into_values().map(|it| (it.version, it)).collect(),
-            active: rules.get(active).and_then(|it| serde_json::from_slice::<ActiveRules>(it).ok()),
+            active: rules
+                .get(&self.active)
+                .and_then(|it| serde_json::from_slice::<ActiveRules>(it).ok()),
             flags: self.flags.parsed(flags),
         }
     }

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arena_sdk::Game;
 use arena_store::{Condition, Registry, StoreError, Transaction, TransactionOutcome};
 use arena_types::registry::{
-    ACTIVE_RULES, ActiveRules, FLAGS, FlagRecord, RULES_VERSIONS, RulesRecord, flag_key, rules_key,
+    ActiveRules, FLAGS, FlagRecord, RULES_VERSIONS, RulesRecord, active_rules_key, flag_key,
+    rules_key,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -20,28 +22,42 @@ const TRIES: u32 = 5;
 #[derive(Clone)]
 pub struct Writer {
     registry: Arc<dyn Registry>,
+    game: &'static dyn Game,
+    /// The key of the game's active rules.
+    active: String,
 }
 
 impl Writer {
-    /// Writes to `registry`.
+    /// Writes rules of `game` to `registry`.
     #[must_use]
-    pub fn new(registry: Arc<dyn Registry>) -> Self {
-        Self { registry }
+    pub fn new(registry: Arc<dyn Registry>, game: &'static dyn Game) -> Self {
+        Self { registry, game, active: active_rules_key(game.name()) }
     }
 
-    /// Writes version 1 and puts it in force, unless somebody did. Returns whether this did.
+    /// Writes the standard rules as the next version and puts them in force, unless some are. Returns whether
+    /// this did.
     ///
     /// # Errors
     /// [`ConfigError::Store`], like all here.
     pub async fn seed(&self, now_ms: u64) -> Result<bool, ConfigError> {
-        let (rules, active) = logic::seed(now_ms);
-        let key = rules_key(rules.version);
-        let write = Transaction::new()
-            .when(&key, Condition::Absent)
-            .when(ACTIVE_RULES, Condition::Absent)
-            .put(&key, json(&rules))
-            .put(ACTIVE_RULES, json(&active));
-        self.commit(write).await
+        for _ in 0..TRIES {
+            let state = self.state().await?;
+            if state.active.is_some() {
+                return Ok(false);
+            }
+            let last = state.rules.keys().next_back().copied().unwrap_or(0);
+            let (rules, active) = logic::seed(self.game, last, now_ms);
+            let key = rules_key(rules.version);
+            let write = Transaction::new()
+                .when(&key, Condition::Absent)
+                .when(&self.active, Condition::Absent)
+                .put(&key, json(&rules))
+                .put(&self.active, json(&active));
+            if self.commit(write).await? {
+                return Ok(true);
+            }
+        }
+        Err(StoreError::conflict(RULES_VERSIONS).into())
     }
 
     /// Checks rules and writes them as the next version; the same rules get the same version.
@@ -57,7 +73,7 @@ impl Writer {
     ) -> Result<RulesRecord, ConfigError> {
         for _ in 0..TRIES {
             let state = self.state().await?;
-            let record = match logic::publish(&state, rules_json, by, why, now_ms)? {
+            let record = match logic::publish(self.game, &state, rules_json, by, why, now_ms)? {
                 Publication::Same(version) => return Ok(state.version(version)?.clone()),
                 Publication::New(record) => record,
             };
@@ -81,10 +97,10 @@ impl Writer {
         now_ms: u64,
     ) -> Result<RulesRecord, ConfigError> {
         let state = self.state().await?;
-        let active = logic::activate(&state, version, by, now_ms)?;
+        let active = logic::activate(self.game, &state, version, by, now_ms)?;
         let write = Transaction::new()
             .when(rules_key(version), Condition::Present)
-            .put(ACTIVE_RULES, json(&active));
+            .put(&self.active, json(&active));
         if !self.commit(write).await? {
             return Err(ConfigError::NoVersion { version });
         }
@@ -129,9 +145,9 @@ impl Writer {
         let (versions, flags, active) = tokio::try_join!(
             self.list::<RulesRecord>(RULES_VERSIONS),
             self.list::<FlagRecord>(FLAGS),
-            self.registry.get(ACTIVE_RULES),
+            self.registry.get(&self.active),
         )?;
-        let active = active.map(|it| parse::<ActiveRules>(ACTIVE_RULES, &it.value)).transpose()?;
+        let active = active.map(|it| parse::<ActiveRules>(&self.active, &it.value)).transpose()?;
         let rules = versions.into_values().map(|it| (it.version, it)).collect();
         Ok(State { rules, active, flags })
     }

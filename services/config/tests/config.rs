@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use arena_config::logic::State;
-use arena_config::{LastGood, PROGRAM, run};
+use arena_config::{ConfigSettings, LastGood, PROGRAM, run};
 use arena_instance::Instance;
 use arena_mesh::Channel;
-use arena_sim::Rules;
 use arena_testkit::{Cluster, http};
 use arena_types::PlayerId;
 use arena_wire::config::v1::config_client::ConfigClient;
@@ -22,11 +21,15 @@ use tonic::Code;
 /// Beyond it a test is stuck, not slow.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+fn settings() -> ConfigSettings {
+    ConfigSettings { game: arena_games::standard() }
+}
+
 /// Starts the service and waits until its rules are there; it ends with the test.
 async fn service() -> (Cluster, Instance) {
     let cluster = Cluster::start().await.unwrap();
     let instance = cluster.instance(PROGRAM, "config", 0).unwrap();
-    tokio::spawn(run(instance.clone()));
+    tokio::spawn(run(instance.clone(), settings()));
     timeout(PATIENCE, instance.live_config().first_rules()).await.expect("version 1 is seeded");
     (cluster, instance)
 }
@@ -51,7 +54,10 @@ async fn rules_are_checked_published_put_in_force_and_watched() {
     let mut watch = game.watch(WatchRequest {}).await.unwrap().into_inner();
     let first = watch.message().await.unwrap().unwrap();
     assert_eq!(first.active_rules, 1);
-    assert_eq!(Rules::parse(&first.rules_json).unwrap().hash(), Rules::standard().hash());
+    assert_eq!(
+        arena_games::standard().parse_rules_text(&first.rules_json).unwrap().hash(),
+        arena_games::standard().standard_rules().hash()
+    );
 
     let wrong = r#"{"match": {"time_limit_ticks": 1}, "gravity": 9}"#.to_owned();
     let refused = operator.publish_rules(publish(wrong)).await.unwrap_err();
@@ -76,7 +82,8 @@ async fn rules_are_checked_published_put_in_force_and_watched() {
         }
     });
     let next = next.await.expect("a watcher hears of it");
-    assert_eq!(Rules::parse(&next.rules_json).unwrap().time_limit_ticks(), 7200);
+    let document: serde_json::Value = serde_json::from_str(&next.rules_json).unwrap();
+    assert_eq!(document["match"]["time_limit_ticks"], 7200);
     let active = game.read_rules(ReadRulesRequest { version: 0 }).await.unwrap().into_inner();
     assert_eq!((active.version, active.active), (2, true));
     let list = operator.list_rules(ListRulesRequest {}).await.unwrap().into_inner().versions;
@@ -84,6 +91,37 @@ async fn rules_are_checked_published_put_in_force_and_watched() {
 
     let refused = game.publish_rules(publish(longer())).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "a game reads, an operator writes");
+}
+
+/// A rollout from one game to another: both releases find their own rules, whoever comes first.
+#[tokio::test]
+async fn two_games_have_rules_of_their_own_in_one_registry() {
+    let (cluster, arena) = service().await;
+    let snakes = cluster.instance(PROGRAM, "config", 1).unwrap();
+    let game = arena_games::find("snakes").unwrap();
+    tokio::spawn(run(snakes.clone(), ConfigSettings { game }));
+    let mut live = snakes.live_config().of_game("snakes");
+    let seeded = timeout(PATIENCE, live.first_rules()).await.expect("its own are seeded");
+    assert_eq!((seeded.version, seeded.game.as_str()), (2, "snakes"));
+    assert_eq!(arena.live_config().first_rules().await.version, 1);
+
+    let mut operator = client(&cluster, "operator/ann", &snakes);
+    let wrong = operator.publish_rules(publish(longer())).await.unwrap_err();
+    assert!(wrong.message().contains("`match` is not a rule"), "{}", wrong.message());
+    let food = publish(r#"{"food": 9}"#.to_owned());
+    let published = operator.publish_rules(food).await.unwrap().into_inner();
+    assert_eq!(published.version, 3);
+    let activate = |version| ActivateRulesRequest { version, by: "ann".to_owned() };
+    operator.activate_rules(activate(3)).await.unwrap();
+    let foreign = operator.activate_rules(activate(1)).await.unwrap_err();
+    assert_eq!(foreign.code(), Code::NotFound, "version 1 is the arena's");
+    let in_force = async {
+        while live.rules().is_none_or(|it| it.version != 3) {
+            live.changed().await;
+        }
+    };
+    timeout(PATIENCE, in_force).await.expect("the registry tells");
+    assert_eq!(arena.live_config().first_rules().await.version, 1);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub struct Config {
 impl Config {
     /// Reads the settings; mistakes stay in `reader`.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let game = arena_games::read(reader);
         let capacity = bounded(reader, &names::GAME_CAPACITY, 1, 100_000);
         let threads = match reader.optional::<u32>(&names::GAME_THREADS) {
             Some(None) => Some(cores()),
@@ -43,7 +44,7 @@ impl Config {
         let viewers_max = bounded(reader, &names::GAME_WATCHERS, 0, 10_000);
         let delay_s = bounded(reader, &names::GAME_WATCH_DELAY_S, 1, 3_600);
         Some(Self {
-            game: arena_games::standard(),
+            game: game?,
             capacity: capacity?,
             threads: threads?,
             filled_seats: filled_seats?,
@@ -118,6 +119,7 @@ mod tests {
     #[test]
     fn every_mistake_is_shown() {
         let error = read(&[
+            ("ARENA_GAME", "chess"),
             ("ARENA_GAME_CAPACITY", "0"),
             ("ARENA_GAME_THREADS", "many"),
             ("ARENA_GAME_FILLED_SEATS", "17"),
@@ -125,6 +127,7 @@ mod tests {
         ])
         .unwrap_err();
         for text in [
+            "ARENA_GAME=`chess`",
             "ARENA_GAME_CAPACITY=`0`",
             "ARENA_GAME_THREADS=`many`",
             "from 1 to 16",

@@ -80,7 +80,7 @@ fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch, Status> {
     let mut players = Vec::new();
     for seat in request.seats {
         let index = seat.seat as usize;
-        let max = rules.seats_max();
+        let max = config.game.seats_max();
         if index >= max || !seats.insert(index) {
             return Err(bad("seats", &format!("{index} is taken twice or not below {max}")));
         }
@@ -95,7 +95,7 @@ fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch, Status> {
         epoch: Epoch(request.epoch),
         seed: request.seed,
         mode: request.mode,
-        filled_seats: rules.seats_max().min(config.filled_seats as usize),
+        filled_seats: config.game.seats_max().min(config.filled_seats as usize),
         rules,
         players,
     })

@@ -1,6 +1,6 @@
 use arena_env::{Reader, Seconds, Variable, names};
 use arena_instance::{Need, Program, Threads};
-use arena_wire::play::SEATS;
+use arena_sdk::{Game, SEATS};
 
 use crate::logic::Policy;
 
@@ -12,8 +12,10 @@ pub const PROGRAM: Program =
 const FILL_AFTER_MS_MAX: u32 = 60_000;
 
 /// What is set for this service alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct MatchmakerSettings {
+    /// The game of the matches.
+    pub game: &'static dyn Game,
     /// How matches are formed.
     pub policy: Policy,
 }
@@ -22,15 +24,17 @@ impl MatchmakerSettings {
     /// Reads it; mistakes stay in `reader`.
     #[must_use]
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let game = arena_games::read(reader);
         let seats = within(reader, &names::MATCHMAKER_SEATS, 1, SEATS as u32);
         let fill_after_ms = within(reader, &names::MATCHMAKER_FILL_AFTER_MS, 0, FILL_AFTER_MS_MAX);
         let timeout = reader.read::<Seconds>(&names::MATCHMAKER_TIMEOUT_S);
+        let game = game?;
         let policy = Policy {
-            seats: seats?,
+            seats: seats?.min(game.seats_max() as u32),
             fill_after_ms: u64::from(fill_after_ms?),
             timeout_ms: timeout?.duration().as_millis() as u64,
         };
-        Some(Self { policy })
+        Some(Self { game, policy })
     }
 }
 
@@ -57,7 +61,7 @@ mod tests {
     fn nothing_needs_to_be_set_and_every_bound_is_named() {
         let none: [(&str, &str); 0] = [];
         let policy = Policy { seats: 16, fill_after_ms: 2_000, timeout_ms: 60_000 };
-        assert_eq!(read(&none).unwrap(), MatchmakerSettings { policy });
+        assert_eq!(read(&none).unwrap().policy, policy);
         let error = read(&[
             ("ARENA_MATCHMAKER_SEATS", "17"),
             ("ARENA_MATCHMAKER_FILL_AFTER_MS", "60001"),

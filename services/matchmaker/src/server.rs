@@ -46,11 +46,11 @@ pub async fn serve(boot: Boot, settings: MatchmakerSettings) -> Result<(), Servi
 /// # Errors
 /// [`ServiceError`].
 pub async fn run(instance: Instance, settings: MatchmakerSettings) -> Result<(), ServiceError> {
-    let MatchmakerSettings { policy } = settings;
+    let MatchmakerSettings { game, policy } = settings;
     let key = TokenKey::new(instance.secrets().read("route_key")?.expose());
     let registry = instance.stores().registry.clone();
     let figures = Figures::new(instance.metrics());
-    let mut live = instance.live_config();
+    let mut live = instance.live_config().of_game(game.name());
     let shared = Shared {
         instance: instance.clone(),
         matches: Arc::new(Matches::new(&instance, live.clone(), figures.clone())),

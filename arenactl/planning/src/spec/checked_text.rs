@@ -9,6 +9,8 @@ use crate::spec::section::Refusal;
 
 /// Longest name of a secret or config: it becomes a file name.
 const FILE_NAME_LEN_MAX: usize = 48;
+/// Longest name of a game, as `arena-sdk` has it.
+const GAME_NAME_LEN_MAX: usize = 32;
 /// Longest name or value of a node's label; Swarm sets no limit, more is a slip of the hand.
 const LABEL_LEN_MAX: usize = 128;
 
@@ -69,6 +71,11 @@ macro_rules! checked_text {
 }
 
 checked_text! {
+    /// The name of a game: `arena`. Which games there are is for the services to say.
+    GameName, GameNameError, "the name of a game",
+    "1 to 32 of a-z, 0-9 and `-`", is_game_name
+}
+checked_text! {
     /// The name of a secret, which is the name of its file: `drain_token`.
     SecretName, SecretNameError, "a secret name",
     "1 to 48 of a-z, 0-9 and `_`, starting with a letter", is_file_name
@@ -87,6 +94,25 @@ checked_text! {
     /// The value of a node's label: `24g`. Upper and lower case are the same.
     LabelValue, LabelValueError, "a label's value",
     "1 to 128 of a-z, A-Z, 0-9, inner spaces and `:-_.*()?+[]\\^$|/`", is_label_value
+}
+
+impl Default for GameName {
+    fn default() -> Self {
+        Self("arena".to_owned())
+    }
+}
+
+impl GameName {
+    /// Whether it is the game of a spec that names none.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_game_name(text: &str) -> bool {
+    let word = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
+    (1..=GAME_NAME_LEN_MAX).contains(&text.len()) && text.bytes().all(word)
 }
 
 fn is_file_name(text: &str) -> bool {

@@ -16,8 +16,10 @@ use crate::spec::secrets::SecretSpec;
 use crate::spec::section::{Mistakes, Section};
 use crate::spec::services::ServiceSpec;
 use crate::spec::yaml::{self, At, Node, Origin, Value};
-use crate::spec::{ConfigName, SecretName, Spec};
+use crate::spec::{ConfigName, GameName, Kind, SecretName, Spec};
 
+/// The variable that says which game a service is for.
+pub(super) const GAME: &str = "ARENA_GAME";
 /// The environment of a file that names none.
 pub const ENVIRONMENT_DEFAULT: &str = "dev";
 
@@ -161,6 +163,7 @@ fn sections(tree: &Node, environment: &str, mistakes: &mut Mistakes<'_>) -> Spec
     };
     let mut root = Section::root(tree, mistakes);
     let cluster = root.or("cluster", default_cluster());
+    let game = root.or("game", GameName::default());
     let images = root.section("images", Images::read);
     let regions = root.map("regions", |_: &Region, it| RegionSpec::read(it));
     let secrets = root.map("secrets", |_: &SecretName, it| SecretSpec::read(it));
@@ -168,7 +171,8 @@ fn sections(tree: &Node, environment: &str, mistakes: &mut Mistakes<'_>) -> Spec
     let mut after = BTreeMap::new();
     let services = root.map("services", |name: &ServiceName, it| {
         after.insert(name.clone(), it.at("after"));
-        let service = read_service::read(name, it, &names);
+        let mut service = read_service::read(name, it, &names);
+        tell_game(&mut service, &game);
         check_gpus(it, &regions, &service);
         service
     });
@@ -186,7 +190,14 @@ fn sections(tree: &Node, environment: &str, mistakes: &mut Mistakes<'_>) -> Spec
     check_cycles(&mut root, &services, &after);
     let rules = rules.unwrap_or_else(|| serde_json::json!({}));
     let environment = environment.to_owned();
-    Spec { cluster, environment, images, regions, services, deploy, secrets, configs, rules }
+    Spec { cluster, environment, game, images, regions, services, deploy, secrets, configs, rules }
+}
+
+/// Tells a service which game it is for; data is of any game, and the standard game need not be told.
+fn tell_game(service: &mut ServiceSpec, game: &GameName) {
+    if !game.is_default() && service.kind != Kind::Data {
+        service.env.insert(GAME.to_owned(), game.to_string());
+    }
 }
 
 fn default_cluster() -> ClusterName {

@@ -33,8 +33,9 @@ const STRATEGIES: [(&str, Strategy); 3] = [
 ];
 
 /// Variables that arenactl sets for every instance.
-const RESERVED: [&str; 16] = [
+const RESERVED: [&str; 17] = [
     "ARENA_CLUSTER",
+    crate::spec::read::GAME,
     "ARENA_REGION",
     "ARENA_SERVICE",
     "ARENA_INSTANCE",

@@ -133,7 +133,7 @@ fn an_unknown_environment_is_a_mistake() {
     let read = read(REFERENCE, &ask);
     expect![[r"
         error: environment: there is no environment `prodution`
-          --> arena.yaml:126:3
+          --> arena.yaml:129:3
           help: did you mean `production`?
     "]]
     .assert_eq(&report("arena.yaml", &read.errors));

@@ -116,12 +116,9 @@ impl Build {
 /// What every image says of what its programs understand. Not which revision it was built from: an image of the
 /// same program stays the same, and its services are not replaced; the release knows the revision.
 fn labels() -> BTreeMap<String, String> {
-    let schema = [
-        ("arena.schema.rules", arena_sim::Rules::schema()),
-        ("arena.schema.state", arena_sim::SCHEMA),
-        ("arena.schema.play", u32::from(arena_wire::play::PROTOCOL_VERSION)),
-    ];
-    schema.map(|(name, version)| (name.to_owned(), version.to_string())).into()
+    let play = [("play", u32::from(arena_wire::play::PROTOCOL_VERSION))];
+    let schemas = arena_games::SCHEMAS.into_iter().chain(play);
+    schemas.map(|(name, version)| (format!("arena.schema.{name}"), version.to_string())).collect()
 }
 
 fn text(recipes: &[Recipe], built: &[Built]) -> String {

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use arena_replay::arena::{self, ArenaMatch};
-use arena_replay::{Verification, verify};
+use arena_replay::{GameMatch, Verification, verify};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::{open, shown, unplayable};
+use super::{game_of, open, shown, unplayable};
 use crate::cli::Context;
 use crate::error::{CliError, Status};
 use crate::print::{Output, Style};
@@ -28,14 +27,15 @@ impl Verify {
     pub(crate) fn run(self, context: &Context) -> Result<Status, CliError> {
         let reader = open(&self.path)?;
         let release = reader.header().release.clone();
+        let game = game_of(&self.path, reader.header())?;
         let (first, last) = (reader.header().first_tick, reader.last_tick());
         let bar = bar(context, u64::from(last.saturating_sub(first)));
         let progress = |tick: u32| bar.set_position(u64::from(tick.saturating_sub(first)));
-        let verified = verify(reader, ArenaMatch::on_cpu(), progress);
+        let verified = verify(reader, GameMatch::new(game), progress);
         bar.finish_and_clear();
         let verification = verified.map_err(|error| unplayable(&self.path, &release, error))?;
         let status = if verification.is_true() { Status::Done } else { Status::NotVerified };
-        let details = details(&self.path, &verification, (first, last));
+        let details = details(&self.path, game.name(), &verification, (first, last));
         context.printer.verdict(
             status,
             &details,
@@ -82,11 +82,16 @@ fn bar(context: &Context, ticks: u64) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn details(path: &Path, verification: &Verification, (first, last): (u32, u32)) -> Value {
+fn details(
+    path: &Path,
+    game: &str,
+    verification: &Verification,
+    (first, last): (u32, u32),
+) -> Value {
     let compared = verification.compared;
     let problems: Vec<Value> = verification.problems.list().iter().map(shown::problem).collect();
     json!({
-        "file": path.display().to_string(), "game": arena::GAME, "first_tick": first, "last_tick": last,
+        "file": path.display().to_string(), "game": game, "first_tick": first, "last_tick": last,
         "proven_tick": verification.proven_tick, "ticks": compared.ticks, "hashes": compared.hashes,
         "keyframes": compared.keyframes, "problems": problems,
         "problems_left_out": verification.problems.more(),

@@ -2,8 +2,12 @@ use serde_json::json;
 
 use super::*;
 
+fn arena() -> &'static dyn Game {
+    arena_games::standard()
+}
+
 fn seeded() -> State {
-    let (rules, active) = seed(1);
+    let (rules, active) = seed(arena(), 0, 1);
     State {
         rules: BTreeMap::from([(rules.version, rules)]),
         active: Some(active),
@@ -13,7 +17,7 @@ fn seeded() -> State {
 
 /// The standard rules with one number changed.
 fn changed(by: u64) -> String {
-    let mut document = Rules::standard().to_json();
+    let mut document = serde_json::from_str::<Value>(arena().standard_rules().document()).unwrap();
     let value = document.pointer_mut("/match/time_limit_ticks").expect("a match has a time limit");
     *value = json!(value.as_u64().unwrap() + by);
     document.to_string()
@@ -24,22 +28,27 @@ fn a_fresh_installation_plays_version_one() {
     let state = seeded();
     let active = state.active_rules().unwrap();
     assert_eq!(active.version, 1);
-    assert_eq!(Rules::parse(&active.rules_json).unwrap().hash(), Rules::standard().hash());
+    assert_eq!(
+        arena().parse_rules_text(&active.rules_json).unwrap().hash(),
+        arena().standard_rules().hash()
+    );
 }
 
 #[test]
 fn a_change_gets_the_next_version_and_a_repeat_the_same() {
     let mut state = seeded();
-    let Publication::New(second) = publish(&state, &changed(1), "ann", "longer", 5).unwrap() else {
+    let Publication::New(second) =
+        publish(arena(), &state, &changed(1), "ann", "longer", 5).unwrap()
+    else {
         panic!("it is new");
     };
     assert_eq!((second.version, second.by.as_str(), second.published_ms), (2, "ann", 5));
     state.rules.insert(2, second.clone());
-    let again = publish(&state, &changed(1), "bob", "again", 6).unwrap();
+    let again = publish(arena(), &state, &changed(1), "bob", "again", 6).unwrap();
     assert_eq!(again, Publication::Same(2));
-    let standard = publish(&state, "{}", "bob", "back", 7).unwrap();
+    let standard = publish(arena(), &state, "{}", "bob", "back", 7).unwrap();
     assert_eq!(standard, Publication::Same(1), "what differs from the standard: nothing");
-    let written = publish(&state, &second.rules_json, "bob", "again", 8).unwrap();
+    let written = publish(arena(), &state, &second.rules_json, "bob", "again", 8).unwrap();
     assert_eq!(written, Publication::Same(2), "a record reads back as itself");
 }
 
@@ -48,15 +57,15 @@ fn every_mistake_is_listed_and_nothing_is_written() {
     let state = seeded();
     let document =
         json!({"match": {"time_limit_ticks": -1}, "weapon": {"damage": "a lot"}, "gravity": 9});
-    let error = publish(&state, &document.to_string(), "ann", "", 5).unwrap_err();
+    let error = publish(arena(), &state, &document.to_string(), "ann", "", 5).unwrap_err();
     let ConfigError::Rules(rules) = &error else { panic!("{error}") };
     assert!(rules.mistakes.len() >= 3, "{error}");
     for document in ["", "[]", "{", "null"] {
-        let error = publish(&state, document, "ann", "", 5).unwrap_err();
+        let error = publish(arena(), &state, document, "ann", "", 5).unwrap_err();
         assert!(matches!(error, ConfigError::Rules(_)), "{document}: {error}");
     }
     assert!(matches!(
-        publish(&state, "{}", " ", "", 5),
+        publish(arena(), &state, "{}", " ", "", 5),
         Err(ConfigError::Invalid { field: "by", .. })
     ));
 }
@@ -64,9 +73,12 @@ fn every_mistake_is_listed_and_nothing_is_written() {
 #[test]
 fn only_what_is_there_can_be_put_in_force() {
     let state = seeded();
-    assert_eq!(activate(&state, 1, "ann", 5).unwrap().version, 1);
+    assert_eq!(activate(arena(), &state, 1, "ann", 5).unwrap().version, 1);
     for version in [0, 2] {
-        assert!(matches!(activate(&state, version, "ann", 5), Err(ConfigError::NoVersion { .. })));
+        assert!(matches!(
+            activate(arena(), &state, version, "ann", 5),
+            Err(ConfigError::NoVersion { .. })
+        ));
     }
     assert_eq!(state.version(0).unwrap().version, 1);
     assert!(State::default().version(0).is_err());

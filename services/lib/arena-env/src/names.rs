@@ -65,6 +65,8 @@ variables! {
     /// Seconds that a drain asked for by SIGTERM may take.
     DRAIN_DEADLINE_S = "ARENA_DRAIN_DEADLINE_S", "all", Some("600");
 
+    /// The game of new matches, as `game` in `arena.yaml` names it.
+    GAME = "ARENA_GAME", "config, game, matchmaker", Some("arena");
     /// Matches that one game instance hosts at once, 1 to 100000.
     GAME_CAPACITY = "ARENA_GAME_CAPACITY", "game", Some("500");
     /// Threads that step matches, 1 to 256; unset means one a core.

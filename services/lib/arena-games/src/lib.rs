@@ -1,9 +1,10 @@
 //! The games that this build hosts. A studio adds its own here, and in `Cargo.toml`: nothing else names it.
 
+use arena_env::{Reader, names as variables};
 use arena_sdk::Game;
 
 /// All of them; the first is hosted where nothing else is said.
-pub static GAMES: &[&dyn Game] = &[&arena_game_arena::Arena];
+pub static GAMES: &[&dyn Game] = &[&arena_game_arena::Arena, &arena_game_snakes::Snakes];
 
 /// What images and instances say of the formats they read: those of the first game.
 pub const SCHEMAS: [(&str, u32); 2] =
@@ -30,6 +31,17 @@ pub fn standard() -> &'static dyn Game {
 pub fn find(name: &str) -> Result<&'static dyn Game, UnknownGame> {
     let found = GAMES.iter().copied().find(|it| it.name() == name);
     found.ok_or_else(|| UnknownGame { name: name.to_owned() })
+}
+
+/// Reads `ARENA_GAME`; a mistake stays in `reader`.
+#[must_use]
+pub fn read(reader: &mut Reader<'_>) -> Option<&'static dyn Game> {
+    let name = reader.read::<String>(&variables::GAME)?;
+    let found = find(&name).ok();
+    if found.is_none() {
+        reader.refuse(&variables::GAME, Some(name), format!("one of {}", names().join(", ")));
+    }
+    found
 }
 
 /// Returns their names.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arena_types::PlayerId;
-use arena_types::registry::{ActiveRules, FLAGS, FlagRecord, RULES, RulesRecord};
+use arena_types::registry::{
+    ActiveRules, FLAGS, FlagRecord, RULES, RulesRecord, STANDARD_GAME, active_rules_key,
+};
 
 use crate::Mirror;
 
@@ -14,11 +16,20 @@ use crate::Mirror;
 pub struct LiveConfig {
     rules: Mirror,
     flags: Mirror,
+    /// Which rules are the active ones, below [`RULES`].
+    active: String,
 }
 
 impl LiveConfig {
     pub(crate) fn new(rules: Mirror, flags: Mirror) -> Self {
-        Self { rules, flags }
+        Self { rules, flags, active: String::new() }.of_game(STANDARD_GAME)
+    }
+
+    /// Returns the same with the active rules of `game`.
+    #[must_use]
+    pub fn of_game(self, game: &str) -> Self {
+        let key = active_rules_key(game);
+        Self { active: key.strip_prefix(RULES).unwrap_or(&key).to_owned(), ..self }
     }
 
     /// Waits until there are active rules, and returns them.
@@ -36,7 +47,7 @@ impl LiveConfig {
     #[must_use]
     pub fn rules(&self) -> Option<Arc<RulesRecord>> {
         let entries = self.rules.now();
-        let active: ActiveRules = parse(entries.get("active")?)?;
+        let active: ActiveRules = parse(entries.get(&self.active)?)?;
         let key = format!("v/{}", active.version);
         parse(entries.get(&key)?).map(Arc::new)
     }

@@ -16,7 +16,6 @@ struct Inner {
     hash: u64,
     document: String,
     page: String,
-    seats_max: usize,
     parsed: Box<dyn Any + Send + Sync>,
 }
 
@@ -24,19 +23,18 @@ impl PinnedRules {
     /// Pins what `game` has parsed.
     ///
     /// `hash` covers all that a match depends on but the version; `document` is complete, standard values
-    /// included; `page` is what the game's page needs of the rules; `seats_max` is how many can play.
+    /// included; `page` is what the game's page needs of the rules.
     #[must_use]
     pub fn new<R: Any + Send + Sync>(
         game: &'static str,
         (version, hash): (u32, u64),
         document: &Value,
         page: &Value,
-        seats_max: usize,
         parsed: R,
     ) -> Self {
         let (document, page) = (document.to_string(), page.to_string());
         let parsed = Box::new(parsed);
-        Self { inner: Arc::new(Inner { game, version, hash, document, page, seats_max, parsed }) }
+        Self { inner: Arc::new(Inner { game, version, hash, document, page, parsed }) }
     }
 
     /// Returns the name of the game they are of.
@@ -67,12 +65,6 @@ impl PinnedRules {
     #[must_use]
     pub fn page(&self) -> &str {
         &self.inner.page
-    }
-
-    /// Returns how many can play, at most [`crate::SEATS`].
-    #[must_use]
-    pub fn seats_max(&self) -> usize {
-        self.inner.seats_max
     }
 
     /// Returns what the game has parsed; `None` if they are another game's.

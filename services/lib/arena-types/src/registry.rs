@@ -17,8 +17,10 @@ pub const SCALE: &str = "scale/";
 /// Prefix of everything about rules: `rules/active` holds [`ActiveRules`], `rules/v/<n>` holds
 /// [`RulesRecord`]s, which never change.
 pub const RULES: &str = "rules/";
-/// Key of the version that new matches pin.
+/// Key of the version that new matches of the game `arena` pin; see [`active_rules_key`].
 pub const ACTIVE_RULES: &str = "rules/active";
+/// The game of records that name none.
+pub const STANDARD_GAME: &str = "arena";
 /// Prefix of the versions of the rules.
 pub const RULES_VERSIONS: &str = "rules/v/";
 /// Prefix of feature flags; below it `<name>`, which holds a [`FlagRecord`].
@@ -49,6 +51,12 @@ pub fn traffic_key(service: &ServiceName) -> String {
 #[must_use]
 pub fn scale_key(service: &ServiceName) -> String {
     format!("{SCALE}{service}")
+}
+
+/// Returns the key of the version that new matches of a game pin.
+#[must_use]
+pub fn active_rules_key(game: &str) -> String {
+    if game == STANDARD_GAME { ACTIVE_RULES.to_owned() } else { format!("{ACTIVE_RULES}/{game}") }
 }
 
 /// Returns the key of a version of the rules.
@@ -123,7 +131,10 @@ pub struct Scale {
 pub struct RulesRecord {
     /// Counts versions, from 1.
     pub version: u32,
-    /// The complete document of `arena_sim::Rules`, as JSON.
+    /// The game that they are rules of.
+    #[serde(default = "standard_game", skip_serializing_if = "is_standard_game")]
+    pub game: String,
+    /// The complete document, as JSON.
     pub rules_json: String,
     /// Who published it.
     pub by: String,
@@ -131,6 +142,14 @@ pub struct RulesRecord {
     pub why: String,
     /// When, Unix milliseconds.
     pub published_ms: u64,
+}
+
+fn standard_game() -> String {
+    STANDARD_GAME.to_owned()
+}
+
+fn is_standard_game(game: &String) -> bool {
+    game == STANDARD_GAME
 }
 
 /// Which version new matches pin.
@@ -192,6 +211,19 @@ mod tests {
         ]]
         .assert_eq(&json);
         assert_eq!(serde_json::from_str::<InstanceRecord>(&json).unwrap(), record);
+        let rules = RulesRecord {
+            version: 3,
+            game: "arena".to_owned(),
+            rules_json: "{}".to_owned(),
+            by: "ann".to_owned(),
+            why: String::new(),
+            published_ms: 7,
+        };
+        let old = r#"{"version":3,"rules_json":"{}","by":"ann","why":"","published_ms":7}"#;
+        assert_eq!(serde_json::to_string(&rules).unwrap(), old);
+        assert_eq!(serde_json::from_str::<RulesRecord>(old).unwrap(), rules);
+        assert_eq!(active_rules_key("arena"), "rules/active");
+        assert_eq!(active_rules_key("snakes"), "rules/active/snakes");
         let newer = json.replace("\"sessions\":0", "\"sessions\":0,\"gpus\":1");
         assert_eq!(serde_json::from_str::<InstanceRecord>(&newer).unwrap(), record);
     }

@@ -53,6 +53,7 @@ impl Arena {
         let cluster = Cluster::start().await.unwrap();
         let rules = RulesRecord {
             version: 1,
+            game: "arena".to_owned(),
             rules_json: Rules::standard().to_json().to_string(),
             by: "test".to_owned(),
             why: String::new(),
@@ -91,7 +92,10 @@ impl Arena {
     /// Starts a matchmaker that lives as long as the test.
     pub(crate) fn matchmaker(&self, number: u32, policy: Policy) -> (Instance, Client) {
         let instance = self.cluster.instance(PROGRAM, "matchmaker", number).unwrap();
-        tokio::spawn(run(instance.clone(), MatchmakerSettings { policy }));
+        tokio::spawn(run(
+            instance.clone(),
+            MatchmakerSettings { game: arena_games::standard(), policy },
+        ));
         let client = self.client(&instance);
         (instance, client)
     }

@@ -31,7 +31,10 @@ impl Mortal {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let instance = cluster.instance(PROGRAM, "matchmaker", number).unwrap();
-                tokio::spawn(run(instance.clone(), MatchmakerSettings { policy: PATIENT }));
+                tokio::spawn(run(
+                    instance.clone(),
+                    MatchmakerSettings { game: arena_games::standard(), policy: PATIENT },
+                ));
                 let _ = tell.send(instance);
                 let _ = killed.await;
             });

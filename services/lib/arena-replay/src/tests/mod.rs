@@ -7,6 +7,7 @@ use crate::{Reader, Verification};
 mod damage;
 mod follow;
 mod format;
+mod games;
 mod hostile;
 mod play;
 mod round;
