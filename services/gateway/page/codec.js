@@ -4,7 +4,7 @@
 import { BitReader, BitWriter, DecodeError } from "./bits.js";
 
 export { DecodeError };
-export { FRAME_TYPE, decodeFrame, emptyView, peekFrame, splitFrame } from "./frame.js";
+export { FRAME_TYPE, decodeFrame, decodeView, emptyView, peekFrame, splitFrame } from "./frame.js";
 
 export const PROTOCOL_VERSION = 1;
 /** FNV-1a of the schema text in docs/protocol.md: a gateway of another schema says "reload". */

@@ -43,15 +43,20 @@ export function decodeFrame(bytes, baseline) {
   if (head.baseline !== null && baseline?.tick !== head.baseline) {
     throw new DecodeError("baseline", `tick ${head.baseline} is not held`);
   }
-  const base = head.baseline === null ? emptyView() : baseline;
+  return { head, view: decodeView(head.tick, body, head.baseline === null ? null : baseline) };
+}
+
+/** Decodes the body of a frame of the arena; `held` is the view it builds on, null for none. */
+export function decodeView(tick, body, held) {
+  const base = held ?? emptyView();
   const input = new BitReader(body);
   const flags = { here: input.bit("own here"), changed: input.bit("own changed"), extras: input.bit("extras") };
   const players = readPlayers(base.players, input);
   const own = readOwn(flags, base.own, input);
-  const shots = readShots(head.tick, base.shots, input);
+  const shots = readShots(tick, base.shots, input);
   const extras = flags.extras ? readExtras(base.extras ?? NO_EXTRAS, input) : null;
   input.finish();
-  return { head, view: { tick: head.tick, players, own, shots, extras } };
+  return { tick, players, own, shots, extras };
 }
 
 function readPlayers(base, input) {

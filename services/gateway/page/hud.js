@@ -89,30 +89,34 @@ export function moving(on, text = "moving…") {
   if (on) $("moving").lastElementChild.textContent = text;
 }
 
-/** Draws the figures of a match. */
+/** Draws the figures of a match: place and time of every game, the rest as the game says. */
 export function figures(match) {
-  const me = match.me;
   const left = Math.ceil(match.secondsLeft);
   write("hud-clock", `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`);
   document.querySelector(".clock").classList.toggle("late", left <= 10);
-  if (!me) return;
+  if (!match.me) return;
+  const { rank, score, health, ready, banner } = match.figures;
   const rows = match.table;
-  const rank = rows.findIndex((it) => it.seat === match.seat) + 1;
-  if (!match.teamScores) write("hud-rank", rank ? `${ordinal(rank)} of ${rows.length}` : "–");
-  const teams = match.teamScores;
-  const boost = match.boostS > 0 ? ` · ⚡ ${Math.ceil(match.boostS)} s` : "";
-  if (teams) write("hud-rank", `${teams[0]} : ${teams[1]}`);
-  write("hud-score", `${me.kills} ${me.kills === 1 ? "kill" : "kills"} · ${me.deaths} ${me.deaths === 1 ? "death" : "deaths"}${boost}`);
-  const full = match.rules.player.health;
-  const health = me.alive ? me.health : 0;
-  write("hp-text", String(health));
-  $("hp").setAttribute("aria-valuenow", String(health));
-  $("hp").classList.toggle("low", health * 3 < full);
-  $("hp").firstElementChild.style.transform = `scaleX(${Math.min(1, health / full)})`;
-  $("cooldown").firstElementChild.style.transform = `scaleX(${match.ready})`;
-  const banner = me.alive ? "" : `Back in ${Math.max(1, Math.ceil(match.respawnS))}…`;
+  const place = rows.findIndex((it) => it.seat === match.seat) + 1;
+  write("hud-rank", rank ?? (place ? `${ordinal(place)} of ${rows.length}` : "–"));
+  write("hud-score", score);
+  document.querySelector(".vitals").hidden = !health;
+  if (health) vitals(health, ready);
   write("banner", banner);
   $("banner").hidden = banner === "" || match.over;
+}
+
+function vitals({ now, full }, ready) {
+  write("hp-text", String(now));
+  $("hp").setAttribute("aria-valuenow", String(now));
+  $("hp").classList.toggle("low", now * 3 < full);
+  $("hp").firstElementChild.style.transform = `scaleX(${Math.min(1, now / full)})`;
+  $("cooldown").firstElementChild.style.transform = `scaleX(${ready})`;
+}
+
+/** Names what the tables count, as the game calls it. */
+export function scoreTitle(title) {
+  for (const head of document.querySelectorAll("th.score")) head.textContent = title;
 }
 
 /** Shows the end of a match. */

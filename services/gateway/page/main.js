@@ -2,10 +2,10 @@
 
 import { CODES, WATCHES } from "./codec.js";
 import { backdropScene, backdropWalls } from "./backdrop.js";
+import { GAMES } from "./games.js";
 import * as hud from "./hud.js";
 import { Input } from "./input.js";
 import { Lobby } from "./lobby.js";
-import { Match } from "./match.js";
 import { Link } from "./net.js";
 import { Renderer } from "./render.js";
 import { Account, status } from "./rest.js";
@@ -88,9 +88,19 @@ function fatalText(code, text) {
   return text || "This account cannot play now.";
 }
 
+/** Makes the match of a start; false if this page does not know its game. */
+function made(start) {
+  const Game = GAMES[start.game];
+  if (!Game) { hud.notice(`This page cannot show ${start.game}: reload it.`, true); return false; }
+  page.match = new Game(start, page.welcome, sparks);
+  page.game = start.game;
+  hud.scoreTitle(page.match.scoreTitle);
+  if (page.match.walls) renderer.walls = page.match.walls;
+  return true;
+}
+
 function begin(start) {
-  page.match = new Match(start, page.welcome, sparks);
-  renderer.walls = page.match.walls;
+  if (!made(start)) return;
   page.lastFrame = performance.now();
   enter("match");
   input.active = true;
@@ -101,9 +111,8 @@ function begin(start) {
 
 function show(start) {
   if (watch.id !== start.match_id) return; // it was left meanwhile
-  page.match = new Match(start, page.welcome, sparks);
+  if (!made(start)) return;
   page.match.paced(watch.pace);
-  renderer.walls = page.match.walls;
   renderer.overview = true;
   page.lastFrame = performance.now();
   $("feed").replaceChildren();
@@ -172,7 +181,7 @@ function loop(now) {
   if (match) {
     const center = match.focus ? renderer.project(match.focus.x, match.focus.y) : { x: renderer.width / 2, y: renderer.height / 2 };
     match.advance(now, page.rtt, () => input.sample(center), (it) => link.send("input", it));
-    renderer.draw({ ...match.scene(now, dt), pointer: input.pointer });
+    match.draw(renderer, now, dt, input.pointer);
   } else {
     renderer.draw(backdropScene(now));
   }
@@ -220,6 +229,7 @@ Object.defineProperty(window, "arena", { value: Object.freeze(Object.definePrope
   session: read(() => page.welcome?.session ?? null),
   player: read(() => account.player),
   match: read(() => page.match?.id ?? null),
+  game: read(() => page.game ?? null),
   epoch: read(() => page.match?.epoch ?? null),
   moves: read(() => (page.match ? page.match.epoch - 1 : null)),
   tick: read(() => page.match?.tick ?? null),
@@ -231,8 +241,8 @@ Object.defineProperty(window, "arena", { value: Object.freeze(Object.definePrope
   inputsAcknowledged: read(() => page.match?.acknowledged ?? null),
   reconnects: read(() => Math.max(0, link.counts.connects - 1)),
   frameGaps: read(() => page.match?.gaps.summary ?? null),
-  pending_inputs: read(() => page.match?.predictor.pending ?? null),
-  corrections: read(() => page.match?.predictor.corrections ?? null),
+  pending_inputs: read(() => page.match?.predictor?.pending ?? null),
+  corrections: read(() => page.match?.predictor?.corrections ?? null),
   playback: read(() => (watch.place ? { ...watch.place, tick: page.match?.tick ?? null } : null)),
   results: read(() => page.results),
   errors: read(() => [...page.errors]),

@@ -3,6 +3,7 @@
 
 import { BitReader } from "./bits.js";
 import { DecodeError, SCHEMA_HASH, PROTOCOL_VERSION, decode, decodeFrame, encode } from "./codec.js";
+import { decodeView } from "./games/snakes.js";
 import { step } from "./predict.js";
 
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (it) => Number.parseInt(it, 16));
@@ -11,7 +12,7 @@ const stable = (value) => JSON.stringify(value, (_, it) => (it && typeof it === 
   ? Object.fromEntries(Object.entries(it).sort(([a], [b]) => (a < b ? -1 : 1))) : it));
 
 /** Returns {passed, failures}: how many checks held, and a sentence for each that did not. */
-export function selftest(play, movement) {
+export function selftest(play, movement, snakes) {
   const report = { passed: 0, failures: [] };
   const check = (name, act) => {
     try {
@@ -31,7 +32,25 @@ export function selftest(play, movement) {
   frames(play.frames, check);
   torn(play, check);
   motions(movement.cases, check);
+  boards(snakes, check);
   return report;
+}
+
+function boards(vectors, check) {
+  const views = new Map();
+  vectors.forEach(({ baseline, hex, view }, index) => check(`board ${index}`, () => {
+    const decoded = decodeView(view.tick, bytesOf(hex), baseline === null ? null : views.get(baseline));
+    views.set(view.tick, decoded);
+    return [decoded, view];
+  }));
+  check("a torn board", () => {
+    const bytes = bytesOf(vectors[0].hex);
+    const refused = Array.from(bytes, (_, end) => {
+      try { decodeView(1, bytes.subarray(0, end), null); } catch (error) { return error instanceof DecodeError; }
+      return false;
+    });
+    return [refused.every(Boolean), true];
+  });
 }
 
 function asClient(message) {

@@ -37,7 +37,10 @@ assets! {
     "/style.css", "style.css", "text/css; charset=utf-8";
     "/icon.svg", "icon.svg", "image/svg+xml";
     "/main.js", "main.js", SCRIPT;
-    "/match.js", "match.js", SCRIPT;
+    "/play.js", "play.js", SCRIPT;
+    "/games.js", "games.js", SCRIPT;
+    "/games/arena.js", "games/arena.js", SCRIPT;
+    "/games/snakes.js", "games/snakes.js", SCRIPT;
     "/net.js", "net.js", SCRIPT;
     "/rest.js", "rest.js", SCRIPT;
     "/codec.js", "codec.js", SCRIPT;

@@ -126,18 +126,20 @@ fn stored_replay(folder: &Path, match_id: &str) -> std::io::Result<Option<PathBu
 const SELFTEST: &str = r#"<!doctype html><title>self-test</title><script type="module">
 import { selftest } from "/selftest.js";
 const get = (path) => fetch(path).then((it) => it.json());
-window.report = selftest(await get("/play.json"), await get("/movement.json"));
+window.report = selftest(await get("/play.json"), await get("/movement.json"), await get("/snakes.json"));
 </script>"#;
 
 #[tokio::test]
 async fn the_page_reads_and_writes_the_protocol_as_the_server_does() -> anyhow::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut files = BTreeMap::from([("/".to_owned(), SELFTEST.as_bytes().to_vec())]);
-    for folder in [here.join("../services/gateway/page"), here.join("vectors")] {
+    let page = here.join("../services/gateway/page");
+    let vectors = here.join("vectors");
+    for (root, folder) in [(&page, &page), (&page, &page.join("games")), (&vectors, &vectors)] {
         for entry in std::fs::read_dir(folder)? {
             let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.extension().is_some_and(|it| it == "js" || it == "json") {
+                let name = path.strip_prefix(root)?.display().to_string();
                 files.insert(format!("/{name}"), std::fs::read(path)?);
             }
         }
@@ -152,7 +154,7 @@ async fn the_page_reads_and_writes_the_protocol_as_the_server_does() -> anyhow::
 }
 
 /// Leaves pictures where a person finds them: `target/screenshots/`.
-async fn save_screenshot(page: &mut Page, name: &str) -> anyhow::Result<()> {
+pub(super) async fn save_screenshot(page: &mut Page, name: &str) -> anyhow::Result<()> {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join(name), page.screenshot().await?)?;

@@ -2,6 +2,7 @@
 
 mod browser;
 mod failing;
+mod games;
 mod killed;
 mod party;
 mod picture;

@@ -8,6 +8,8 @@ use arena_wire::play::{Event, EventKind, FrameHead, Input, MatchStart, Owner, Vi
 
 use crate::policy;
 
+/// The game whose frames a bot reads.
+const ARENA: &str = "arena";
 /// Views a client keeps, as docs/protocol.md says.
 const VIEWS_MAX: usize = 64;
 /// Milliseconds within which an input must be counted while frames come: a second of a stall of
@@ -74,9 +76,12 @@ pub(crate) enum Violation {
 #[derive(Debug)]
 pub(crate) struct Watch {
     id: MatchId,
+    /// Whether frames have the arena's body; that of another game only its page can read.
+    is_arena: bool,
     seat: u8,
     seed: u64,
     epoch: Epoch,
+    /// Of a game whose frames cannot be read, views with a tick alone.
     views: VecDeque<View>,
     sent_seq: u32,
     counted_seq: u32,
@@ -106,6 +111,7 @@ impl Watch {
     ) -> Self {
         Self {
             id: start.match_id,
+            is_arena: start.game == ARENA,
             seat: start.seat,
             seed,
             epoch: start.epoch,
@@ -158,7 +164,7 @@ impl Watch {
                 self.views.pop_front();
             }
         }
-        let (_, view) = decode_frame(bytes, self.views.front())?;
+        let view = self.read(head, bytes)?;
         self.views.push_back(view);
         if self.views.len() > VIEWS_MAX {
             self.views.pop_front();
@@ -167,6 +173,18 @@ impl Watch {
         self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
         let missed = if last == 0 { 0 } else { (head.tick.0 - last) / self.ticks_per_frame };
         Ok(Step { gap_ms, missed: missed.saturating_sub(1) })
+    }
+
+    fn read(&self, head: FrameHead, bytes: &[u8]) -> Result<View, DecodeError> {
+        if self.is_arena {
+            return Ok(decode_frame(bytes, self.views.front())?.1);
+        }
+        match head.baseline {
+            Some(tick) if self.views.front().is_none_or(|it| it.tick != tick.0) => {
+                Err(DecodeError::NoBaseline { tick: tick.0 })
+            }
+            _ => Ok(View { tick: head.tick.0, ..View::default() }),
+        }
     }
 
     fn counted(&mut self, counted: u32, gap_ms: u64, now_ms: u64) -> Result<(), Violation> {

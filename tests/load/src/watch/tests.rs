@@ -58,6 +58,28 @@ fn ticks_and_epochs_never_fall() {
 }
 
 #[test]
+fn frames_of_another_game_are_held_without_being_read() {
+    let snakes = MatchStart { game: "snakes".to_owned(), ..start(1, 0) };
+    let mut it = Watch::new(&snakes, 1, (2, 0));
+    let frame = |tick, baseline: Option<u32>| {
+        let head = FrameHead {
+            tick: Tick(tick),
+            baseline: baseline.map(Tick),
+            input_seq: 0,
+            lead: 0,
+            finished: false,
+            epoch: Epoch(2),
+        };
+        [head.encode(Vec::new()), vec![0xff; 9]].concat()
+    };
+    it.frame(&frame(10, None), 30).unwrap();
+    it.frame(&frame(12, Some(10)), 60).unwrap();
+    let unknown = Violation::Decode(DecodeError::NoBaseline { tick: 11 });
+    assert_eq!(it.frame(&frame(14, Some(11)), 90), Err(unknown));
+    assert_eq!((it.newest(), it.inputs(90).len()), (Tick(12), 2));
+}
+
+#[test]
 fn only_sent_inputs_are_counted_and_soon() {
     let mut it = watch();
     it.frame(&frame(10, 2, 0), 0).unwrap();

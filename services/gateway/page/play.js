@@ -1,9 +1,6 @@
-// One match as the page sees it: frames in, inputs out, a scene to draw.
+// What every game's match has in common: frames in, inputs out, events once, a clock. A game extends it.
 
-import { DecodeError, SEATS, WATCHES, decodeFrame, peekFrame } from "./codec.js";
-import { METRE, Predictor, wallCells } from "./predict.js";
-import { Shots } from "./shots.js";
-import { Things } from "./things.js";
+import { DecodeError, SEATS, WATCHES, splitFrame } from "./codec.js";
 import { Timeline } from "./timeline.js";
 
 const TICK_MS = 1000 / 60;
@@ -53,7 +50,19 @@ export class Gaps {
   get loss() { return this.frames + this.skipped === 0 ? 0 : this.skipped / (this.frames + this.skipped); }
 }
 
-export class Match {
+/**
+ * One match. A game's class has
+ *   read(head, body, base)   the view of a frame: {tick, …}; `base` is the view it builds on, or null
+ *   get seats()              what the newest view says of each seat: {here, alive, kills, deaths, …}
+ *   get timeLimitTicks()     how long a match is
+ *   get figures()            {rank?, score, banner, health?, ready?}: what stands over the field
+ *   draw(renderer, now, dt, pointer)
+ * and may have
+ *   shown(view, before, head)   a frame came; `before` is the newest view so far
+ *   act(seq, controls, tick)    an input is about to be sent
+ *   took(kind)                  an event came
+ */
+export class Play {
   #clock = 0; // the tick of the next input, with a fraction
   #before = 0;
   #events = 0;
@@ -66,31 +75,25 @@ export class Match {
   lead = 0;
   acknowledged = 0;
   fired = 0;
+  scoreTitle = "Kills";
 
   constructor(start, welcome, sparks) {
     this.sparks = sparks;
     this.id = start.match_id;
-    const world = JSON.parse(start.rules);
-    this.rules = world.rules;
-    this.predictor = new Predictor(world);
-    this.walls = wallCells(this.predictor.rules.walls);
-    this.shots = new Shots(world, this.predictor.rules.walls);
-    this.things = new Things(world);
+    this.world = JSON.parse(start.rules);
+    this.rules = this.world.rules ?? this.world;
     this.names = new Array(SEATS).fill("");
     this.bots = new Array(SEATS).fill(false);
-    this.epochs = [];
     this.ticksPerFrame = Math.max(1, Math.round(welcome.tick_rate / (welcome.frame_rate || 30)));
     this.timeline.rate = welcome.frame_rate;
-    this.restart(start);
   }
 
-  /** Takes a start of the same match again: after a resume, or at a new owner. */
+  /** Takes a start: the first, or again after a resume, or at a new owner. */
   restart(start) {
     this.seat = start.seat;
     this.watching = start.seat === WATCHES;
     this.#seq = start.input_seq;
     if (this.#events === 0) this.#events = start.event_seq;
-    this.predictor.reset();
     for (const seat of start.seats) this.seated(seat);
     this.owned(start.epoch, start.owner, start.release);
     this.#clock = 0;
@@ -112,50 +115,40 @@ export class Match {
 
   get tick() { return this.timeline.newest?.tick ?? 0; }
   get over() { return this.standings !== null; }
-  get secondsLeft() { return Math.max(0, (this.rules.match.time_limit_ticks - this.tick) / 60); }
+  get secondsLeft() { return Math.max(0, (this.timeLimitTicks - this.tick) / 60); }
 
   /** Ticks pass at this pace, in quarters of real time. */
   paced(quarters) { if (this.watching) this.timeline.pace = quarters; }
 
   /** Own figures of the newest frame. */
-  get me() { return this.timeline.newest?.players[this.seat] ?? null; }
-
-  /** The teams' scores, own team first; null without teams. */
-  get teamScores() {
-    const scores = this.timeline.newest?.extras?.scores;
-    const own = this.watching ? 0 : this.seat & 1;
-    return this.things.teams && scores ? [scores[own], scores[own ^ 1]] : null;
-  }
-
-  /** Seconds of double damage left. */
-  get boostS() { return (this.timeline.newest?.extras?.boost ?? 0) / 60; }
+  get me() { return this.seats[this.seat] ?? null; }
 
   /** All seats by score, for the table. */
   get table() {
-    const rows = (this.timeline.newest?.players ?? []).map((it, seat) => ({ ...it, seat, name: this.names[seat], bot: this.bots[seat] }));
+    const rows = this.seats.map((it, seat) => ({ ...it, seat, name: this.names[seat], bot: this.bots[seat] }));
     return rows.filter((it) => it.here).sort((a, b) => b.kills - a.kills || a.deaths - b.deaths || a.seat - b.seat);
   }
 
   /** Takes a frame; false if it could not be used. */
   frame(bytes, now) {
-    let decoded;
+    let head, view;
     try {
-      const { baseline } = peekFrame(bytes);
-      decoded = decodeFrame(bytes, baseline === null ? null : this.timeline.view(baseline));
+      const split = splitFrame(bytes);
+      head = split.head;
+      const base = head.baseline === null ? null : this.timeline.view(head.baseline);
+      if (head.baseline !== null && !base) throw new DecodeError("baseline", `tick ${head.baseline} is not held`);
+      view = this.read(head, split.body, base);
     } catch (error) {
       if (error instanceof DecodeError) { console.warn("frame dropped:", error.message); return false; }
       throw error;
     }
-    const { head, view } = decoded;
     if (head.epoch < this.epoch) return false; // an owner of the past
     this.epoch = head.epoch;
     this.lead = head.lead;
     this.acknowledged = head.input_seq;
-    this.#feel(this.timeline.newest, view);
+    this.shown?.(view, this.timeline.newest, head);
     this.gaps.add(view.tick, now, this.ticksPerFrame);
     this.timeline.add(view, now);
-    this.predictor.reconcile(view.own, head.input_seq);
-    this.shots.confirm(view, this.seat);
     this.#trim = Math.max(-1, Math.min(1, (LEAD_WANTED - head.lead) / 8)) * LEAD_TRIM_MAX;
     if (Math.abs(head.lead - LEAD_WANTED) > LEAD_RESET && this.#clock > 0) this.#clock += LEAD_WANTED - head.lead;
     return true;
@@ -167,9 +160,12 @@ export class Match {
     this.#events = seq;
     if (kind.seat) this.seated(kind.seat);
     if (kind.end) this.standings = kind.end.standings;
-    if (kind.kill) this.#fall(kind.kill);
+    this.took?.(kind);
     return true;
   }
+
+  /** The tick of the next input, with a fraction; 0 before it is known. */
+  get clock() { return this.#clock; }
 
   /** Runs the input clock up to `now`; `sample` reads the controls, `send` sends one input. */
   advance(now, rttMs, sample, send) {
@@ -188,41 +184,10 @@ export class Match {
       const controls = { move_x: mx, move_y: my, aim, buttons };
       this.#seq += 1;
       this.aim = aim;
-      if (this.predictor.advance(this.#seq, controls)) {
-        this.shots.fire(this.predictor.motion, aim, tick, this.seat);
-        this.fired += 1;
-      }
+      this.act?.(this.#seq, controls, tick);
       send({ seq: this.#seq, tick, controls, ...this.seen });
     }
   }
-
-  /** Returns a last input, which does nothing but tell that the end was seen. */
-  farewell() {
-    this.#seq += 1;
-    const controls = { move_x: 0, move_y: 0, aim: this.aim ?? 0, buttons: 0 };
-    return { seq: this.#seq, tick: Math.max(Math.floor(this.#clock), this.tick), controls, ...this.seen };
-  }
-
-  /** Returns what to draw at `now`. */
-  scene(now, dt) {
-    const tick = this.timeline.tickAt(now, dt);
-    const players = this.timeline.players(tick);
-    const newest = this.timeline.newest;
-    const own = players.find((it) => it.seat === this.seat);
-    const at = this.predictor.position(this.#clock % 1, dt);
-    if (own && at) Object.assign(own, at, { aim: this.aim ?? own.aim, alive: true, hp: this.me.health });
-    else if (own) own.alive = this.me?.alive ?? own.alive;
-    this.focus = at ?? this.focus ?? (own ? { x: own.x, y: own.y } : { x: 32, y: 32 });
-    const shots = this.shots.scene(this.timeline.around(tick), tick, this.#clock || tick, this.seat, newest);
-    const things = this.things.scene(this.timeline.around(tick), tick, players);
-    return { players, shots, things, teams: this.things.teams, own: this.seat, focus: this.focus, names: this.names, dead: this.me ? !this.me.alive : false };
-  }
-
-  /** Seconds until the own respawn. */
-  get respawnS() { return (this.timeline.newest?.own?.respawn ?? 0) / 60; }
-
-  /** The share of the weapon's cooldown that has passed. */
-  get ready() { return 1 - this.predictor.cooldown / this.predictor.cooldownTicks; }
 
   // Who watches has no controls, but frames build on what is held.
   #hold(now, send) {
@@ -232,31 +197,10 @@ export class Match {
     send({ seq: this.#seq, tick: this.tick, controls: IDLE, ...this.seen });
   }
 
-  // Light for what changed between two frames: hits taken, hits given.
-  #feel(before, after) {
-    if (!before) return;
-    after.players.forEach((player, seat) => {
-      const was = before.players[seat];
-      if (!player.here || player.health >= was.health || !was.alive) return;
-      const [x, y] = [player.x / 128, player.y / 128];
-      this.sparks.burst(x, y, "#ffd9a0", 8, 7);
-      if (seat === this.seat) { this.sparks.hurt = 1; this.sparks.jolt(0.45); }
-      else if (this.#mine(before, x, y)) this.sparks.hit = 1;
-    });
-  }
-
-  #mine(view, x, y) {
-    const tick = this.tick;
-    return view.shots.some((it) => it.owner === this.seat
-      && Math.hypot((it.x + (it.vx << 4) * (tick - it.at)) / METRE - x, (it.y + (it.vy << 4) * (tick - it.at)) / METRE - y) < 3);
-  }
-
-  #fall({ killer, victim }) {
-    const player = this.timeline.newest?.players[victim];
-    if (!player) return;
-    const [x, y] = [player.x / 128, player.y / 128];
-    this.sparks.burst(x, y, victim === this.seat ? "#4de1ff" : "#ff8095", 42, 13);
-    this.sparks.ring(x, y, "#ffffff", 3.2);
-    if (killer === this.seat || victim === this.seat) this.sparks.jolt(0.5);
+  /** Returns a last input, which does nothing but tell that the end was seen. */
+  farewell() {
+    this.#seq += 1;
+    const controls = { move_x: 0, move_y: 0, aim: this.aim ?? 0, buttons: 0 };
+    return { seq: this.#seq, tick: Math.max(Math.floor(this.#clock), this.tick), controls, ...this.seen };
   }
 }
