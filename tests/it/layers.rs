@@ -34,7 +34,8 @@ const LAYERS: &[&[&str]] = &[
     &["arena-tests"],
 ];
 
-/// Crates that decide or describe, and what they must never wait on.
+/// Crates that decide or describe, and what they must never wait on. `arena-games` is none of them: it tries a
+/// device, by `arena-sim-gpu`, so that the game service names neither.
 const PURE: &[&str] = &[
     "arena-types",
     "arena-sdk",
@@ -43,7 +44,6 @@ const PURE: &[&str] = &[
     "arena-replay",
     "arena-game-arena",
     "arena-game-snakes",
-    "arena-games",
     "arenactl-planning",
 ];
 const WAITING: &[&str] = &["tokio", "quinn", "hyper", "warp", "sqlx", "bollard", "wgpu", "reqwest"];

@@ -108,6 +108,7 @@ impl Memory {
             pid: None,
             restarts: 0,
             addresses: BTreeMap::new(),
+            backend: None,
             drain_left_s: None,
             note: unit.note(self.cluster.now_ms, behavior),
             node: None,

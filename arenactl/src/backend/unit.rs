@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use arena_types::contract::InstanceState;
+use arena_types::contract::{BackendReport, InstanceState};
 use arena_types::{InstanceId, NameError, ReleaseId, ServiceName};
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::{Awaited, Event, Wait};
@@ -34,6 +34,9 @@ pub struct Unit {
     pub restarts: u32,
     /// Its addresses by socket name.
     pub addresses: BTreeMap<String, SocketAddr>,
+    /// What steps its matches, as it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<BackendReport>,
     /// Seconds left of its drain.
     pub drain_left_s: Option<u64>,
     /// What it waits for, or why it failed.
@@ -60,6 +63,7 @@ impl Unit {
             pid: None,
             restarts: 0,
             addresses: BTreeMap::new(),
+            backend: None,
             drain_left_s: None,
             note: String::new(),
             node: None,
@@ -84,6 +88,7 @@ impl Unit {
         self.sessions = report.sessions;
         self.matches = report.matches;
         self.capacity = report.capacity;
+        self.backend = report.backend;
         self.drain_left_s = report.drain_left_s;
         match (report.state, not_ready) {
             (InstanceState::Starting, not_ready) => {

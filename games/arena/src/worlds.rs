@@ -96,6 +96,10 @@ impl Worlds for ArenaWorlds {
         self.backend.name()
     }
 
+    fn failure(&self) -> Option<&str> {
+        self.backend.failure()
+    }
+
     fn create(&mut self, seed: u32, rules: &PinnedRules) -> Result<WorldId, WorldError> {
         let handle = self.backend.create(seed, parsed(rules)?).map_err(|error| failed(&error))?;
         self.place(handle)

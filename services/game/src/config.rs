@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use arena_env::{Reader, names};
+use arena_games::Policy;
 use arena_sdk::Game;
 
 use crate::films::Watching;
@@ -16,8 +17,10 @@ pub struct Config {
     pub game: &'static dyn Game,
     /// Matches hosted at once, at least 1.
     pub capacity: u32,
-    /// Threads that step matches, at least 1.
+    /// Threads that step matches if the CPU does, at least 1.
     pub threads: u32,
+    /// What steps them.
+    pub policy: Policy,
     /// Seats taken in a new match, by bots where there are no players; 1 to 16.
     pub filled_seats: u32,
     /// What is recorded of matches.
@@ -38,6 +41,7 @@ impl Config {
             Some(Some(_)) => bounded(reader, &names::GAME_THREADS, 1, 256),
             None => None,
         };
+        let policy = policy(reader);
         let filled_seats = bounded(reader, &names::GAME_FILLED_SEATS, 1, 16);
         let recording = recording(reader);
         let check_percent = bounded(reader, &names::GAME_CHECK_PERCENT, 0, 100);
@@ -47,6 +51,7 @@ impl Config {
             game: game?,
             capacity: capacity?,
             threads: threads?,
+            policy: policy?,
             filled_seats: filled_seats?,
             recording: recording?,
             watching: Watching {
@@ -56,6 +61,16 @@ impl Config {
             check_percent: check_percent?,
         })
     }
+}
+
+fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
+    let written = reader.read::<String>(&names::GAME_BACKEND)?;
+    let parsed = written.parse().ok();
+    if parsed.is_none() {
+        let rule = "`auto`, `cpu` or `gpu`".to_owned();
+        reader.refuse(&names::GAME_BACKEND, Some(written), rule);
+    }
+    parsed
 }
 
 fn recording(reader: &mut Reader<'_>) -> Option<Recording> {
@@ -106,6 +121,9 @@ mod tests {
         let config = read(&[("ARENA_GAME_THREADS", "3")]).unwrap();
         assert_eq!(config.game.name(), "arena");
         assert_eq!((config.capacity, config.threads, config.filled_seats), (500, 3, 8));
+        assert_eq!(config.policy, Policy::Auto);
+        let asked = read(&[("ARENA_GAME_BACKEND", "cpu")]).unwrap();
+        assert_eq!(asked.policy, Policy::Cpu);
         let retention =
             Retention { age_max: Duration::from_hours(30 * 24), bytes_max: 20_480 << 20 };
         let recording = Recording { disk_bytes_max: 2_048 << 20, retention };
@@ -124,6 +142,7 @@ mod tests {
             ("ARENA_GAME_THREADS", "many"),
             ("ARENA_GAME_FILLED_SEATS", "17"),
             ("ARENA_GAME_REPLAY_MIB", "0"),
+            ("ARENA_GAME_BACKEND", "fpga"),
         ])
         .unwrap_err();
         for text in [
@@ -132,6 +151,7 @@ mod tests {
             "ARENA_GAME_THREADS=`many`",
             "from 1 to 16",
             "ARENA_GAME_REPLAY_MIB=`0`",
+            "ARENA_GAME_BACKEND=`fpga`",
         ] {
             assert!(error.contains(text), "{text} in {error}");
         }

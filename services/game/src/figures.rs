@@ -1,7 +1,8 @@
 //! What the game service measures of itself.
 
-use arena_telemetry::{Metrics, names};
+use arena_telemetry::{Label, Metrics, names};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
@@ -11,6 +12,9 @@ use crate::ticker::Batch;
 /// The metrics; every clone counts in the same.
 #[derive(Clone, Debug)]
 pub struct Figures {
+    backend: Family<Label, Gauge>,
+    /// Devices that failed.
+    pub devices_lost: Counter,
     tick: Histogram,
     debt: Gauge,
     forgiven: Counter,
@@ -59,6 +63,8 @@ impl Figures {
         let checks = metrics.counters(&names::GAME_CHECKS);
         let check = |outcome| checks.get_or_create(&names::GAME_CHECKS.series([outcome])).clone();
         Self {
+            backend: metrics.gauges(&names::GAME_BACKEND),
+            devices_lost: metrics.counter(&names::GAME_DEVICES_LOST),
             tick: metrics.histogram(&names::GAME_TICK),
             debt: metrics.gauge(&names::GAME_TICK_DEBT),
             forgiven: metrics.counter(&names::GAME_TICKS_SKIPPED),
@@ -81,6 +87,12 @@ impl Figures {
             checks_failed: check("failed"),
             checks_skipped: check("skipped"),
         }
+    }
+
+    /// Shows what steps the matches now.
+    pub fn show_backend(&self, name: &str) {
+        self.backend.clear();
+        self.backend.get_or_create(&names::GAME_BACKEND.series([name])).set(1);
     }
 
     /// Counts what one wake-up of a tick thread brought.

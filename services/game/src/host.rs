@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use arena_games::Backing;
 use arena_mesh::Link;
+use arena_sdk::Worlds;
 use arena_store::Stores;
 use arena_types::MatchId;
+use arena_types::contract::BackendReport;
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::Config;
 use crate::figures::Figures;
@@ -52,6 +55,7 @@ pub struct Host {
     links: Arc<Links>,
     outbox: Outbox,
     recorder: Option<Recorder>,
+    backend: watch::Receiver<BackendReport>,
     accepting: Arc<AtomicBool>,
 }
 
@@ -60,6 +64,8 @@ pub struct Host {
 pub struct Parts {
     /// Sizes.
     pub config: Config,
+    /// What steps the matches.
+    pub backing: Backing,
     /// Who it is.
     pub owner: Owner,
     /// What route tokens are verified with.
@@ -85,7 +91,7 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, owner, route_key, figures, recorder, stores } = parts;
+        let Parts { config, backing, owner, route_key, figures, recorder, stores } = parts;
         let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
         let links = Arc::new(Links::default());
@@ -99,26 +105,24 @@ impl Host {
         };
         let films = Films::start(source, links.clone())?;
         let owner = Arc::new(owner);
-        let capacity = config.capacity.div_ceil(config.threads) as usize;
+        let (worlds, backend) = open_worlds(backing, &config, &figures);
+        let backend_now = backend.subscribe();
+        let sinks = Sinks {
+            links: links.clone(),
+            outbox: outbox.clone(),
+            recorder: recorder.clone(),
+            figures,
+            backend,
+        };
+        let capacity = (config.capacity as usize).div_ceil(worlds.len());
         let (mut shards, mut loads) = (Vec::new(), Vec::new());
-        for index in 0..config.threads {
-            let mut shard =
-                Shard::new(config.game.worlds(), owner.clone(), route_key.clone(), capacity);
+        for (index, worlds) in worlds.into_iter().enumerate() {
+            let mut shard = Shard::new(worlds, owner.clone(), route_key.clone(), capacity);
             if recorder.is_some() {
                 let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
                 shard.record(tapes);
             }
-            let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
-            let (batches, effects) = mpsc::channel(BATCHES_MAX);
-            let load = Arc::new(Load::default());
-            Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
-            let sinks = Sinks {
-                links: links.clone(),
-                outbox: outbox.clone(),
-                recorder: recorder.clone(),
-                figures: figures.clone(),
-            };
-            tokio::spawn(sinks.dispatch(effects));
+            let (commands, load) = sinks.clone().start(shard, index)?;
             shards.push(commands);
             loads.push(load);
         }
@@ -137,6 +141,7 @@ impl Host {
             links,
             outbox,
             recorder,
+            backend: backend_now,
             accepting,
         })
     }
@@ -227,6 +232,12 @@ impl Host {
         self.recorder.as_ref().map_or(0, Recorder::waiting)
     }
 
+    /// Returns what steps the matches, now and whenever it changes.
+    #[must_use]
+    pub fn backend(&self) -> watch::Receiver<BackendReport> {
+        self.backend.clone()
+    }
+
     /// Returns the outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
@@ -234,19 +245,65 @@ impl Host {
     }
 }
 
+/// Returns the worlds of each thread, one thread if a device does the work, and shows what steps them.
+fn open_worlds(
+    backing: Backing,
+    config: &Config,
+    figures: &Figures,
+) -> (Vec<Box<dyn Worlds>>, watch::Sender<BackendReport>) {
+    let Backing { worlds, name, reason } = backing;
+    figures.show_backend(name);
+    let report = BackendReport { name: name.to_owned(), reason, lost: None };
+    let worlds = match worlds {
+        Some(accelerated) => vec![accelerated.0],
+        None => (0..config.threads).map(|_| config.game.worlds()).collect(),
+    };
+    (worlds, watch::Sender::new(report))
+}
+
 /// Where the effects of a shard go.
+#[derive(Clone)]
 struct Sinks {
     links: Arc<Links>,
     outbox: Outbox,
     recorder: Option<Recorder>,
     figures: Figures,
+    backend: watch::Sender<BackendReport>,
 }
 
 impl Sinks {
+    /// Starts the thread of a shard; returns the way to it, and what it holds.
+    fn start(
+        self,
+        shard: Shard,
+        index: usize,
+    ) -> std::io::Result<(mpsc::Sender<Command>, Arc<Load>)> {
+        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let (batches, effects) = mpsc::channel(BATCHES_MAX);
+        let load = Arc::new(Load::default());
+        Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
+        tokio::spawn(self.dispatch(effects));
+        Ok((commands, load))
+    }
+
+    /// Tells operators that the device is gone; players notice a hitch.
+    fn lost(&self, (name, why): (&'static str, String)) {
+        tracing::warn!(backend = name, why, "the device is lost, its matches go on");
+        self.figures.devices_lost.inc();
+        self.figures.show_backend(name);
+        self.backend.send_modify(|it| {
+            it.lost = Some(format!("{} failed: {why}", it.name));
+            name.clone_into(&mut it.name);
+        });
+    }
+
     /// Carries out what a shard wants done, in order: messages, frames, replays, results.
     async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
         while let Some(batch) = batches.recv().await {
             self.figures.count(&batch);
+            if let Some(lost) = batch.lost {
+                self.lost(lost);
+            }
             if batch.cut_links {
                 self.links.cut_all();
             }

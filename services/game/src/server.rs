@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arena_games::{Backing, NoDeviceError, Policy, Wanted};
 use arena_instance::{Boot, Instance, Load, Need, Order, Program, StartError, Threads};
 use arena_wire::game::v1::game_server::GameServer;
 use arena_wire::token::TokenKey;
@@ -46,6 +47,16 @@ pub enum ServeError {
     /// The system has no thread left.
     #[error("start a tick thread")]
     Thread(#[from] std::io::Error),
+    /// The operator wants a device that is not there.
+    #[error(
+        "step matches on a GPU, as ARENA_GAME_BACKEND={policy} asks; with `auto` the CPU does it where no GPU works"
+    )]
+    NoDevice {
+        /// `ARENA_GAME_BACKEND`.
+        policy: Policy,
+        /// What is wrong.
+        source: NoDeviceError,
+    },
     /// The mesh port cannot be served.
     #[error("serve the mesh port")]
     Mesh(#[from] arena_mesh::ServeError),
@@ -59,6 +70,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let figures = Figures::new(boot.metrics());
     let data_dir = boot.settings().data_folder()?.to_owned();
     let instance = boot.connect()?;
+    let backing = backing(&instance, &config).await?;
     let secret = instance.secrets().read("route_key")?;
     let settings = instance.settings();
     let recorder = RecorderParts {
@@ -72,6 +84,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let recorder = is_on.then(|| Recorder::open(recorder)).transpose()?;
     let parts = Parts {
         config,
+        backing,
         owner: Owner { instance: settings.instance.clone(), release: settings.release },
         route_key: TokenKey::new(secret.expose()),
         figures: figures.clone(),
@@ -89,15 +102,31 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
         })
     })?;
     instance.set_capacity(config.capacity);
+    instance.set_backend(host.backend().borrow().clone());
     tokio::spawn(report(instance.clone(), host.clone(), figures));
     tokio::spawn(obey(instance.clone(), host));
     instance.run(serving).await;
     Ok(())
 }
 
+/// Chooses what steps the matches, which may take seconds, while the side port answers.
+async fn backing(instance: &Instance, config: &Config) -> Result<Backing, ServeError> {
+    instance.waits_for("what shall step the matches is tried and measured").await;
+    let Config { game, policy, .. } = *config;
+    let (matches, threads) = (config.capacity as usize, config.threads as usize);
+    let wanted = Wanted { policy, matches, threads };
+    let trial = tokio::task::spawn_blocking(move || arena_games::choose_backend(game, &wanted));
+    let backing = trial.await.expect("a trial that fails is an error");
+    let backing = backing.map_err(|source| ServeError::NoDevice { policy, source })?;
+    let Backing { name: backend, reason, .. } = &backing;
+    tracing::info!(backend, reason, "chose what steps the matches");
+    Ok(backing)
+}
+
 /// Keeps what the instance says of itself equal to what the host holds.
 async fn report(instance: Instance, host: Host, figures: Figures) {
     let standing = host.outbox().standing();
+    let mut backend = host.backend();
     let mut said: Option<Option<String>> = None;
     let mut period = tokio::time::interval(REPORT_PERIOD);
     loop {
@@ -107,6 +136,9 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
         let unsaved = unrecorded + host.unsaved_replays();
         instance.report(|it| *it = Load { sessions, matches, unsaved });
         figures.unrecorded.set(i64::from(unrecorded));
+        if backend.has_changed().unwrap_or(false) {
+            instance.set_backend(backend.borrow_and_update().clone());
+        }
         if !host.is_warm() || said.as_ref() == Some(&trouble) {
             continue;
         }

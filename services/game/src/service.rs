@@ -134,6 +134,7 @@ mod tests {
             game,
             capacity: 1,
             threads: 1,
+            policy: arena_games::Policy::Cpu,
             filled_seats: 8,
             recording,
             watching,

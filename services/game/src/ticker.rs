@@ -67,6 +67,8 @@ pub(crate) struct Batch {
     pub forgiven: u64,
     /// Frames that were not sent because the network was stuck.
     pub frames_dropped: u64,
+    /// The device failed: what steps the matches now, and why it was given up. Told once.
+    pub lost: Option<(&'static str, String)>,
     /// True if messages were lost: every link must be cut.
     pub cut_links: bool,
 }
@@ -103,6 +105,7 @@ pub(crate) struct Ticker {
     batches: mpsc::Sender<Batch>,
     load: Arc<Load>,
     batch: Batch,
+    is_lost: bool,
 }
 
 /// The thread's end: nobody commands it any more.
@@ -117,7 +120,7 @@ impl Ticker {
         batches: mpsc::Sender<Batch>,
         load: Arc<Load>,
     ) -> Self {
-        Self { shard, commands, batches, load, batch: Batch::default() }
+        Self { shard, commands, batches, load, batch: Batch::default(), is_lost: false }
     }
 
     /// Runs on a thread of its own until all senders of commands are gone.
@@ -142,10 +145,21 @@ impl Ticker {
                 self.batch.tick_seconds.push(began.elapsed().as_secs_f64());
                 self.load.ticks.fetch_add(1, Ordering::Relaxed);
             }
+            self.look_at_backend();
             self.batch.debt = due.debt;
             self.batch.forgiven += due.forgiven;
             self.flush();
             wait_until(start, schedule.next_ns());
+        }
+    }
+
+    /// Tells that the device was given up, once.
+    fn look_at_backend(&mut self) {
+        if let (name, Some(why)) = self.shard.backend()
+            && !self.is_lost
+        {
+            self.is_lost = true;
+            self.batch.lost = Some((name, why.to_owned()));
         }
     }
 

@@ -105,6 +105,7 @@ fn stub() -> anyhow::Result<Stub> {
         matches: 0,
         capacity: 10,
         schema: BTreeMap::new(),
+        backend: None,
         drain_left_s: None,
     };
     let token = std::fs::read_to_string(format!("{}/drain_token", variable("ARENA_SECRETS_DIR")))?;

@@ -1,5 +1,6 @@
 //! `arenactl status`: what runs, instance by instance.
 
+use arena_types::contract::BackendReport;
 use arenactl_planning::observed::UnitState;
 use clap::Args;
 use serde_json::json;
@@ -119,6 +120,7 @@ fn row(unit: &Unit) -> Vec<String> {
     let is_occupied = unit.state == UnitState::Ready && unit.matches > 0;
     let state = if is_occupied { "occupied".to_owned() } else { word(&unit.state) };
     let left = unit.drain_left_s.map(|left| format!("{left} s left")).unwrap_or_default();
+    let backend = unit.backend.as_ref().and_then(told).unwrap_or_default();
     let slots = match unit.capacity {
         0 => unit.matches.to_string(),
         capacity => format!("{}/{capacity}", unit.matches),
@@ -130,6 +132,37 @@ fn row(unit: &Unit) -> Vec<String> {
         unit.sessions.to_string(),
         slots,
         unit.restarts.to_string(),
-        format!("{} {left}", unit.note).trim().to_owned(),
+        [unit.note.as_str(), &left, &backend].join(" ").trim().to_owned(),
     ]
+}
+
+/// Says what is not as everywhere: matches on a device, or no longer on it.
+fn told(backend: &BackendReport) -> Option<String> {
+    match &backend.lost {
+        Some(why) => Some(format!("on {} since {why}", backend.name)),
+        None if backend.name.starts_with("cpu-") => None,
+        None => Some(format!("on {}", backend.name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_noted_and_the_processor_only_where_a_device_was_lost() {
+        let mut unit = Unit::blank("game-r1-0", "game", "r1").unwrap();
+        let mut note = |name: &str, lost: Option<&str>| {
+            unit.backend = Some(BackendReport {
+                name: name.to_owned(),
+                reason: "asked for".to_owned(),
+                lost: lost.map(str::to_owned),
+            });
+            row(&unit).pop().unwrap()
+        };
+        assert_eq!(note("cpu-avx2", None), "");
+        assert_eq!(note("gpu-vulkan", None), "on gpu-vulkan");
+        let lost = Some("the device was lost: reset");
+        assert_eq!(note("cpu-avx2", lost), "on cpu-avx2 since the device was lost: reset");
+    }
 }

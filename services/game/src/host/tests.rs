@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use arena_games::{Policy, Wanted, choose_backend};
 use arena_mesh::testing::{TestMesh, loopback, mesh_of};
 use arena_mesh::{Endpoint, Received, Serving};
 use arena_store_embedded::{Embedded, Options};
@@ -25,6 +26,7 @@ use crate::logic::retention::Retention;
 use crate::outbox::OutboxError;
 use crate::{GameService, RecorderParts, Recording, Watching, ticker::unix_ms};
 
+mod device;
 mod hostile;
 mod watched;
 
@@ -124,6 +126,7 @@ struct World {
 struct Game {
     host: Host,
     serving: Serving,
+    figures: Figures,
 }
 
 impl World {
@@ -138,6 +141,11 @@ impl World {
     }
 
     fn game(&self, folder: &Path) -> Game {
+        let wanted = Wanted { policy: Policy::Cpu, matches: 4, threads: 2 };
+        self.game_on(folder, choose_backend(arena_games::standard(), &wanted).unwrap())
+    }
+
+    fn game_on(&self, folder: &Path, backing: Backing) -> Game {
         let retention = Retention { age_max: Duration::from_hours(1), bytes_max: 1 << 30 };
         let recording = Recording { disk_bytes_max: 1 << 30, retention };
         let figures = Figures::new(&arena_telemetry::Metrics::new());
@@ -157,6 +165,7 @@ impl World {
             game,
             capacity: 4,
             threads: 2,
+            policy: Policy::Cpu,
             filled_seats: 4,
             recording,
             watching,
@@ -164,9 +173,10 @@ impl World {
         };
         let parts = Parts {
             config,
+            backing,
             owner: Owner { instance: "game-1".parse().unwrap(), release: ReleaseId(1) },
             route_key: route_key(),
-            figures,
+            figures: figures.clone(),
             recorder: Some(recorder),
             stores,
         };
@@ -186,7 +196,7 @@ impl World {
             })
             .serve(loopback().0)
             .unwrap();
-        Game { host, serving }
+        Game { host, serving, figures }
     }
 
     fn client(&self, game: &Game) -> GameClient<arena_mesh::Channel> {
@@ -303,6 +313,8 @@ enum Heard {
 async fn a_match_is_created_played_to_its_end_and_recorded() {
     let (world, folder) = (World::new().await, tempfile::tempdir().unwrap());
     let game = world.game(folder.path());
+    let backend = game.host.backend().borrow().clone();
+    assert!(backend.name.starts_with("cpu-") && backend.lost.is_none(), "{backend:?}");
     let mut client = world.client(&game);
     client.create(create(1, SHORT)).await.unwrap();
     client.create(create(1, SHORT)).await.unwrap();

@@ -130,6 +130,12 @@ impl Shard {
         }
     }
 
+    /// Returns what steps the matches, and why a device that did was given up.
+    #[must_use]
+    pub fn backend(&self) -> (&'static str, Option<&str>) {
+        (self.worlds.backend(), self.worlds.failure())
+    }
+
     /// Records matches that begin from now on.
     pub fn record(&mut self, tapes: Tapes) {
         self.tapes = tapes;

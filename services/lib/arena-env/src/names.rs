@@ -71,6 +71,8 @@ variables! {
     GAME_CAPACITY = "ARENA_GAME_CAPACITY", "game", Some("500");
     /// Threads that step matches, 1 to 256; unset means one a core.
     GAME_THREADS = "ARENA_GAME_THREADS", "game", None;
+    /// What steps matches: `auto`, a graphics card where it does at least twice the work of all threads and the CPU elsewhere; `cpu`, which loads no driver; `gpu`, any GPU that works, or the instance does not start. `gpu-software`, a driver that computes on the CPU, is for tests.
+    GAME_BACKEND = "ARENA_GAME_BACKEND", "game", Some("auto");
     /// Seats taken in a new match, 1 to 16: bots play those without a player.
     GAME_FILLED_SEATS = "ARENA_GAME_FILLED_SEATS", "game", Some("8");
     /// Days that replays are kept, 0 to 3650; 0 records none.

@@ -1,7 +1,13 @@
 //! The games that this build hosts. A studio adds its own here, and in `Cargo.toml`: nothing else names it.
+//! A game that a device can step as well says so in [`choose_backend`].
+
+mod backing;
 
 use arena_env::{Reader, names as variables};
 use arena_sdk::Game;
+
+pub use arena_sim_gpu::{Policy, UnknownPolicy};
+pub use backing::{AcceleratedWorlds, Backing, NoDeviceError, Wanted, choose_backend};
 
 /// All of them; the first is hosted where nothing else is said.
 pub static GAMES: &[&dyn Game] = &[&arena_game_arena::Arena, &arena_game_snakes::Snakes];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arena_env::SecretsDir;
 use arena_mesh::Identity;
 use arena_telemetry::{Metrics, logs, names};
+use arena_types::contract::BackendReport;
 use tokio::sync::watch;
 
 use crate::boot::{Boot, StartError};
@@ -27,6 +28,7 @@ pub(crate) struct Early {
     pub(crate) metrics: Metrics,
     pub(crate) control: Control,
     pub(crate) capacity: watch::Sender<u32>,
+    pub(crate) backend: watch::Sender<Option<BackendReport>>,
     pub(crate) mesh: UdpSocket,
     pub(crate) public: Option<PublicPort>,
     /// Where its sockets are bound.
@@ -51,7 +53,7 @@ impl Early {
         let info = metrics.gauges(&names::INSTANCE_INFO);
         info.get_or_create(&names::INSTANCE_INFO.series(series)).set(1);
         let control = Control::start(&metrics);
-        let capacity = watch::Sender::new(0);
+        let (capacity, backend) = (watch::Sender::new(0), watch::Sender::new(None));
         let side = Side {
             settings: settings.clone(),
             control: control.clone(),
@@ -59,6 +61,7 @@ impl Early {
             token,
             schema: program.schema,
             capacity: capacity.subscribe(),
+            backend: backend.subscribe(),
         };
         let doing = "serve the side port";
         side.serve(sockets.side).map_err(|source| StartError::System { doing, source })?;
@@ -71,6 +74,7 @@ impl Early {
             metrics,
             control,
             capacity,
+            backend,
             mesh,
             public,
             bound,

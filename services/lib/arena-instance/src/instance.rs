@@ -11,6 +11,7 @@ use arena_mesh::{
 use arena_store::Stores;
 use arena_telemetry::{Metrics, names};
 use arena_types::ServiceName;
+use arena_types::contract::BackendReport;
 use arena_types::registry::{InstanceRecord, Traffic, instance_key, instances_of, traffic_key};
 use tokio::sync::watch;
 
@@ -42,6 +43,7 @@ struct Inner {
     metrics: Metrics,
     control: Control,
     capacity: watch::Sender<u32>,
+    backend: watch::Sender<Option<BackendReport>>,
     stores: Stores,
     addrs: Addrs,
     channels: Mutex<HashMap<String, Channel>>,
@@ -61,6 +63,7 @@ impl Instance {
             metrics,
             control,
             capacity,
+            backend,
             mesh,
             public,
             bound: _,
@@ -84,6 +87,7 @@ impl Instance {
             metrics,
             control,
             capacity,
+            backend,
             stores,
             addrs,
             channels: Mutex::default(),
@@ -172,6 +176,11 @@ impl Instance {
     /// Says how many matches can be hosted.
     pub fn set_capacity(&self, matches: u32) {
         self.inner.capacity.send_replace(matches);
+    }
+
+    /// Says what steps the matches.
+    pub fn set_backend(&self, backend: BackendReport) {
+        self.inner.backend.send_replace(Some(backend));
     }
 
     /// Returns what the service shall do, now and whenever it changes.

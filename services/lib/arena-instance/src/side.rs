@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arena_env::Secret;
 use arena_telemetry::{Metrics, names};
-use arena_types::contract::{DrainRequest, InstanceReport, NotReady};
+use arena_types::contract::{BackendReport, DrainRequest, InstanceReport, NotReady};
 use futures::StreamExt as _;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use warp::Filter as _;
 use warp::http::{HeaderMap, Method, StatusCode, header};
@@ -31,7 +32,8 @@ pub(crate) struct Side {
     pub(crate) metrics: Metrics,
     pub(crate) token: Secret,
     pub(crate) schema: &'static [(&'static str, u32)],
-    pub(crate) capacity: tokio::sync::watch::Receiver<u32>,
+    pub(crate) capacity: watch::Receiver<u32>,
+    pub(crate) backend: watch::Receiver<Option<BackendReport>>,
 }
 
 /// Every answer that is not a success.
@@ -123,6 +125,7 @@ impl Side {
             matches: life.load().matches,
             capacity: *self.capacity.borrow(),
             schema: self.schema.iter().map(|(name, it)| ((*name).to_owned(), *it)).collect(),
+            backend: self.backend.borrow().clone(),
             drain_left_s: deadline.map(|it| it.saturating_duration_since(Instant::now()).as_secs()),
         }
     }

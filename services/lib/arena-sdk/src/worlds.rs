@@ -15,6 +15,12 @@ pub trait Worlds: Audience + Send {
     /// Returns what does the work, for logs and metrics: `cpu-avx2`.
     fn backend(&self) -> &'static str;
 
+    /// Returns why the device that stepped the matches was given up, if it was: another backend, the one
+    /// that is named now, goes on with the same states.
+    fn failure(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts a match with empty seats; players come by [`crate::buttons::JOIN`].
     ///
     /// # Errors

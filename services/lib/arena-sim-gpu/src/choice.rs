@@ -2,6 +2,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::adapter::Accept;
+
 /// Below so many active matches the fixed cost of a dispatch is more than the CPU's whole work.
 const MATCHES_MIN: usize = 64;
 /// The device must be so many times as fast as all cores of the CPU together.
@@ -16,9 +18,30 @@ pub enum Policy {
     Cpu,
     /// The device if it works, however slow.
     Gpu,
-    /// Whichever does more.
+    /// Whichever does more; only a graphics card is looked at.
     #[default]
     Auto,
+    /// As `Gpu`, and a driver that computes on the CPU will do: for tests.
+    GpuSoftware,
+}
+
+impl Policy {
+    /// Returns what a device must be, or `None` if none is looked for.
+    #[must_use]
+    pub fn accepts(self) -> Option<Accept> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu => Some(Accept::Integrated),
+            Self::Auto => Some(Accept::Discrete),
+            Self::GpuSoftware => Some(Accept::Software),
+        }
+    }
+
+    /// Says whether there is no use in looking at a device for so many matches.
+    #[must_use]
+    pub fn is_settled(self, matches: usize) -> bool {
+        self == Self::Cpu || (self == Self::Auto && matches < MATCHES_MIN)
+    }
 }
 
 /// What is known when the service starts.
@@ -102,13 +125,13 @@ pub fn choose(policy: Policy, facts: &Facts) -> Decision {
     let gpu = |reason| Decision { choice: Choice::Gpu, reason };
     let measured = match (policy, &facts.gpu) {
         (Policy::Cpu, _) => return cpu(Reason::Asked),
+        (Policy::Auto, _) if facts.matches < MATCHES_MIN => {
+            return cpu(Reason::FewMatches { matches: facts.matches });
+        }
         (_, Err(why)) => return cpu(Reason::NoDevice { why: why.clone() }),
-        (Policy::Gpu, Ok(_)) => return gpu(Reason::Asked),
+        (Policy::Gpu | Policy::GpuSoftware, Ok(_)) => return gpu(Reason::Asked),
         (Policy::Auto, Ok(measured)) => measured,
     };
-    if facts.matches < MATCHES_MIN {
-        return cpu(Reason::FewMatches { matches: facts.matches });
-    }
     let all_cores_us = facts.cpu_us_per_match_tick / facts.cores.max(1) as f64;
     let times = all_cores_us / measured.us_per_match_tick;
     let share = measured.tick_p99_us / facts.frame_us;
@@ -138,8 +161,20 @@ impl FromStr for Policy {
             "cpu" => Ok(Self::Cpu),
             "gpu" => Ok(Self::Gpu),
             "auto" => Ok(Self::Auto),
+            "gpu-software" => Ok(Self::GpuSoftware),
             _ => Err(UnknownPolicy { found: text.to_owned() }),
         }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "cpu",
+            Self::Gpu => "gpu",
+            Self::Auto => "auto",
+            Self::GpuSoftware => "gpu-software",
+        })
     }
 }
 
@@ -179,7 +214,7 @@ impl fmt::Display for Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::{Facts, GpuFacts, Policy, choose};
+    use super::{Accept, Facts, GpuFacts, Policy, choose};
 
     /// `(matches, cores, CPU µs, device µs, p99 ms)`: who steps them, and why.
     fn told(
@@ -203,7 +238,10 @@ mod tests {
         for (policy, facts, expected) in [
             ("cpu", (9_999, 2, 2.0, 0.01, 1.0), "cpu: asked for"),
             ("gpu", (1, 2, 2.0, 99.0, 99.0), "gpu: asked for"),
+            ("gpu-software", (1, 2, 2.0, 99.0, 99.0), "gpu: asked for"),
             ("gpu", (9_999, 2, 2.0, 0.0, 0.0), "cpu: no device: none allowed"),
+            ("gpu-software", (1, 2, 2.0, 0.0, 0.0), "cpu: no device: none allowed"),
+            ("auto", (63, 2, 2.0, 0.0, 0.0), "cpu: 63 matches, a device is worth it from 64 on"),
             ("auto", (9_999, 2, 2.0, 0.0, 0.0), "cpu: no device: none allowed"),
             ("auto", (63, 1, 2.0, 0.01, 0.1), "cpu: 63 matches, a device is worth it from 64 on"),
             ("auto", (64, 1, 2.0, 0.1, 0.1), "gpu: the device is 20.0 times as fast as all cores"),
@@ -229,6 +267,20 @@ mod tests {
             ),
         ] {
             assert_eq!(told(policy, facts), expected, "{policy} {facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_policy_says_what_it_looks_at() {
+        for (policy, accepts, [few, many]) in [
+            ("cpu", None, [true, true]),
+            ("gpu", Some(Accept::Integrated), [false, false]),
+            ("auto", Some(Accept::Discrete), [true, false]),
+            ("gpu-software", Some(Accept::Software), [false, false]),
+        ] {
+            let parsed = policy.parse::<Policy>().unwrap();
+            assert_eq!((parsed.to_string().as_str(), parsed.accepts()), (policy, accepts));
+            assert_eq!([parsed.is_settled(63), parsed.is_settled(64)], [few, many], "{policy}");
         }
     }
 

@@ -51,12 +51,6 @@ impl Guarded {
         }
     }
 
-    /// Returns why the device was given up, if it was.
-    #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        self.failure.as_deref()
-    }
-
     fn inner(&self) -> &dyn Backend {
         match &self.gpu {
             Some(gpu) => gpu,
@@ -207,6 +201,10 @@ fn device_error(error: &BackendError) -> Option<String> {
 impl Backend for Guarded {
     fn name(&self) -> &'static str {
         self.inner().name()
+    }
+
+    fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     fn create(&mut self, seed: u32, rules: &Rules) -> Result<MatchHandle, BackendError> {

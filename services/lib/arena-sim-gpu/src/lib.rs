@@ -6,9 +6,11 @@
 //! outcomes and what changed down, which keeps a mirror of every slab that any thread may read.
 //!
 //! [`Guarded`] plays on by the CPU when the device fails. [`examine`] opens a device and looks at it
-//! before it is trusted with matches ([`self_test`], [`calibrate`]); [`choose`] decides by what it found.
+//! before it is trusted with matches ([`self_test`], [`calibrate`]); [`choose`] decides by what it found;
+//! [`audition`] is both, for a service.
 
 mod adapter;
+mod audition;
 mod backend;
 mod batch;
 mod choice;
@@ -29,6 +31,7 @@ pub mod testing;
 mod tests;
 
 pub use adapter::{Accept, AdapterFacts, AdapterKind};
+pub use audition::{Audition, Wanted, audition};
 pub use backend::{GpuBackend, Traffic};
 pub use choice::{Choice, Decision, Facts, GpuFacts, Policy, Reason, UnknownPolicy, choose};
 pub use device::{Gpu, OpenError, Options};

@@ -77,6 +77,11 @@ pub trait Backend: Send {
     /// Returns what does the work, for logs and metrics: `cpu-avx2`.
     fn name(&self) -> &'static str;
 
+    /// Returns why the device that stepped the matches was given up, if it was.
+    fn failure(&self) -> Option<&str> {
+        None
+    }
+
     /// Starts a match with empty seats; players come by [`crate::buttons::JOIN`].
     ///
     /// # Errors

@@ -87,6 +87,10 @@ metrics! {
 
     /// Time a tick of one thread took, all its matches together; 0.0167 is all there is.
     GAME_TICK = "arena_game_tick_seconds", Kind::Histogram(TICK_SECONDS), [];
+    /// 1 for what steps the matches: `cpu-avx2`, `cpu-scalar`, `gpu-vulkan`.
+    GAME_BACKEND = "arena_game_backend", Kind::Gauge, ["backend"];
+    /// Devices that failed while they stepped matches, which then went on on the CPU.
+    GAME_DEVICES_LOST = "arena_game_devices_lost", Kind::Counter, [];
     /// Ticks a thread is behind, 0 when all is well.
     GAME_TICK_DEBT = "arena_game_tick_debt", Kind::Gauge, [];
     /// Ticks given up because a thread was too far behind.

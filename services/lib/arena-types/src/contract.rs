@@ -47,9 +47,24 @@ pub struct InstanceReport {
     pub capacity: u32,
     /// Versions of what it can read and write, by name: `rules`, `state`, `play`.
     pub schema: BTreeMap<String, u32>,
+    /// What steps its matches; absent from a service that hosts none, and until it is chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<BackendReport>,
     /// Seconds left until the drain's deadline, while draining.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_left_s: Option<u64>,
+}
+
+/// What steps the matches of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendReport {
+    /// Its name: `cpu-avx2`, `gpu-vulkan`.
+    pub name: String,
+    /// Why it was chosen when the instance started, for a person.
+    pub reason: String,
+    /// Why it is no longer the one that was chosen, if that failed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 /// What `GET /readyz` answers with 503.
@@ -107,12 +122,24 @@ mod tests {
             matches: 1,
             capacity: 500,
             schema: BTreeMap::from([("rules".to_owned(), 1)]),
+            backend: Some(BackendReport {
+                name: "cpu-avx2".to_owned(),
+                reason: "asked for".to_owned(),
+                lost: None,
+            }),
             drain_left_s: Some(60),
         };
         let json = serde_json::to_string(&report).unwrap();
-        expect_test::expect![[r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"draining","sessions":3,"matches":1,"capacity":500,"schema":{"rules":1},"drain_left_s":60}"#]]
+        expect_test::expect![[r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"draining","sessions":3,"matches":1,"capacity":500,"schema":{"rules":1},"backend":{"name":"cpu-avx2","reason":"asked for"},"drain_left_s":60}"#]]
             .assert_eq(&json);
         assert_eq!(serde_json::from_str::<InstanceReport>(&json).unwrap(), report);
+    }
+
+    #[test]
+    fn a_report_of_an_instance_that_says_nothing_of_its_backend_is_read() {
+        let json = r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"ready","sessions":0,"matches":0,"capacity":1,"schema":{}}"#;
+        let report = serde_json::from_str::<InstanceReport>(json).unwrap();
+        assert_eq!((report.backend, report.drain_left_s), (None, None));
     }
 
     #[test]
