@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arena_store::HotState;
-use arena_types::{PlayerId, SessionId};
+use arena_types::{InstanceId, PlayerId, SessionId, Tick};
 use arena_wire::link::{Attach, Flow, Leave};
 use arena_wire::play::{
     CLIENT_MESSAGE_LEN_MAX, ClientMessage, Code, Hello, PROTOCOL_VERSION, Pong, SCHEMA_HASH,
-    ServerMessage, Welcome,
+    ServerMessage, Watch, Welcome,
 };
 use arena_wire::stats::v1::PlayerProfile;
 use arena_wire::token::{ResumeClaims, TokenKey};
@@ -25,6 +25,7 @@ use crate::keys::{Keys, TokenError};
 use crate::lanes::Lanes;
 use crate::links::{Links, Port, Seated};
 use crate::logic::bucket::{Bucket, Rate};
+use crate::logic::record::Seat;
 use crate::logic::session::{AttachRefusal, Effect, Event, Session};
 use crate::metrics::GatewayMetrics;
 use crate::placement::Placements;
@@ -392,32 +393,9 @@ impl Client {
                 tokio::spawn(waiting::cancel_ticket(upstream, ticket));
             }
             Effect::Attach { seat, ack_tick, ack_event } => {
-                self.follow_profile(player);
-                self.slot.clear();
-                let attach = Attach {
-                    flow: Flow(0),
-                    session: self.session.id(),
-                    match_id: seat.match_id,
-                    epoch: seat.epoch,
-                    player,
-                    seat: seat.seat,
-                    route_token: seat.route_token,
-                    ack_tick,
-                    ack_event,
-                };
-                let port = Port { events, slot: self.slot.clone() };
-                self.seated = Some(self.shared.links.attach(&seat.owner, attach, port).await);
+                self.attach(seat, (ack_tick, ack_event)).await;
             }
-            Effect::Watch { watch, at } => {
-                self.slot.clear();
-                let port = Port { events: events.clone(), slot: self.slot.clone() };
-                self.seated = self.shared.links.watch(at, watch, port).await;
-                if self.seated.is_none() {
-                    let refused = Event::AttachRefused(AttachRefusal::Unreachable);
-                    // A session that is behind hears of it when it retries.
-                    let _ = events.try_send(refused);
-                }
-            }
+            Effect::Watch { watch, at } => self.watch(watch, at).await,
             Effect::Detach(why) => {
                 if why == Leave::Left {
                     self.before = None; // the next match's change counts from the next profile
@@ -454,6 +432,35 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    async fn attach(&mut self, seat: Seat, (ack_tick, ack_event): (Tick, u32)) {
+        let player = self.session.player();
+        self.follow_profile(player);
+        self.slot.clear();
+        let attach = Attach {
+            flow: Flow(0),
+            session: self.session.id(),
+            match_id: seat.match_id,
+            epoch: seat.epoch,
+            player,
+            seat: seat.seat,
+            route_token: seat.route_token,
+            ack_tick,
+            ack_event,
+        };
+        let port = Port { events: self.events.clone(), slot: self.slot.clone() };
+        self.seated = Some(self.shared.links.attach(&seat.owner, attach, port).await);
+    }
+
+    async fn watch(&mut self, watch: Watch, at: Option<InstanceId>) {
+        self.slot.clear();
+        let port = Port { events: self.events.clone(), slot: self.slot.clone() };
+        self.seated = self.shared.links.watch(at, watch, port).await;
+        if self.seated.is_none() {
+            // A session that is behind hears of it when it retries.
+            let _ = self.events.try_send(Event::AttachRefused(AttachRefusal::Unreachable));
+        }
     }
 
     async fn send(&mut self, message: ServerMessage) -> Result<(), Code> {

@@ -109,6 +109,16 @@ fn server_messages() -> Vec<ServerMessage> {
             rules: r#"{"width":64}"#.to_owned(),
             seats: vec![seat(3, false, "Zoë 🦊"), seat(15, true, "Bot Ada")],
         }),
+    ]
+    .into_iter()
+    .chain(later_server_messages(match_id))
+    .collect()
+}
+
+/// What a match brings, and what is said beside it.
+fn later_server_messages(match_id: MatchId) -> Vec<ServerMessage> {
+    let seat = |seat, bot, name: &str| SeatName { seat, bot, name: name.to_owned() };
+    vec![
         event(10, EventKind::Kill { killer: 15, victim: 3 }),
         event(11, EventKind::Seat(seat(3, true, "Bot Ida"))),
         event(12, EventKind::End { standings: standings() }),
