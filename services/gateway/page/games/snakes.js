@@ -96,7 +96,7 @@ export class Snakes extends Play {
       g.fill();
     }
     from.snakes.forEach((snake, seat) => { if (snake?.alive) this.#snake(g, snake, seat, cell); });
-    if (this.eaten?.until > now) ring(g, this.eaten, cell, (this.eaten.until - now) / 250);
+    if (this.eaten?.until > now) ring(g, this.eaten, cell, Math.min(1, (this.eaten.until - now) / 250)); // a frame may begin before the bite was heard of
   }
 
   #snake(g, snake, seat, cell) {
