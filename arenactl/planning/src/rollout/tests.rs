@@ -170,6 +170,14 @@ impl World {
         Self { routed: serves.clone(), serves, traffic, empty: BTreeSet::new() }
     }
 
+    /// Whether new work may go to an instance: a release without a share gets none.
+    fn gets_work(&self, instance: &InstanceId) -> bool {
+        let (name, _) = instance.as_str().rsplit_once('-').unwrap();
+        let (service, release) = name.rsplit_once('-').unwrap();
+        let shares = self.traffic.get(service).filter(|it| !it.is_empty());
+        shares.is_none_or(|it| it.get(&release.parse().unwrap()).is_some_and(|share| *share > 0))
+    }
+
     /// Performs `effect`, and refuses to stop what serves players.
     fn perform(&mut self, effect: &Effect) -> Result<(), String> {
         match effect {
@@ -183,7 +191,8 @@ impl World {
                     return Err(format!("{effect}: the sum is {sum}"));
                 }
                 self.traffic.insert(service.to_string(), weights.clone());
-                self.routed.extend(self.serves.iter().cloned());
+                let routed: Vec<_> = self.serves.iter().filter(|it| self.gets_work(it)).collect();
+                self.routed.extend(routed.into_iter().cloned());
             }
             Effect::Drain { instance, at_deadline, deadline, .. } => {
                 self.serves.remove(instance);
@@ -476,4 +485,18 @@ proptest! {
             prop_assert_eq!(&replayed, &rollout);
         }
     }
+}
+
+/// The share of new instances that start is written again by a resume; they still have none.
+#[test]
+fn new_instances_without_work_are_discarded_also_after_a_pause() {
+    let (mut rollout, mut world) = begin(2, "keep", "rollback");
+    for choice in [8_u8, 8, 8, 200, 40, 40, 38, 120, 54, 56, 8, 136, 19, 84, 160] {
+        let event = any_event(&rollout, choice);
+        take(&mut rollout, &mut world, &event).unwrap();
+    }
+    assert_eq!(rollout.stage().unwrap().service.as_str(), "game");
+    assert_eq!(rollout.phase, Phase::Discarding(0));
+    finish(&mut rollout, &mut world).unwrap();
+    assert_eq!(rollout.outcome(), Some(Outcome::RolledBack));
 }
