@@ -6,6 +6,7 @@ use arena_sim::{
 
 use crate::footer::{Outcome, Place};
 use crate::header::Header;
+use crate::match_error::MatchError;
 use crate::simulation::Simulation;
 
 /// The name of the game in a header.
@@ -21,46 +22,8 @@ pub struct ArenaMatch<B> {
     output: TickOutput,
 }
 
-/// Why a match cannot be played again.
-#[derive(Debug, thiserror::Error)]
-pub enum ArenaError {
-    /// The replay of something else.
-    #[error("the replay is of the game `{found}`, this is `{GAME}`")]
-    Game {
-        /// The replay's.
-        found: String,
-    },
-    /// Recorded by a simulation that plays differently.
-    #[error("the replay has state schema {found}, this simulation {expected}")]
-    Schema {
-        /// The replay's.
-        found: u32,
-        /// Ours.
-        expected: u32,
-    },
-    /// The rules in the replay are not those that its match was played by.
-    #[error(
-        "the replay was played by rules {found:016x}, its document is of rules {expected:016x}"
-    )]
-    RulesHash {
-        /// The header's.
-        found: u64,
-        /// What its document hashes to.
-        expected: u64,
-    },
-    /// The rules in the replay are none.
-    #[error("the replay's rules cannot be read")]
-    Rules(#[source] RulesError),
-    /// A state that is none of this match.
-    #[error("the state cannot be restored")]
-    Restore(#[source] ImportError),
-    /// The backend does not step.
-    #[error("the match cannot be simulated")]
-    Backend(#[source] BackendError),
-    /// Nothing was started.
-    #[error("no match was started")]
-    NotStarted,
-}
+/// Why a match of the arena cannot be played again.
+pub type ArenaError = MatchError<RulesError, ImportError, BackendError>;
 
 impl ArenaMatch<CpuBackend> {
     /// Returns a place for one match on this machine's processor.
@@ -98,7 +61,7 @@ impl<B: Backend> ArenaMatch<B> {
     fn replace(&mut self, handle: MatchHandle, rules: Rules) -> Result<(), ArenaError> {
         self.output = TickOutput::default();
         match self.current.replace((handle, rules)) {
-            Some((old, _)) => self.backend.free(old).map_err(ArenaError::Backend),
+            Some((old, _)) => self.backend.free(old).map_err(ArenaError::Step),
             None => Ok(()),
         }
     }
@@ -109,7 +72,7 @@ impl<B: Backend> Simulation for ArenaMatch<B> {
 
     fn start(&mut self, header: &Header) -> Result<(), ArenaError> {
         let rules = rules_of(header)?;
-        let handle = self.backend.create(header.seed, &rules).map_err(ArenaError::Backend)?;
+        let handle = self.backend.create(header.seed, &rules).map_err(ArenaError::Step)?;
         self.replace(handle, rules)
     }
 
@@ -129,19 +92,19 @@ impl<B: Backend> Simulation for ArenaMatch<B> {
             let output = std::slice::from_mut(&mut self.output);
             self.backend
                 .step(&[handle], std::slice::from_ref(inputs), output)
-                .map_err(ArenaError::Backend)?;
+                .map_err(ArenaError::Step)?;
         }
         Ok(())
     }
 
     fn hash(&self) -> Result<u64, ArenaError> {
         let (handle, _) = self.current()?;
-        Ok(self.backend.state_hash(handle).map_err(ArenaError::Backend)?.0)
+        Ok(self.backend.state_hash(handle).map_err(ArenaError::Step)?.0)
     }
 
     fn state(&self) -> Result<Vec<u8>, ArenaError> {
         let (handle, _) = self.current()?;
-        self.backend.export(handle).map_err(ArenaError::Backend)
+        self.backend.export(handle).map_err(ArenaError::Step)
     }
 
     fn outcome(&self) -> Result<Outcome, ArenaError> {
@@ -204,15 +167,8 @@ const fn reason(reason: FinishReason) -> &'static str {
 /// # Errors
 /// [`ArenaError::Game`], [`ArenaError::Schema`], [`ArenaError::Rules`], [`ArenaError::RulesHash`].
 pub fn rules_of(header: &Header) -> Result<Rules, ArenaError> {
-    if header.game != GAME {
-        return Err(ArenaError::Game { found: header.game.clone() });
-    }
-    if header.schema != SCHEMA {
-        return Err(ArenaError::Schema { found: header.schema, expected: SCHEMA });
-    }
+    ArenaError::check(header, GAME, SCHEMA)?;
     let rules = Rules::parse(&header.rules).map_err(ArenaError::Rules)?;
-    match (header.rules_hash, rules.hash()) {
-        (found, expected) if found != expected => Err(ArenaError::RulesHash { found, expected }),
-        _ => Ok(rules),
-    }
+    ArenaError::check_rules(header, rules.hash())?;
+    Ok(rules)
 }

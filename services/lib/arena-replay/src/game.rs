@@ -5,6 +5,7 @@ use arena_sdk::{
 
 use crate::footer::Outcome;
 use crate::header::Header;
+use crate::match_error::MatchError;
 use crate::simulation::Simulation;
 
 /// One match that is played again.
@@ -19,48 +20,8 @@ pub struct GameMatch {
 /// Events kept until somebody asks: as many as a long step can bring.
 const EVENTS_MAX: usize = 4_096;
 
-/// Why a match cannot be played again.
-#[derive(Debug, thiserror::Error)]
-pub enum GameError {
-    /// The replay of another game.
-    #[error("the replay is of the game `{found}`, this is `{expected}`")]
-    Game {
-        /// The replay's.
-        found: String,
-        /// Ours.
-        expected: &'static str,
-    },
-    /// Recorded by a simulation that plays differently.
-    #[error("the replay has state schema {found}, this simulation {expected}")]
-    Schema {
-        /// The replay's.
-        found: u32,
-        /// Ours.
-        expected: u32,
-    },
-    /// The rules in the replay are not those that its match was played by.
-    #[error(
-        "the replay was played by rules {found:016x}, its document is of rules {expected:016x}"
-    )]
-    RulesHash {
-        /// The header's.
-        found: u64,
-        /// What its document hashes to.
-        expected: u64,
-    },
-    /// The rules in the replay are none.
-    #[error("the replay's rules cannot be read")]
-    Rules(#[source] RulesError),
-    /// A state that is none of this match.
-    #[error("the state cannot be restored")]
-    Restore(#[source] ImportError),
-    /// The worlds do not step.
-    #[error("the match cannot be simulated")]
-    World(#[source] WorldError),
-    /// Nothing was started.
-    #[error("no match was started")]
-    NotStarted,
-}
+/// Why a match of a game cannot be played again.
+pub type GameError = MatchError<RulesError, ImportError, WorldError>;
 
 impl GameMatch {
     /// Returns a place for one match of `game`.
@@ -100,25 +61,16 @@ impl GameMatch {
     fn replace(&mut self, id: WorldId, rules: PinnedRules) -> Result<(), GameError> {
         self.events.clear();
         match self.current.replace((id, rules)) {
-            Some((old, _)) => self.worlds.free(old).map_err(GameError::World),
+            Some((old, _)) => self.worlds.free(old).map_err(GameError::Step),
             None => Ok(()),
         }
     }
 
     fn rules_of(&self, header: &Header) -> Result<PinnedRules, GameError> {
-        let expected = self.game.name();
-        if header.game != expected {
-            return Err(GameError::Game { found: header.game.clone(), expected });
-        }
-        let (found, expected) = (header.schema, self.game.schema());
-        if found != expected {
-            return Err(GameError::Schema { found, expected });
-        }
+        GameError::check(header, self.game.name(), self.game.schema())?;
         let rules = self.game.parse_rules_text(&header.rules).map_err(GameError::Rules)?;
-        match (header.rules_hash, rules.hash()) {
-            (found, expected) if found != expected => Err(GameError::RulesHash { found, expected }),
-            _ => Ok(rules),
-        }
+        GameError::check_rules(header, rules.hash())?;
+        Ok(rules)
     }
 }
 
@@ -127,7 +79,7 @@ impl Simulation for GameMatch {
 
     fn start(&mut self, header: &Header) -> Result<(), GameError> {
         let rules = self.rules_of(header)?;
-        let id = self.worlds.create(header.seed, &rules).map_err(GameError::World)?;
+        let id = self.worlds.create(header.seed, &rules).map_err(GameError::Step)?;
         self.replace(id, rules)
     }
 
@@ -138,14 +90,14 @@ impl Simulation for GameMatch {
     }
 
     fn tick(&self) -> Result<u32, GameError> {
-        self.worlds.tick(self.current()?).map_err(GameError::World)
+        self.worlds.tick(self.current()?).map_err(GameError::Step)
     }
 
     fn advance(&mut self, inputs: &[SeatInputs]) -> Result<(), GameError> {
         let id = self.current()?;
         for inputs in inputs {
             let stepped = self.worlds.step(&[id], std::slice::from_ref(inputs), &mut self.outputs);
-            stepped.map_err(GameError::World)?;
+            stepped.map_err(GameError::Step)?;
             let [output] = &mut self.outputs;
             let room = EVENTS_MAX.saturating_sub(self.events.len());
             let tick = output.tick;
@@ -155,15 +107,15 @@ impl Simulation for GameMatch {
     }
 
     fn hash(&self) -> Result<u64, GameError> {
-        Ok(self.worlds.state_hash(self.current()?).map_err(GameError::World)?.0)
+        Ok(self.worlds.state_hash(self.current()?).map_err(GameError::Step)?.0)
     }
 
     fn state(&self) -> Result<Vec<u8>, GameError> {
-        self.worlds.export(self.current()?).map_err(GameError::World)
+        self.worlds.export(self.current()?).map_err(GameError::Step)
     }
 
     fn outcome(&self) -> Result<Outcome, GameError> {
-        let outcome = self.worlds.outcome(self.current()?).map_err(GameError::World)?;
+        let outcome = self.worlds.outcome(self.current()?).map_err(GameError::Step)?;
         Ok(Outcome::from(&outcome))
     }
 
