@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arena_sdk::Game;
 use arena_store::Objects;
 use arena_types::MatchId;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 
 use crate::checker::{Checker, Checks, Running};
@@ -140,14 +141,21 @@ impl Recorder {
         Ok(Self { taped, ended, waiting, folder: folder.into(), figures })
     }
 
-    /// Takes what is to be done to files. What does not find room is lost, and its replay ends there.
+    /// Takes what is to be done to files. Bytes that do not find room are lost, and their replay ends
+    /// there; an end always arrives.
     pub(crate) fn offer(&self, taped: Vec<Taped>) {
         for taped in taped {
             let is_end = matches!(taped, Taped::End { .. });
-            if self.taped.try_send(taped).is_err() {
-                self.figures.replay_blocks_lost.inc();
-            } else if is_end {
+            if is_end {
                 self.ended.fetch_add(1, Ordering::Relaxed);
+            }
+            match self.taped.try_send(taped) {
+                Err(TrySendError::Full(end)) if is_end => {
+                    let later = self.taped.clone();
+                    tokio::spawn(async move { later.send(end).await });
+                }
+                Err(_) => drop(self.figures.replay_blocks_lost.inc()),
+                Ok(()) => {}
             }
         }
     }

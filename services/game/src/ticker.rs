@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::logic::hosted::NewMatch;
 use crate::logic::schedule::Schedule;
 use crate::logic::shard::{CreateError, Effects, FlowKey, Shard};
+use crate::logic::tape::Taped;
 
 /// Commands waiting for a tick: senders wait beyond it, and with them their gateways. A tick's worth
 /// of a full instance is one batch of inputs a gateway and a few others.
@@ -219,8 +220,12 @@ impl Ticker {
                     batch.effects.messages.clear();
                     batch.cut_links = true;
                 }
-                // What is missing then ends its replay: the recorder sees the gap.
-                batch.effects.taped.truncate(CARRIED_TAPED_MAX);
+                // What is missing then ends its replay: the recorder sees the gap, and the end.
+                let mut carried = 0;
+                batch.effects.taped.retain(|it| {
+                    carried += 1;
+                    carried <= CARRIED_TAPED_MAX || matches!(it, Taped::End { .. })
+                });
                 self.batch = batch;
             }
         }

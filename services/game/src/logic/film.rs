@@ -18,8 +18,6 @@ use super::tape::ReplayId;
 
 /// Turns a second: one brings a frame.
 pub const TURNS_PER_S: u32 = 30;
-/// Ticks of two turns at a pace of 1.
-const HALF_TICKS_PER_PACE: u32 = 1;
 /// Turns between two words on where it stands: a second.
 const WORD_PERIOD: u32 = TURNS_PER_S;
 /// While it stands still and the viewer holds no frame, one tick more is shown every so many turns.
@@ -225,7 +223,8 @@ impl Film {
 
     /// Plays what this turn brings; returns whether there is something new to see.
     fn go_on(&mut self, turn: &mut Turn) -> Result<bool, FilmError> {
-        self.half_ticks += u32::from(self.watch.pace) * HALF_TICKS_PER_PACE;
+        // In real time, a pace of 4, a turn is two ticks: a pace of 1 is half a tick.
+        self.half_ticks += u32::from(self.watch.pace);
         let mut ticks = self.half_ticks / 2;
         self.half_ticks %= 2;
         let stands = self.watch.pace == 0 || self.playback.tick() >= self.last;

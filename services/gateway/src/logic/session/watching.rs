@@ -64,7 +64,10 @@ impl Session {
         watching.is_shown = false;
         let (tries, id) = (watching.tries, watching.watch.match_id);
         if refusal == AttachRefusal::Gone || tries >= TRIES_MAX {
-            let text = format!("match {id} cannot be shown: there is no replay of it, or not yet");
+            let text = format!(
+                "match {id} cannot be shown: if it has just ended, try again in a few seconds; \
+                 else check the link, old replays are removed"
+            );
             self.act(Effect::Send(ServerMessage::Error { code: Code::MatchGone, text }));
             self.stop_watching(now_ms);
         } else if tries == 1 {
