@@ -155,16 +155,9 @@ impl Worlds for ArenaWorlds {
 
     fn outcome(&self, id: WorldId) -> Result<Outcome, WorldError> {
         let world = self.view(id)?;
-        let standing = |it: arena_sim::Standing| arena_sdk::Standing {
-            seat: it.seat,
-            rank: it.rank,
-            kills: it.kills,
-            deaths: it.deaths,
-            bot: it.bot,
-        };
         Ok(Outcome {
             finished: world.finished().map(reason),
-            standings: world.standings().into_iter().map(standing).collect(),
+            standings: world.standings(),
             team_scores: world.team_scores().into_iter().flatten().map(u32::from).collect(),
         })
     }

@@ -1,6 +1,8 @@
 //! Who is ahead, and why a match ended.
 use std::cmp::Reverse;
 
+pub use arena_sdk::Standing;
+
 use crate::view::WorldView;
 
 /// Why a match ended.
@@ -34,21 +36,6 @@ impl FinishReason {
             Self::Captures => 1 | 3 << 8,
         }
     }
-}
-
-/// One seat's place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The seat.
-    pub seat: u8,
-    /// Place from 1; equal scores share one, and so does a whole team.
-    pub rank: u8,
-    /// Kills.
-    pub kills: u16,
-    /// Deaths.
-    pub deaths: u16,
-    /// Whether a bot plays the seat now.
-    pub bot: bool,
 }
 
 /// Returns the taken seats: with teams the better team first, then most kills, then fewest deaths, then

@@ -71,7 +71,8 @@ fn in_columns(what: &str, columns: &[&str], rows: usize, at: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::snapshot_word;
-    use crate::tests::{Arena, wild_inputs};
+    use crate::seam::wild_inputs;
+    use crate::tests::Arena;
     use crate::{Backend, CpuBackend, Path, Rules};
 
     /// Names the words in which two snapshots differ.
