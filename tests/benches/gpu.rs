@@ -3,21 +3,19 @@
 //! The load is that of the bench `sim`. Where there is no graphics card, it runs on Mesa's software device, and
 //! the table's first line says so: its ticks are computed by this machine's processor, so that only
 //! bytes, host time and mismatches say anything about a real one.
+#[path = "sim/load.rs"]
+mod load;
+
 use std::time::Instant;
 
 use anyhow::Result;
-use arena_sim::{
-    Backend, Capacity, CpuBackend, Input, MatchHandle, PLAYERS, Rules, SeatInputs, TickOutput,
-    buttons,
-};
+use arena_sim::{Backend, Capacity, CpuBackend, MatchHandle, Rules, TickOutput};
 use arena_sim_gpu::{Accept, AdapterKind, Gpu, GpuBackend, Options};
 use arena_testkit::bench::{Bench, Samples, thread_cpu_seconds};
+use load::{Load, rules, rules_with};
+use serde_json::json;
 
 const RUNS: usize = 5;
-/// Ticks until many projectiles are in flight.
-const WARM_UP_TICKS: u32 = 100;
-/// Ticks that the prepared inputs last before they repeat.
-const INPUT_TICKS: u32 = 64;
 /// Matches on a graphics card; the software device is given fewer.
 const MATCHES: usize = 16_384;
 const MATCHES_IN_SOFTWARE: usize = 128;
@@ -33,7 +31,7 @@ fn main() -> Result<()> {
     let first_ms = begun.elapsed().as_secs_f64() * 1e3;
     bench.record("first_dispatch_ms", "ms", Samples::exact(first_ms));
 
-    let standard = rules(512, 0)?;
+    let standard = rules(512)?;
     let mut load = Load::new(GpuBackend::new(gpu.clone()), &standard, matches)?;
     bench.record("matches", "matches", Samples::exact(matches as f64));
     let before = load.backend.traffic();
@@ -69,7 +67,7 @@ fn main() -> Result<()> {
         ("us_per_match_tick_n2048", 2_048, 0),
         ("us_per_match_tick_n2048_drones", 2_048, 64),
     ] {
-        let rules = rules(projectiles, drones)?;
+        let rules = rules_with(projectiles, |it| it["drones"] = json!({"count": drones}))?;
         let mut load = Load::new(GpuBackend::new(gpu.clone()), &rules, matches)?;
         bench.record(metric, "us", load.measure(ticks)?.wall.map(|it| it * 1e6));
     }
@@ -80,28 +78,6 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Returns rules that keep the ring of `projectiles` full wherever no wall stops them.
-fn rules(projectiles: u32, drones: u32) -> Result<Rules> {
-    let pellets = projectiles / 128;
-    let document = format!(
-        r#"{{"version": 1, "projectiles": {projectiles}, "drones": {{"count": {drones}}},
-            "match": {{"frag_limit": 0, "time_limit_ticks": 216000}},
-            "weapon": {{"pellets": {pellets}, "cooldown_ticks": 16, "lifetime_ticks": 128, "damage": 10,
-                "spread": 8, "speed_mm_s": 20500, "speed_jitter_mm_s": 3700, "walls": "bounce"}}}}"#
-    );
-    Ok(Rules::parse(&document)?)
-}
-
-/// Many matches on one backend, and what their players do.
-struct Load<B> {
-    backend: B,
-    handles: Vec<MatchHandle>,
-    /// `[ticks][matches]`
-    inputs: Vec<Vec<SeatInputs>>,
-    outputs: Vec<TickOutput>,
-    tick: usize,
-}
-
 /// Seconds a match and tick: as the clock says, and of this thread alone.
 struct Spent {
     wall: Samples,
@@ -109,34 +85,6 @@ struct Spent {
 }
 
 impl<B: Backend> Load<B> {
-    /// Warms up on the CPU, whose states are the same, and moves.
-    fn new(mut backend: B, rules: &Rules, matches: usize) -> Result<Self> {
-        let mut warm = CpuBackend::new();
-        let handles: Vec<_> =
-            (0..matches as u32).map(|seed| warm.create(seed, rules)).collect::<Result<_, _>>()?;
-        let inputs: Vec<Vec<SeatInputs>> =
-            (0..INPUT_TICKS).map(|tick| inputs(matches, tick)).collect();
-        let mut outputs = vec![TickOutput::default(); matches];
-        let join = Input { buttons: buttons::JOIN, ..Input::default() };
-        warm.step(&handles, &vec![[join; PLAYERS]; matches], &mut outputs)?;
-        for tick in 0..WARM_UP_TICKS {
-            warm.step(&handles, &inputs[(tick % INPUT_TICKS) as usize], &mut outputs)?;
-        }
-        let mut moved = Vec::with_capacity(matches);
-        for handle in handles {
-            moved.push(backend.import(&warm.export(handle)?, rules)?);
-        }
-        let mut load = Self { backend, handles: moved, inputs, outputs, tick: 0 };
-        load.step()?;
-        Ok(load)
-    }
-
-    fn step(&mut self) -> Result<()> {
-        let inputs = &self.inputs[self.tick % self.inputs.len()];
-        self.tick += 1;
-        Ok(self.backend.step(&self.handles, inputs, &mut self.outputs)?)
-    }
-
     fn measure(&mut self, ticks: u32) -> Result<Spent> {
         let each = f64::from(ticks) * self.handles.len() as f64;
         let (mut wall, mut thread) = (Vec::with_capacity(RUNS), Vec::with_capacity(RUNS));
@@ -194,17 +142,6 @@ impl<B: Backend> Load<B> {
             backend.free(handle).map_err(arena_sim::ImportError::Backend)
         })
     }
-}
-
-/// Returns what everyone does at `tick`: always firing, turning slowly, a new way every 16 ticks.
-fn inputs(matches: usize, tick: u32) -> Vec<SeatInputs> {
-    let input = |of: usize, seat: usize| {
-        let random = arena_sim::rules::hash::rng(of as u32 + 1, tick >> 4, seat as u32, 0);
-        let input = Input::unpack(random);
-        let aim = input.aim.wrapping_add((tick * 3) as u8);
-        Input { aim, buttons: buttons::FIRE, ..input }
-    };
-    (0..matches).map(|of| std::array::from_fn(|seat| input(of, seat))).collect()
 }
 
 /// Returns the match-ticks that were compared with the CPU's, and those that differed.

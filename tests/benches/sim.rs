@@ -4,6 +4,8 @@
 //! 4 096 matches, so that no match is still in the cache when its turn comes again. All times are CPU times.
 #[path = "sim/load.rs"]
 mod load;
+#[path = "sim/measure.rs"]
+mod measure;
 #[path = "sim/modes.rs"]
 mod modes;
 #[path = "sim/replay.rs"]
@@ -18,7 +20,8 @@ use anyhow::Result;
 use arena_sim::{Backend, Path, Rules};
 use arena_testkit::bench::{Bench, Samples};
 
-use load::{Load, rules};
+use load::rules;
+use measure::on_cpu;
 
 /// Matches loaded, as the target says.
 const MATCHES: usize = 4_096;
@@ -32,8 +35,8 @@ const BASELINE: &str = "scalar-brute-force";
 fn main() -> Result<()> {
     let mut bench = Bench::new("sim");
     let standard = rules(512)?;
-    let brute = Load::new(Path::BruteForce, &standard, MATCHES)?.measure(1)?;
-    let mut load = Load::new(Path::Avx2, &standard, MATCHES)?;
+    let brute = on_cpu(Path::BruteForce, &standard, MATCHES)?.measure(1)?;
+    let mut load = on_cpu(Path::Avx2, &standard, MATCHES)?;
     let fast = load.measure(8)?;
     let matches = |cost_s: &Samples| cost_s.map(|it| 1.0 / (it * TICKS_PER_SECOND));
 
@@ -46,9 +49,9 @@ fn main() -> Result<()> {
     bench.record("matches_60hz_all_cores", "matches", all_cores(&standard)?);
     bench.record("us_per_match_tick", "us", fast.map(|it| it * 1e6));
     bench.record("us_per_match_tick_brute", "us", brute.map(|it| it * 1e6));
-    let portable = Load::new(Path::Portable, &standard, MATCHES)?.measure(4)?;
+    let portable = on_cpu(Path::Portable, &standard, MATCHES)?.measure(4)?;
     bench.record("us_per_match_tick_portable", "us", portable.map(|it| it * 1e6));
-    let cached = Load::new(Path::Avx2, &standard, MATCHES_CACHED)?.measure(1_000)?;
+    let cached = on_cpu(Path::Avx2, &standard, MATCHES_CACHED)?.measure(1_000)?;
     bench.record("us_per_match_tick_cached", "us", cached.map(|it| it * 1e6));
     modes::measure(&mut bench)?;
     state::measure(&mut bench, &load, &fast)?;
@@ -64,7 +67,7 @@ fn main() -> Result<()> {
 fn all_cores(rules: &Rules) -> Result<Samples> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let shares: Vec<Samples> = thread::scope(|scope| {
-        let work = || Load::new(Path::Avx2, rules, MATCHES)?.measure(8);
+        let work = || on_cpu(Path::Avx2, rules, MATCHES)?.measure(8);
         let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
         threads
             .into_iter()
@@ -80,8 +83,8 @@ fn all_cores(rules: &Rules) -> Result<Samples> {
 
 /// Counts match-ticks where the fast path and the specification differ in state or output.
 fn mismatches(rules: &Rules) -> Result<u32> {
-    let mut fast = Load::new(Path::Avx2, rules, 64)?;
-    let mut specification = Load::new(Path::BruteForce, rules, 64)?;
+    let mut fast = on_cpu(Path::Avx2, rules, 64)?;
+    let mut specification = on_cpu(Path::BruteForce, rules, 64)?;
     let mut found = 0;
     for _ in 0..600 {
         fast.step()?;

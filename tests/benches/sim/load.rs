@@ -1,14 +1,9 @@
 //! Many matches that are stepped together, always in heavier play than there is.
-use std::hint::black_box;
-
 use anyhow::Result;
 use arena_sim::{
-    Backend, CpuBackend, Input, MatchHandle, PLAYERS, Path, Rules, SeatInputs, TickOutput, buttons,
+    Backend, CpuBackend, Input, MatchHandle, PLAYERS, Rules, SeatInputs, TickOutput, buttons,
 };
-use arena_testkit::bench::{Samples, thread_cpu_seconds};
 use serde_json::{Value, json};
-
-use crate::RUNS;
 
 /// Ticks until as many projectiles are in flight as there will be.
 const WARM_UP_TICKS: u32 = 150;
@@ -34,18 +29,18 @@ pub(crate) fn rules_with(projectiles: u32, change: impl FnOnce(&mut Value)) -> R
 }
 
 /// Many matches on one backend, and what their players do.
-pub(crate) struct Load {
-    pub(crate) backend: CpuBackend,
+pub(crate) struct Load<B> {
+    pub(crate) backend: B,
     pub(crate) handles: Vec<MatchHandle>,
     /// `[ticks][matches]`
-    inputs: Vec<Vec<SeatInputs>>,
+    pub(crate) inputs: Vec<Vec<SeatInputs>>,
     pub(crate) outputs: Vec<TickOutput>,
     tick: usize,
 }
 
-impl Load {
-    pub(crate) fn new(path: Path, rules: &Rules, matches: usize) -> Result<Self> {
-        // Warming up with the specification itself would take minutes; all paths give the same state.
+impl<B: Backend> Load<B> {
+    /// Warms up on the CPU's fastest path, whose states are those of every backend, and moves.
+    pub(crate) fn new(mut backend: B, rules: &Rules, matches: usize) -> Result<Self> {
         let mut warm = CpuBackend::new();
         let mut handles = Vec::with_capacity(matches);
         for seed in 0..matches {
@@ -59,7 +54,6 @@ impl Load {
         for tick in 0..WARM_UP_TICKS {
             warm.step(&handles, &inputs[(tick % INPUT_TICKS) as usize], &mut outputs)?;
         }
-        let mut backend = CpuBackend::with_path(path);
         let moved =
             handles.iter().map(|it| backend.import(&warm.export(*it)?, rules).map_err(Into::into));
         let handles = moved.collect::<Result<_>>()?;
@@ -70,46 +64,6 @@ impl Load {
         let inputs = &self.inputs[self.tick % self.inputs.len()];
         self.tick += 1;
         Ok(self.backend.step(&self.handles, inputs, &mut self.outputs)?)
-    }
-
-    /// Returns CPU seconds a match and tick, each run averaged over `ticks`.
-    pub(crate) fn measure(&mut self, ticks: u32) -> Result<Samples> {
-        let mut runs = Vec::with_capacity(RUNS);
-        for _ in 0..RUNS {
-            let mut stepped = Ok(());
-            let spent = thread_cpu_seconds(|| {
-                stepped = (0..ticks).try_for_each(|_| self.step());
-            });
-            stepped?;
-            runs.push(spent / f64::from(ticks) / self.handles.len() as f64);
-        }
-        Ok(Samples::new(runs))
-    }
-
-    /// Returns CPU microseconds a state hash.
-    pub(crate) fn measure_hash(&self) -> Result<Samples> {
-        let mut runs = Vec::with_capacity(RUNS);
-        for _ in 0..RUNS {
-            let mut hashed = Ok(());
-            let spent = thread_cpu_seconds(|| {
-                hashed = self.handles.iter().try_for_each(|handle| {
-                    self.backend.state_hash(*handle).map(|it| {
-                        black_box(it);
-                    })
-                });
-            });
-            hashed?;
-            runs.push(spent * 1e6 / self.handles.len() as f64);
-        }
-        Ok(Samples::new(runs))
-    }
-
-    pub(crate) fn mean_live(&self) -> Result<f64> {
-        let mut live = 0;
-        for handle in &self.handles {
-            live += self.backend.view(*handle)?.projectiles().count();
-        }
-        Ok(live as f64 / self.handles.len() as f64)
     }
 }
 

@@ -4,7 +4,8 @@ use arena_sim::{Path, Rules};
 use arena_testkit::bench::Bench;
 use serde_json::json;
 
-use crate::load::{Load, rules, rules_with};
+use crate::load::{rules, rules_with};
+use crate::measure::on_cpu;
 use crate::{BASELINE, MATCHES};
 
 /// Matches of the specification: it needs no memory, only patience.
@@ -32,8 +33,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         ("us_per_match_tick_64_drones_n2048", drones(2_048)?),
     ];
     for (metric, rules) in rows {
-        let brute = Load::new(Path::BruteForce, &rules, MATCHES_BRUTE)?.measure(1)?;
-        let fast = Load::new(Path::Avx2, &rules, MATCHES)?.measure(4)?;
+        let brute = on_cpu(Path::BruteForce, &rules, MATCHES_BRUTE)?.measure(1)?;
+        let fast = on_cpu(Path::Avx2, &rules, MATCHES)?.measure(4)?;
         let us = |cost_s: f64| cost_s * 1e6;
         bench.record_against(metric, "us", fast.map(us), (BASELINE, &brute.map(us)));
     }

@@ -14,7 +14,7 @@ const SAVED: usize = 512;
 const FRAME_BYTES: usize = 20;
 
 /// Measures and records all of it; `cost_s` is what a match and tick of `load` costs.
-pub(crate) fn measure(bench: &mut Bench, load: &Load, cost_s: &Samples) -> Result<()> {
+pub(crate) fn measure(bench: &mut Bench, load: &Load<CpuBackend>, cost_s: &Samples) -> Result<()> {
     let snapshot = load.backend.export(load.handles[0])?;
     // The whole slab is read. What flies straight is not written, so writing is little.
     let moved = snapshot.len() - FRAME_BYTES + size_of::<SeatInputs>() + size_of::<TickOutput>();
@@ -45,7 +45,7 @@ fn stream(bytes: usize) -> Samples {
 }
 
 /// Returns microseconds to make a snapshot of a match, and to make a match of one.
-fn save_and_restore(load: &Load, rules: &Rules) -> Result<(Samples, Samples)> {
+fn save_and_restore(load: &Load<CpuBackend>, rules: &Rules) -> Result<(Samples, Samples)> {
     let handles = &load.handles[..SAVED];
     let (mut exports, mut imports) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {

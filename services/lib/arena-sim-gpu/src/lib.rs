@@ -38,4 +38,4 @@ pub use device::{Gpu, OpenError, Options};
 pub use examination::{Examined, Unfit, examine};
 pub use guarded::Guarded;
 pub use kernel::Kernel;
-pub use proof::{Calibration, Mismatch, Proof, calibrate, self_test, wild_inputs};
+pub use proof::{Calibration, Mismatch, Proof, calibrate, self_test};

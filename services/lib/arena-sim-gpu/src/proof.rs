@@ -2,6 +2,7 @@
 use std::time::Instant;
 
 use arena_sim::rules::hash::rng;
+use arena_sim::seam::wild_inputs;
 use arena_sim::{
     Backend, BackendError, CpuBackend, Input, MatchHandle, PLAYERS, Rules, SeatInputs, TickOutput,
     buttons,
@@ -64,27 +65,6 @@ pub struct Calibration {
     pub us_per_match_tick: f64,
     /// All but one in a hundred ticks took less, in microseconds.
     pub tick_p99_us: f64,
-}
-
-/// Returns inputs that hold for some ticks, mostly firing, with seats changing hands now and then.
-#[must_use]
-pub fn wild_inputs(seed: u32, tick: u32) -> SeatInputs {
-    std::array::from_fn(|p| {
-        let mut input = Input::unpack(rng(seed, tick >> 3, p as u32, 7));
-        let dice = rng(seed, tick, p as u32, 8);
-        input.buttons = match dice % 1_024 {
-            0 => buttons::LEAVE,
-            1..8 => buttons::JOIN,
-            8..16 => buttons::JOIN | buttons::BOT,
-            16 => buttons::JOIN | buttons::LEAVE,
-            17..128 => 0,
-            _ => buttons::FIRE,
-        };
-        if tick == 0 {
-            input.buttons = buttons::JOIN;
-        }
-        input
-    })
 }
 
 /// Plays 64 matches by many rules for 256 ticks beside the CPU and compares every outcome and, every 16

@@ -2,7 +2,7 @@
 use arena_sim::{Backend, BackendError, Rules, SeatInputs, TickOutput};
 
 use super::Tally;
-use crate::proof::wild_inputs;
+use arena_sim::seam::wild_inputs;
 
 const SEEDS: [u32; 2] = [1, 0xdead_beef];
 const TICKS: u32 = 600;

@@ -4,7 +4,7 @@ use arena_sim::{
     BUILT_IN_MAPS, Backend, BackendError, ImportError, MatchHandle, Rules, SeatInputs, TickOutput,
 };
 
-use crate::proof::wild_inputs;
+use arena_sim::seam::wild_inputs;
 
 /// What was compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 use arena_sim::{Backend, BackendError, CpuBackend, Rules, TickOutput};
 
 use super::{OPTIONS, open, seed, some_rules};
-use crate::proof::wild_inputs;
 use crate::{GpuBackend, Guarded};
+use arena_sim::seam::wild_inputs;
 
 #[test]
 fn a_lost_device_is_an_error_at_every_step_and_never_a_panic() {

@@ -4,8 +4,8 @@ use arena_sim::{
 };
 
 use super::{narrow, open};
-use crate::proof::wild_inputs;
 use crate::{Accept, Gpu, GpuBackend, OpenError, Options, Unfit, calibrate, examine};
+use arena_sim::seam::wild_inputs;
 
 fn step(backend: &mut GpuBackend, matches: &[MatchHandle]) -> Result<(), BackendError> {
     let inputs = vec![SeatInputs::default(); matches.len()];

@@ -2,7 +2,9 @@
 use arena_sim::{Backend, CpuBackend, Path, Rules, TickOutput};
 
 use super::{narrow, seed, some_rules, wide, with_kernel};
-use crate::proof::{prove, wild_inputs};
+use arena_sim::seam::wild_inputs;
+
+use crate::proof::prove;
 use crate::testing::{FIRST, Fate, MUTANTS, compare, contested_rules, crowded_rules, play_goldens};
 
 #[test]

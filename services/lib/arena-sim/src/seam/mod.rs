@@ -13,6 +13,8 @@ pub use table::{RULES_WORDS, layout_wgsl, rules_words};
 
 use crate::backend::MatchHandle;
 use crate::hash::{StateHash, hash_body};
+use crate::input::{Input, SeatInputs, buttons};
+use crate::rules::hash::rng;
 use crate::ruleset::{Capacity, Rules};
 use crate::simd::Avx2;
 use crate::slab;
@@ -103,4 +105,26 @@ impl MatchHandle {
     pub fn generation(self) -> u32 {
         self.generation
     }
+}
+
+/// Returns inputs that hold for some ticks, mostly firing, with seats changing hands now and then:
+/// what two backends are compared by.
+#[must_use]
+pub fn wild_inputs(seed: u32, tick: u32) -> SeatInputs {
+    std::array::from_fn(|p| {
+        let mut input = Input::unpack(rng(seed, tick >> 3, p as u32, 7));
+        let dice = rng(seed, tick, p as u32, 8);
+        input.buttons = match dice % 1_024 {
+            0 => buttons::LEAVE,
+            1..8 => buttons::JOIN,
+            8..16 => buttons::JOIN | buttons::BOT,
+            16 => buttons::JOIN | buttons::LEAVE,
+            17..128 => 0,
+            _ => buttons::FIRE,
+        };
+        if tick == 0 {
+            input.buttons = buttons::JOIN;
+        }
+        input
+    })
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
 
-use super::{Arena, wild_inputs};
+use super::Arena;
+use crate::seam::wild_inputs;
 use crate::{Path, Rules};
 
 #[track_caller]

@@ -120,7 +120,7 @@ fn nobody_ever_stands_in_a_wall() {
         let rules = Rules::parse(&document).unwrap();
         let mut arena = Arena::new(Path::Avx2, &rules, 3);
         for tick in 0..600 {
-            arena.step(&super::wild_inputs(17, tick));
+            arena.step(&crate::seam::wild_inputs(17, tick));
             let world = arena.world();
             let radius = rules.compiled().radius;
             for player in world.players().filter(|it| it.alive) {

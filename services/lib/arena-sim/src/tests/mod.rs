@@ -49,23 +49,3 @@ impl Arena {
         self.step(&inputs)
     }
 }
-
-/// Returns inputs that hold for some ticks, mostly firing, with seats changing hands now and then.
-pub(crate) fn wild_inputs(seed: u32, tick: u32) -> SeatInputs {
-    std::array::from_fn(|p| {
-        let mut input = Input::unpack(crate::rules::hash::rng(seed, tick >> 3, p as u32, 7));
-        let dice = crate::rules::hash::rng(seed, tick, p as u32, 8);
-        input.buttons = match dice % 1_024 {
-            0 => buttons::LEAVE,
-            1..8 => buttons::JOIN,
-            8..16 => buttons::JOIN | buttons::BOT,
-            16 => buttons::JOIN | buttons::LEAVE,
-            17..128 => 0,
-            _ => buttons::FIRE,
-        };
-        if tick == 0 {
-            input.buttons = buttons::JOIN;
-        }
-        input
-    })
-}

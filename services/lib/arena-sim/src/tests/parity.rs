@@ -1,10 +1,11 @@
 //! Every path gives the bits of the specification.
 use proptest::prelude::*;
 
-use super::{Arena, restore, wild_inputs};
+use super::{Arena, restore};
 use crate::rules::crowd::pack_drone;
 use crate::rules::hit::ROUNDING;
 use crate::rules::space::METRE;
+use crate::seam::wild_inputs;
 use crate::slab::{self, DRONES};
 use crate::{Backend, CpuBackend, PLAYERS, Path, Rules, SeatInputs, TickOutput};
 

@@ -1,8 +1,9 @@
 //! Snapshots: what was saved goes on as if nothing had happened; what was not saved is refused.
 use proptest::prelude::*;
 
+use super::Arena;
 use super::parity::any_rules;
-use super::{Arena, wild_inputs};
+use crate::seam::wild_inputs;
 use crate::{Backend, BackendError, CpuBackend, ImportError, Path, Rules, SnapshotError};
 
 proptest! {
