@@ -76,6 +76,7 @@ mod tests {
             state,
             sessions: matches * 10,
             matches,
+            moving: 0,
             capacity,
             rules_schema: 1,
         }

@@ -26,6 +26,7 @@ async fn a_full_game_instance_asks_for_another() {
             state: InstanceState::Ready,
             sessions: 0,
             matches,
+            moving: 0,
             capacity: 10,
             rules_schema: 1,
         };

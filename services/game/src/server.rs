@@ -134,7 +134,7 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
         let Standing { unrecorded, trouble } = standing.borrow().clone();
         let (matches, _, sessions) = host.load();
         let unsaved = unrecorded + host.unsaved_replays();
-        instance.report(|it| *it = Load { sessions, matches, unsaved });
+        instance.report(|it| *it = Load { sessions, matches, moving: 0, unsaved });
         figures.unrecorded.set(i64::from(unrecorded));
         if backend.has_changed().unwrap_or(false) {
             instance.set_backend(backend.borrow_and_update().clone());

@@ -103,10 +103,12 @@ fn stub() -> anyhow::Result<Stub> {
         state: if is_ready { InstanceState::Ready } else { InstanceState::Starting },
         sessions: 0,
         matches: 0,
+        moving: 0,
         capacity: 10,
         schema: BTreeMap::new(),
         backend: None,
         drain_left_s: None,
+        drain: None,
     };
     let token = std::fs::read_to_string(format!("{}/drain_token", variable("ARENA_SECRETS_DIR")))?;
     Ok(Stub { report: Mutex::new(report), token })

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::drain::Drain;
 use crate::lifecycle::{Effect, Event, Lifecycle, Load};
 
 /// Events that wait for the loop: each side request and each signal is one, the loop never blocks.
@@ -36,11 +37,11 @@ pub enum Order {
     StopNow,
 }
 
-/// The lifecycle with the deadline of its drain.
+/// The lifecycle with its drain, while it drains.
 #[derive(Clone, Debug)]
 pub(crate) struct Status {
     pub(crate) life: Lifecycle,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) drain: Option<Drain>,
 }
 
 /// An event, and who waits to hear whether it was accepted.
@@ -63,7 +64,7 @@ impl Control {
     pub(crate) fn start(metrics: &Metrics) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let load = watch::Sender::new(Load::NONE);
-        let status = Status { life: Lifecycle::new(COLD), deadline: None };
+        let status = Status { life: Lifecycle::new(COLD), drain: None };
         let (order, status) = (watch::Sender::new(Order::Serve), watch::Sender::new(status));
         let control = Self {
             commands,
@@ -134,7 +135,7 @@ impl Keeper {
 
     fn apply(&mut self, event: Event) -> bool {
         let described = format!("{event:?}");
-        let Status { life, mut deadline } = self.status.borrow().clone();
+        let Status { life, mut drain } = self.status.borrow().clone();
         let Some((life, effects)) = life.on(event) else {
             tracing::debug!(event = described, "refused in this state");
             return false;
@@ -142,12 +143,16 @@ impl Keeper {
         for effect in effects {
             match effect {
                 Effect::BeginDrain { mode, within } => {
-                    let at = Instant::now() + within;
-                    (deadline, self.alarm) = (Some(at), Some(at));
-                    self.tell(Order::Drain { mode, deadline: at });
+                    let now = Instant::now();
+                    let deadline = now + within;
+                    // A later request changes the deadline; the pace counts from the first one.
+                    drain.get_or_insert(Drain::begin(now, deadline, life.load())).deadline =
+                        deadline;
+                    self.alarm = Some(deadline);
+                    self.tell(Order::Drain { mode, deadline });
                 }
                 Effect::Resume => {
-                    (deadline, self.alarm) = (None, None);
+                    (drain, self.alarm) = (None, None);
                     self.tell(Order::Serve);
                 }
                 Effect::EndLoad(load) => {
@@ -168,7 +173,7 @@ impl Keeper {
             }
         }
         self.figures.show(&life);
-        self.status.send_replace(Status { life, deadline });
+        self.status.send_replace(Status { life, drain });
         true
     }
 

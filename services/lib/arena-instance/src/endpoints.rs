@@ -54,6 +54,7 @@ mod tests {
                 state: *state,
                 sessions: 0,
                 matches: 0,
+                moving: 0,
                 capacity: 0,
                 rules_schema: 0,
             };

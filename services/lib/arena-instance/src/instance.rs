@@ -332,6 +332,7 @@ fn follow(
         state: status.life.state(),
         sessions: status.life.load().sessions,
         matches: status.life.load().matches,
+        moving: status.life.load().moving,
         capacity,
         rules_schema: facts.rules_schema,
     };

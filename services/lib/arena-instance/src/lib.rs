@@ -29,6 +29,7 @@
 
 mod boot;
 mod control;
+mod drain;
 mod early;
 mod endpoints;
 mod health;

@@ -16,13 +16,15 @@ pub struct Load {
     pub sessions: u32,
     /// Matches that run.
     pub matches: u32,
+    /// Of these, matches on their way to another instance.
+    pub moving: u32,
     /// Results and other records that no store has acknowledged yet.
     pub unsaved: u32,
 }
 
 impl Load {
     /// Nothing.
-    pub const NONE: Self = Self { sessions: 0, matches: 0, unsaved: 0 };
+    pub const NONE: Self = Self { sessions: 0, matches: 0, moving: 0, unsaved: 0 };
 }
 
 /// What an empty instance does.

@@ -114,7 +114,8 @@ impl Side {
     }
 
     fn report(&self) -> InstanceReport {
-        let Status { life, deadline } = self.control.status().borrow().clone();
+        let Status { life, drain } = self.control.status().borrow().clone();
+        let drain = drain.map(|it| it.report(Instant::now(), life.load()));
         InstanceReport {
             service: self.settings.service.clone(),
             instance: self.settings.instance.clone(),
@@ -123,10 +124,12 @@ impl Side {
             state: life.state(),
             sessions: life.load().sessions,
             matches: life.load().matches,
+            moving: life.load().moving,
             capacity: *self.capacity.borrow(),
             schema: self.schema.iter().map(|(name, it)| ((*name).to_owned(), *it)).collect(),
             backend: self.backend.borrow().clone(),
-            drain_left_s: deadline.map(|it| it.saturating_duration_since(Instant::now()).as_secs()),
+            drain_left_s: drain.map(|it| it.left_s),
+            drain,
         }
     }
 

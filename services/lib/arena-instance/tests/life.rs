@@ -63,11 +63,12 @@ async fn an_instance_lives_by_its_contract() {
 
     instance.ready().await;
     instance.set_capacity(5);
-    instance.report(|it| it.matches = 2);
+    instance.report(|it| (it.matches, it.moving) = (2, 1));
     assert_eq!(http(side, "GET /readyz", &[], "").await.unwrap().status, 200);
     registered(&instance, |it| {
         it.is_some_and(|it| {
-            (it.state, it.matches, it.capacity, it.rules_schema) == (InstanceState::Ready, 2, 5, 7)
+            (it.state, it.matches, it.moving) == (InstanceState::Ready, 2, 1)
+                && (it.capacity, it.rules_schema) == (5, 7)
                 && it.mesh_addr == instance.mesh_addr()
         })
     })
@@ -80,12 +81,16 @@ async fn an_instance_lives_by_its_contract() {
     assert_eq!(drained.status, 202, "{drained:?}");
     registered(&instance, |it| it.is_some_and(|it| it.state == InstanceState::Draining)).await;
     assert!(matches!(*instance.orders().borrow(), Order::Drain { .. }));
-    assert!(report(&instance).await.drain_left_s.is_some_and(|it| (1..=60).contains(&it)));
+    let draining = report(&instance).await;
+    assert!(draining.drain_left_s.is_some_and(|it| (1..=60).contains(&it)));
+    let drain = draining.drain.unwrap();
+    assert_eq!((drain.matches, drain.moving, drain.waiting, drain.estimate_s), (2, 1, 1, None));
 
     let back = http(side, "DELETE /drain", &[&bearer], "").await.unwrap();
     assert_eq!(back.status, 202, "{back:?}");
     assert_eq!(*instance.orders().borrow(), Order::Serve);
-    assert_eq!(report(&instance).await.state, InstanceState::Ready);
+    let ready = report(&instance).await;
+    assert_eq!((ready.state, ready.moving, ready.drain), (InstanceState::Ready, 1, None));
 
     instance.terminate().await;
     let refused = http(side, "DELETE /drain", &[&bearer], "").await.unwrap();

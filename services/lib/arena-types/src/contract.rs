@@ -43,6 +43,9 @@ pub struct InstanceReport {
     pub sessions: u32,
     /// Matches it hosts now.
     pub matches: u32,
+    /// Of these, matches on their way to another instance.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moving: u32,
     /// Matches it can host; 0 for a service that hosts none.
     pub capacity: u32,
     /// Versions of what it can read and write, by name: `rules`, `state`, `play`.
@@ -50,9 +53,39 @@ pub struct InstanceReport {
     /// What steps its matches; absent from a service that hosts none, and until it is chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<BackendReport>,
-    /// Seconds left until the drain's deadline, while draining.
+    /// Seconds left until the drain's deadline, while draining: what an arenactl reads that does not know
+    /// `drain` yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain_left_s: Option<u64>,
+    /// How far the drain is, while draining; absent from an instance of an older release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainReport>,
+}
+
+/// How far a drain is: what is left, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainReport {
+    /// Seconds left until its deadline.
+    pub left_s: u64,
+    /// Players' sessions it still holds.
+    pub players: u32,
+    /// Matches it still hosts: those that move and those that wait.
+    pub matches: u32,
+    /// Matches on their way to another instance.
+    pub moving: u32,
+    /// Matches that are waited for: they cannot be moved, or not yet.
+    pub waiting: u32,
+    /// Results and other records that no store has acknowledged yet.
+    pub unsaved: u32,
+    /// Seconds until players and matches are gone at the pace so far; absent before one of them has gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_s: Option<u64>,
+}
+
+/// Says whether a count is left out of the JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(crate) const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// What steps the matches of an instance.
@@ -119,7 +152,8 @@ mod tests {
             release: ReleaseId(2),
             state: InstanceState::Draining,
             sessions: 3,
-            matches: 1,
+            matches: 3,
+            moving: 1,
             capacity: 500,
             schema: BTreeMap::from([("rules".to_owned(), 1)]),
             backend: Some(BackendReport {
@@ -128,18 +162,36 @@ mod tests {
                 lost: None,
             }),
             drain_left_s: Some(60),
+            drain: Some(DrainReport {
+                left_s: 60,
+                players: 3,
+                matches: 3,
+                moving: 1,
+                waiting: 2,
+                unsaved: 0,
+                estimate_s: Some(40),
+            }),
         };
         let json = serde_json::to_string(&report).unwrap();
-        expect_test::expect![[r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"draining","sessions":3,"matches":1,"capacity":500,"schema":{"rules":1},"backend":{"name":"cpu-avx2","reason":"asked for"},"drain_left_s":60}"#]]
+        expect_test::expect![[r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"draining","sessions":3,"matches":3,"moving":1,"capacity":500,"schema":{"rules":1},"backend":{"name":"cpu-avx2","reason":"asked for"},"drain_left_s":60,"drain":{"left_s":60,"players":3,"matches":3,"moving":1,"waiting":2,"unsaved":0,"estimate_s":40}}"#]]
             .assert_eq(&json);
         assert_eq!(serde_json::from_str::<InstanceReport>(&json).unwrap(), report);
     }
 
     #[test]
-    fn a_report_of_an_instance_that_says_nothing_of_its_backend_is_read() {
+    fn a_report_of_an_older_release_is_read_and_an_older_reader_is_told_the_deadline() {
         let json = r#"{"service":"game","instance":"game-r2-0","region":"local","release":"r2","state":"ready","sessions":0,"matches":0,"capacity":1,"schema":{}}"#;
         let report = serde_json::from_str::<InstanceReport>(json).unwrap();
         assert_eq!((report.backend, report.drain_left_s), (None, None));
+        assert_eq!((report.moving, report.drain), (0, None));
+        let draining = json.replace("\"schema\":{}", "\"schema\":{},\"drain_left_s\":9");
+        let report = serde_json::from_str::<InstanceReport>(&draining).unwrap();
+        assert_eq!((report.drain_left_s, report.drain), (Some(9), None));
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            draining,
+            "nothing new is said of nothing"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contract::InstanceState;
+use crate::contract::{InstanceState, is_zero};
 use crate::{InstanceId, PlayerId, ReleaseId, ServiceName, Share};
 
 /// Prefix of all instances; below it `<service>/<instance>`.
@@ -95,6 +95,9 @@ pub struct InstanceRecord {
     pub sessions: u32,
     /// Matches it hosts.
     pub matches: u32,
+    /// Of these, matches on their way to another instance.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub moving: u32,
     /// Matches it can host.
     pub capacity: u32,
     /// The version of the rules' format it understands; 0 for a service that has none.
@@ -202,6 +205,7 @@ mod tests {
             state: InstanceState::Ready,
             sessions: 0,
             matches: 3,
+            moving: 0,
             capacity: 500,
             rules_schema: 1,
         };
@@ -211,6 +215,9 @@ mod tests {
         ]]
         .assert_eq(&json);
         assert_eq!(serde_json::from_str::<InstanceRecord>(&json).unwrap(), record);
+        let moving = InstanceRecord { moving: 2, ..record.clone() };
+        let json_moving = json.replace("\"matches\":3", "\"matches\":3,\"moving\":2");
+        assert_eq!(serde_json::to_string(&moving).unwrap(), json_moving);
         let rules = RulesRecord {
             version: 3,
             game: "arena".to_owned(),

@@ -147,6 +147,7 @@ mod tests {
             state,
             sessions: 0,
             matches,
+            moving: 0,
             capacity: 10,
             rules_schema: 1,
         }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BUSY: Load = Load { sessions: 2, matches: 1, unsaved: 0 };
-const UNSAVED: Load = Load { sessions: 0, matches: 0, unsaved: 1 };
+const BUSY: Load = Load { sessions: 2, matches: 1, ..Load::NONE };
+const UNSAVED: Load = Load { unsaved: 1, ..Load::NONE };
 const CONFIGURED: Duration = Duration::from_mins(10);
 
 fn request(at_deadline: AtDeadline) -> DrainRequest {
@@ -106,7 +106,7 @@ fn every_state_with_every_event() {
           + sigterm = Draining []
           + load = Draining []
           + no load = Empty [Publish]
-          + deadline = Draining [EndLoad(Load { sessions: 2, matches: 1, unsaved: 0 })]
+          + deadline = Draining [EndLoad(Load { sessions: 2, matches: 1, moving: 0, unsaved: 0 })]
         draining unsaved (Draining)
           + warm = Draining []
           + not warm = Draining []
@@ -151,6 +151,7 @@ fn any_event() -> impl Strategy<Value = Event> {
     let load = (0..3_u32, 0..3_u32, 0..3_u32).prop_map(|(sessions, matches, unsaved)| Load {
         sessions,
         matches,
+        moving: 0,
         unsaved,
     });
     prop_oneof![
