@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::window::Window;
+
 /// Bot players for Arena: real logins, real connections, every frame checked.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(name = "arena-load", version)]
@@ -24,6 +26,15 @@ pub struct Args {
     /// Players that log in a second
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub ramp: u32,
+    /// Figures of their own for a stretch of the run, in seconds since its start; may be repeated
+    #[arg(long = "window", value_name = "NAME=FROM..TO")]
+    pub windows: Vec<Window>,
+    /// State folder of the region whose processes' CPU time is wanted
+    #[arg(long, value_name = "FOLDER")]
+    pub state: Option<PathBuf>,
+    /// Folder of the object store with replays (MATCH/EPOCH.rpl): afterwards all matches are played again
+    #[arg(long, value_name = "FOLDER")]
+    pub replays: Option<PathBuf>,
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -40,5 +51,9 @@ mod tests {
         Args::command().debug_assert();
         let args = Args::parse_from(["arena-load", "--players", "200", "--report", "/tmp/x.json"]);
         assert_eq!((args.players, args.seconds), (200, None));
+        let args = Args::parse_from(["arena-load", "--window", "a=1..2", "--window", "b=2..3"]);
+        assert_eq!(args.windows.iter().map(|it| it.from_ms).collect::<Vec<_>>(), [1_000, 2_000]);
+        let error = Args::try_parse_from(["arena-load", "--window", "a=2..1"]).unwrap_err();
+        assert!(error.to_string().contains("FROM before TO"), "{error}");
     }
 }

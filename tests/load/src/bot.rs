@@ -1,24 +1,24 @@
 //! One player: keeps one session alive and plays one match after the other.
 
+mod heard;
+
 use std::pin::Pin;
 use std::time::Duration;
 
 use arena_types::Tick;
-use arena_wire::play::{
-    ClientMessage, FRAME_TYPE, FrameHead, Hello, MatchStart, Move, PROTOCOL_VERSION, QueueUpdate,
-    SCHEMA_HASH, ServerMessage, Welcome,
-};
+use arena_wire::play::{ClientMessage, Hello, Move, PROTOCOL_VERSION, SCHEMA_HASH, Welcome};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use crate::judge::Shared;
 use crate::login::Gateway;
 use crate::policy::mix;
-use crate::report::Tally;
 use crate::socket::{OpenError, Socket, open};
-use crate::watch::{Step, Violation, Watch};
+use crate::timeline::Count;
+use crate::watch::Watch;
 
 /// Between two tries to connect: doubles from the first to the second, with jitter.
 const BACKOFF_MIN: Duration = Duration::from_millis(250);
@@ -44,8 +44,9 @@ pub(crate) struct Bot {
     seed: u64,
     name: String,
     stopped: watch::Receiver<bool>,
-    start: Instant,
-    tally: Tally,
+    judge: Shared,
+    /// Whether somebody will look for replays.
+    keeps_diaries: bool,
     resume_token: Option<String>,
     endpoint: String,
     watch: Option<Watch>,
@@ -57,6 +58,17 @@ pub(crate) struct Bot {
     drawn: u64,
 }
 
+/// What all players of a run have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Common {
+    pub(crate) gateway: Gateway,
+    pub(crate) mode: String,
+    pub(crate) seed: u64,
+    pub(crate) judge: Shared,
+    pub(crate) keeps_diaries: bool,
+    pub(crate) stopped: watch::Receiver<bool>,
+}
+
 /// Why a connection is left.
 enum Left {
     Stopped,
@@ -65,20 +77,16 @@ enum Left {
 
 impl Bot {
     /// Makes the player with this number.
-    pub(crate) fn new(
-        gateway: Gateway,
-        mode: String,
-        (seed, index): (u64, u32),
-        stopped: watch::Receiver<bool>,
-    ) -> Self {
+    pub(crate) fn new(common: Common, index: u32) -> Self {
+        let Common { gateway, mode, seed, judge, keeps_diaries, stopped } = common;
         Self {
             gateway,
             mode,
             seed: mix(seed ^ u64::from(index) << 32),
             name: format!("Load {index}"),
             stopped,
-            start: Instant::now(),
-            tally: Tally::default(),
+            judge,
+            keeps_diaries,
             resume_token: None,
             endpoint: String::new(),
             watch: None,
@@ -91,24 +99,25 @@ impl Bot {
     }
 
     /// Plays until it is stopped.
-    pub(crate) async fn run(mut self, delay: Duration) -> Tally {
+    pub(crate) async fn run(mut self, delay: Duration) {
         let mut stopped = self.stopped.clone();
         tokio::select! {
             () = sleep(delay) => {}
-            () = told_to_stop(&mut stopped) => return self.tally,
+            () = told_to_stop(&mut stopped) => return,
         }
         while let Some(socket) = self.connect().await {
             match self.play(socket).await {
                 Left::Stopped => break,
                 Left::Lost => {
-                    self.tally.connections_lost += u64::from(!*self.stopped.borrow());
+                    if !*self.stopped.borrow() {
+                        self.judge.count(Count::ConnectionsLost);
+                    }
                     self.pause();
                 }
             }
         }
         self.leave_match();
         self.waited();
-        self.tally
     }
 
     /// Opens a connection, with the session if there is one; `None` once stopped, but a session that
@@ -150,7 +159,7 @@ impl Bot {
             self.hello(token)
         } else {
             let token = self.gateway.login(&self.secret(), &self.name).await.map_err(|_| {
-                self.tally.logins_failed += 1;
+                self.judge.count(Count::LoginsFailed);
                 false
             })?;
             Hello::Access { version: PROTOCOL_VERSION, schema: SCHEMA_HASH, token }
@@ -172,13 +181,19 @@ impl Bot {
 
     fn welcomed(&mut self, welcome: Welcome) {
         self.ticks_per_frame = u32::from(welcome.tick_rate / welcome.frame_rate.max(1));
+        self.judge.lock().ticks_per_s = u32::from(welcome.tick_rate).max(1);
         match (self.resume_token.replace(welcome.resume_token), welcome.resumed) {
-            (Some(_), true) => self.tally.resumed += 1,
+            (Some(_), true) => {
+                self.judge.count(Count::Resumed);
+                if let Some(watch) = self.watch.as_mut() {
+                    watch.reconnected();
+                }
+            }
             (Some(_), false) => {
-                self.tally.sessions += 1;
+                self.judge.count(Count::Sessions);
                 self.count_dropped();
             }
-            (None, _) => self.tally.sessions += 1,
+            (None, _) => self.judge.count(Count::Sessions),
         }
         if self.watch.is_none() {
             self.queue_at = Some(Instant::now());
@@ -186,10 +201,14 @@ impl Bot {
     }
 
     fn count_failed(&mut self, error: &OpenError) {
-        self.tally.connects_failed += 1;
+        self.judge.count(Count::ConnectsFailed);
         if let OpenError::Closed { code } = error {
-            Tally::count(&mut self.tally.close_codes, code.to_string());
+            self.count_closed(*code);
         }
+    }
+
+    fn count_closed(&self, code: u16) {
+        *self.judge.lock().close_codes.entry(code.to_string()).or_default() += 1;
     }
 
     fn drop_session(&mut self) {
@@ -198,7 +217,7 @@ impl Bot {
     }
 
     fn count_dropped(&mut self) {
-        self.tally.dropped_sessions += 1;
+        self.judge.count(Count::DroppedSessions);
         self.lose_match();
     }
 
@@ -215,7 +234,7 @@ impl Bot {
                     moving = None;
                     match moved {
                         Ok((new, welcome)) => {
-                            self.tally.moves += 1;
+                            self.judge.count(Count::Moves);
                             self.welcomed(welcome);
                             let mut old = std::mem::replace(&mut socket, new);
                             let _ = old.close(None).await; // it may be gone already
@@ -233,7 +252,7 @@ impl Bot {
                     continue;
                 }
                 () = told_to_stop(&mut stopped) => {
-                    let _ = socket.close(None).await;
+                    self.say_goodbye(&mut socket).await;
                     return Left::Stopped;
                 }
             };
@@ -245,8 +264,7 @@ impl Bot {
                     Err(_) => return Left::Lost,
                 },
                 Some(Ok(Message::Close(frame))) => {
-                    let code = frame.map_or(1005, |it| u16::from(it.code));
-                    Tally::count(&mut self.tally.close_codes, code.to_string());
+                    self.count_closed(frame.map_or(1005, |it| u16::from(it.code)));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None if self.take_over(&mut moving, &mut socket).await => {}
@@ -260,7 +278,7 @@ impl Bot {
         let Some(opening) = moving.take() else { return false };
         match opening.await {
             Ok((new, welcome)) => {
-                self.tally.moves += 1;
+                self.judge.count(Count::Moves);
                 self.welcomed(welcome);
                 *socket = new;
                 true
@@ -272,6 +290,15 @@ impl Bot {
         }
     }
 
+    /// Leaves for good: a match that nobody can come back to ends at once, and has a replay.
+    async fn say_goodbye(&mut self, socket: &mut Socket) {
+        if let Some(watch) = self.watch.as_mut() {
+            watch.left();
+            let _ = send(socket, &ClientMessage::Leave).await; // it may be gone already
+        }
+        let _ = socket.close(None).await;
+    }
+
     async fn on_time(
         &mut self,
         socket: &mut Socket,
@@ -280,7 +307,7 @@ impl Bot {
         let now = Instant::now();
         if now >= *ping_at {
             *ping_at = now + PING_PERIOD;
-            let sent_us = self.start.elapsed().as_micros() as u32;
+            let sent_us = self.judge.now_us() as u32;
             send(socket, &ClientMessage::Ping { sent_us }).await?;
         }
         if self.queue_at.is_some_and(|it| now >= it) {
@@ -290,149 +317,6 @@ impl Bot {
             send(socket, &ClientMessage::Queue { mode, rtts: vec![] }).await?;
         }
         Ok(())
-    }
-
-    /// Takes a message and answers it; returns where to move to, if it says so.
-    async fn receive(
-        &mut self,
-        bytes: &[u8],
-        socket: &mut Socket,
-    ) -> Result<Option<Move>, tungstenite::Error> {
-        if self.playing_since.is_some() {
-            self.tally.bytes += bytes.len() as u64;
-        }
-        if bytes.first() == Some(&FRAME_TYPE) {
-            self.frame(bytes, socket).await?;
-            return Ok(None);
-        }
-        match ServerMessage::decode(bytes) {
-            Ok(ServerMessage::Move(to)) => return Ok(Some(to)),
-            Ok(message) => match self.told(message) {
-                Ok(Some(answer)) => send(socket, &answer).await?,
-                Ok(None) => {}
-                Err(violation) => self.complain(&violation),
-            },
-            Err(error) => self.complain(&Violation::Decode(error)),
-        }
-        Ok(None)
-    }
-
-    async fn frame(&mut self, bytes: &[u8], socket: &mut Socket) -> Result<(), tungstenite::Error> {
-        self.tally.frames += 1;
-        if FrameHead::peek(bytes).is_ok_and(|it| it.baseline.is_none()) {
-            self.tally.full_frames += 1;
-        }
-        let now_ms = self.start.elapsed().as_millis() as u64;
-        // Frames that follow the end of a match show how it stands; nobody plays them.
-        let Some(watch) = self.watch.as_mut() else { return Ok(()) };
-        match watch.frame(bytes, now_ms) {
-            Ok(Step { gap_ms, missed }) => {
-                self.tally.frames_lost += u64::from(missed);
-                if let Some(gap_ms) = gap_ms {
-                    self.tally.gap(gap_ms);
-                }
-            }
-            Err(violation) => self.complain(&violation),
-        }
-        let Some(watch) = self.watch.as_mut() else { return Ok(()) };
-        for input in watch.inputs(now_ms) {
-            self.tally.inputs += 1;
-            let bytes = ClientMessage::Input(input).encode();
-            socket.feed(Message::Binary(Bytes::from(bytes))).await?;
-        }
-        socket.flush().await
-    }
-
-    /// Takes a message; returns what to answer.
-    fn told(&mut self, message: ServerMessage) -> Result<Option<ClientMessage>, Violation> {
-        match message {
-            ServerMessage::Welcome(welcome) => self.resume_token = Some(welcome.resume_token),
-            ServerMessage::Queue(QueueUpdate::Idle { .. }) => {
-                self.lose_match(); // it ended while this player was away, or cannot be reached
-                self.queue_at = Some(Instant::now() + NEXT_MATCH);
-            }
-            ServerMessage::Queue(QueueUpdate::Waiting { .. }) => {
-                self.queue_at = Some(Instant::now() + QUEUE_PATIENCE);
-            }
-            ServerMessage::Queue(QueueUpdate::Assigned { .. }) => self.queue_at = None,
-            ServerMessage::Start(start) => self.started(&start)?,
-            ServerMessage::Event(event) => {
-                let now_ms = self.start.elapsed().as_millis() as u64;
-                let Some(watch) = self.watch.as_mut() else { return Ok(None) };
-                if watch.event(&event)? {
-                    let heard = watch.inputs(now_ms).first().copied().map(ClientMessage::Input);
-                    self.tally.matches_finished += 1;
-                    self.leave_match();
-                    self.queue_at = Some(Instant::now() + NEXT_MATCH.mul_f64(1.0 + self.draw()));
-                    return Ok(heard);
-                }
-            }
-            ServerMessage::Owner(owner) => {
-                if let Some(watch) = self.watch.as_mut() {
-                    watch.owner(&owner)?;
-                }
-            }
-            ServerMessage::Error { code, .. } => {
-                Tally::count(&mut self.tally.refusals, code.number().to_string());
-                if self.watch.is_none() {
-                    self.queue_at = Some(Instant::now() + NEXT_MATCH);
-                }
-            }
-            ServerMessage::Move(_)
-            | ServerMessage::Party(_)
-            | ServerMessage::Pong(_)
-            | ServerMessage::Playback(_)
-            | ServerMessage::Rating(_) => {}
-        }
-        Ok(None)
-    }
-
-    fn started(&mut self, start: &MatchStart) -> Result<(), Violation> {
-        self.queue_at = None;
-        self.waited();
-        if let Some(watch) = self.watch.as_mut()
-            && let Some(lost) = watch.restart(start)?
-        {
-            self.tally.inputs_lost += u64::from(lost);
-            self.playing_since.get_or_insert_with(Instant::now);
-            return Ok(());
-        }
-        self.lose_match();
-        self.playing_since = Some(Instant::now());
-        let now_ms = self.start.elapsed().as_millis() as u64;
-        self.watch = Some(Watch::new(start, self.seed, (self.ticks_per_frame, now_ms)));
-        self.tally.matches_started += 1;
-        Tally::count(&mut self.tally.releases, start.release.to_string());
-        Ok(())
-    }
-
-    fn leave_match(&mut self) {
-        self.pause();
-        if let Some(watch) = self.watch.take() {
-            let silent_ms = watch.silent_ms(self.start.elapsed().as_millis() as u64);
-            self.tally.longest_gap_ms = self.tally.longest_gap_ms.max(silent_ms);
-        }
-    }
-
-    /// Leaves a match, if there is one, whose end was not seen.
-    fn lose_match(&mut self) {
-        self.tally.matches_lost += u64::from(self.watch.is_some());
-        self.leave_match();
-    }
-
-    /// Ends a wait for a match.
-    fn waited(&mut self) {
-        if let Some(since) = self.wants_since.take() {
-            let waited_ms = since.elapsed().as_millis() as u64;
-            self.tally.longest_wait_ms = self.tally.longest_wait_ms.max(waited_ms);
-        }
-    }
-
-    /// Ends the time that counts as playing.
-    fn pause(&mut self) {
-        if let Some(since) = self.playing_since.take() {
-            self.tally.playing_ms += since.elapsed().as_millis() as u64;
-        }
     }
 
     /// Opens the next connection beside this one, at a random moment of those allowed.
@@ -458,13 +342,6 @@ impl Bot {
             ack_tick: newest,
             ack_event: last_event,
         }
-    }
-
-    fn complain(&mut self, violation: &Violation) {
-        let kind = format!("{violation:?}");
-        let kind = kind.split([' ', '(']).next().unwrap_or_default().to_owned();
-        self.tally.examples.entry(kind.clone()).or_insert_with(|| violation.to_string());
-        Tally::count(&mut self.tally.protocol_errors, kind);
     }
 
     fn secret(&self) -> [u8; 32] {

@@ -1,17 +1,30 @@
 //! Bot players over real sockets: they log in, queue, play, resume, and check every frame.
 //!
-//! All bots share one thread. `watch` holds what a bot checks, `policy` what it plays, `bot`
-//! the connection, `report` what comes out.
+//! All bots share one thread. `watch` holds what a bot checks, `policy` what it plays, `bot` the connection.
+//! `judge` is what all of them saw together: figures over time (`timeline`), the ticks of each match (`course`), and
+//! what players did and saw (`diary`), which `replays` compares with the matches played again. `report` is what
+//! comes out; docs/load.md says what the figures mean.
 
 mod args;
 mod bot;
+mod course;
+mod cpu;
+mod diary;
+mod histogram;
+mod judge;
 mod login;
 mod policy;
+mod replays;
 mod report;
 mod run;
 mod socket;
+mod timeline;
 mod watch;
+mod window;
 
 pub use args::Args;
+pub use login::UrlError;
+pub use replays::ReplayReport;
 pub use report::Report;
-pub use run::{RunError, run};
+pub use run::{Outcome, Run, RunError, run};
+pub use window::{Mark, Window, WindowError, WindowReport};

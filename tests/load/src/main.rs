@@ -1,18 +1,17 @@
 //! Entry point.
 
-use std::process::ExitCode;
-
 use arena_load::{Args, run};
 use clap::Parser as _;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     // One thread: the load generator must leave the machine to what it measures.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(run(&args))?;
+    let outcome = runtime.block_on(run(&args))?;
+    let report = outcome.report();
     report.print(&mut std::io::stdout().lock())?;
     if let Some(path) = &args.report {
         report.write(path)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

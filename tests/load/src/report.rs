@@ -5,137 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// Gaps above are counted as this: the longest is kept apart.
-const GAP_MS_MAX: usize = 10_000;
-
-/// What one bot counted.
-#[derive(Clone, Debug)]
-pub(crate) struct Tally {
-    pub(crate) sessions: u64,
-    pub(crate) dropped_sessions: u64,
-    pub(crate) resumed: u64,
-    pub(crate) connections_lost: u64,
-    pub(crate) moves: u64,
-    pub(crate) logins_failed: u64,
-    pub(crate) connects_failed: u64,
-    pub(crate) matches_started: u64,
-    pub(crate) matches_finished: u64,
-    pub(crate) matches_lost: u64,
-    pub(crate) frames: u64,
-    pub(crate) frames_lost: u64,
-    pub(crate) full_frames: u64,
-    pub(crate) inputs: u64,
-    pub(crate) inputs_lost: u64,
-    pub(crate) bytes: u64,
-    pub(crate) playing_ms: u64,
-    pub(crate) longest_gap_ms: u64,
-    pub(crate) longest_wait_ms: u64,
-    pub(crate) protocol_errors: BTreeMap<String, u64>,
-    pub(crate) examples: BTreeMap<String, String>,
-    pub(crate) close_codes: BTreeMap<String, u64>,
-    pub(crate) refusals: BTreeMap<String, u64>,
-    pub(crate) releases: BTreeMap<String, u64>,
-    gaps: Vec<u32>,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            sessions: 0,
-            dropped_sessions: 0,
-            resumed: 0,
-            connections_lost: 0,
-            moves: 0,
-            logins_failed: 0,
-            connects_failed: 0,
-            matches_started: 0,
-            matches_finished: 0,
-            matches_lost: 0,
-            frames: 0,
-            frames_lost: 0,
-            full_frames: 0,
-            inputs: 0,
-            inputs_lost: 0,
-            bytes: 0,
-            playing_ms: 0,
-            longest_gap_ms: 0,
-            longest_wait_ms: 0,
-            protocol_errors: BTreeMap::new(),
-            examples: BTreeMap::new(),
-            close_codes: BTreeMap::new(),
-            refusals: BTreeMap::new(),
-            releases: BTreeMap::new(),
-            gaps: vec![0; GAP_MS_MAX + 1],
-        }
-    }
-}
-
-impl Tally {
-    /// Counts the time between two frames of a match.
-    pub(crate) fn gap(&mut self, gap_ms: u64) {
-        self.longest_gap_ms = self.longest_gap_ms.max(gap_ms);
-        self.gaps[usize::try_from(gap_ms).map_or(GAP_MS_MAX, |it| it.min(GAP_MS_MAX))] += 1;
-    }
-
-    /// Counts one of `name`.
-    pub(crate) fn count(map: &mut BTreeMap<String, u64>, name: impl Into<String>) {
-        *map.entry(name.into()).or_default() += 1;
-    }
-
-    /// Adds what another bot counted.
-    pub(crate) fn add(&mut self, other: &Self) {
-        for (mine, theirs) in [
-            (&mut self.sessions, other.sessions),
-            (&mut self.dropped_sessions, other.dropped_sessions),
-            (&mut self.resumed, other.resumed),
-            (&mut self.connections_lost, other.connections_lost),
-            (&mut self.moves, other.moves),
-            (&mut self.logins_failed, other.logins_failed),
-            (&mut self.connects_failed, other.connects_failed),
-            (&mut self.matches_started, other.matches_started),
-            (&mut self.matches_finished, other.matches_finished),
-            (&mut self.matches_lost, other.matches_lost),
-            (&mut self.frames, other.frames),
-            (&mut self.frames_lost, other.frames_lost),
-            (&mut self.full_frames, other.full_frames),
-            (&mut self.inputs, other.inputs),
-            (&mut self.inputs_lost, other.inputs_lost),
-            (&mut self.bytes, other.bytes),
-            (&mut self.playing_ms, other.playing_ms),
-        ] {
-            *mine += theirs;
-        }
-        self.longest_gap_ms = self.longest_gap_ms.max(other.longest_gap_ms);
-        self.longest_wait_ms = self.longest_wait_ms.max(other.longest_wait_ms);
-        for (mine, theirs) in [
-            (&mut self.protocol_errors, &other.protocol_errors),
-            (&mut self.close_codes, &other.close_codes),
-            (&mut self.refusals, &other.refusals),
-            (&mut self.releases, &other.releases),
-        ] {
-            for (name, count) in theirs {
-                *mine.entry(name.clone()).or_default() += count;
-            }
-        }
-        self.examples.extend(other.examples.clone());
-        for (mine, theirs) in self.gaps.iter_mut().zip(&other.gaps) {
-            *mine += theirs;
-        }
-    }
-
-    /// The gap that `percent` of all gaps do not exceed.
-    fn gap_percentile(&self, percent: u64) -> u64 {
-        let all: u64 = self.gaps.iter().map(|it| u64::from(*it)).sum();
-        let wanted = (all * percent).div_ceil(100).max(1);
-        let mut seen = 0;
-        let found = self.gaps.iter().position(|it| {
-            seen += u64::from(*it);
-            seen >= wanted
-        });
-        found.unwrap_or(0) as u64
-    }
-}
+use crate::cpu::CpuLog;
+use crate::judge::Judge;
+use crate::replays::ReplayReport;
+use crate::timeline::Count;
+use crate::window::{Mark, Window, WindowReport, in_ticks};
 
 /// The figures of a run; the JSON file holds exactly these keys.
 #[derive(Clone, Debug, Serialize)]
@@ -167,8 +43,14 @@ pub struct Report {
     pub matches_lost: u64,
     /// Frames received.
     pub frames: u64,
-    /// Frames of a player's match that never came, those of an absence included.
-    pub frames_lost: u64,
+    /// Ticks of whole frames that none of a match's players was shown although later ones were, and those of
+    /// matches that died, from their last frame to when their last player gave up.
+    pub lost_ticks: u64,
+    /// Ticks of frames that one player was not shown on a connection that stood: newer frames won (the gateway
+    /// keeps one for a slow reader), others of its match may have seen them.
+    pub ticks_skipped: u64,
+    /// Ticks of frames that one player was not shown while its session changed the connection.
+    pub ticks_away: u64,
     /// The same under the name that the benchmarks use.
     pub snapshots: u64,
     /// Of these, encoded against nothing.
@@ -176,6 +58,9 @@ pub struct Report {
     /// Inputs sent.
     pub inputs: u64,
     /// Of these, sent before a resume and not counted by any frame until then: lost, at most.
+    pub inputs_uncounted: u64,
+    /// Of these, nothing was played with although the match went on: exact if replays were looked at, else those
+    /// that were not counted.
     pub inputs_lost: u64,
     /// Longest time between two frames of a match, in milliseconds: reconnections included, and
     /// silences that lasted until the match, the session or the run ended.
@@ -186,6 +71,15 @@ pub struct Report {
     pub gap_ms_p50: u64,
     /// 99 of 100 are not longer.
     pub gap_ms_p99: u64,
+    /// The longest of these times in ticks.
+    pub longest_gap_ticks: f64,
+    /// The median of the times from an input to the first frame that counts it, in milliseconds; inputs are
+    /// sent three ticks ahead, so 50 ms of it are the bots' own.
+    pub latency_ms_p50: u64,
+    /// 99 of 100 are not longer.
+    pub latency_ms_p99: u64,
+    /// 999 of 1 000 are not longer.
+    pub latency_ms_p999: u64,
     /// Bytes received a second by a player in a match.
     pub bytes_per_player_s: f64,
     /// Promises of the protocol that were broken.
@@ -200,52 +94,102 @@ pub struct Report {
     pub refusals: BTreeMap<String, u64>,
     /// Matches started, by player, on each release of the game.
     pub releases: BTreeMap<String, u64>,
+    /// CPU seconds by program of the region (`--state`), and of the bots (`arena-load`).
+    pub cpu_s: BTreeMap<String, f64>,
+    /// Stretches of the run.
+    pub windows: Vec<WindowReport>,
+    /// Moments of the run.
+    pub marks: Vec<Mark>,
+    /// What the replays say, if they were looked at.
+    pub replays: Option<ReplayReport>,
 }
 
 impl Report {
-    pub(crate) fn new(players: u32, seconds: f64, tally: &Tally) -> Self {
-        let playing_s = tally.playing_ms as f64 / 1_000.0;
+    pub(crate) fn new(
+        judge: &Judge,
+        cpu: &CpuLog,
+        (players, end_ms): (u32, u64),
+        replays: Option<ReplayReport>,
+    ) -> Self {
+        let all = judge.timeline.all();
+        let playing_s = judge.playing_ms as f64 / 1_000.0;
+        let bytes = all.count(Count::Bytes) as f64;
+        let uncounted = all.count(Count::InputsUncounted);
+        let lost_ms = replays.as_ref().map(|it| it.lost_ms.as_slice());
+        let window = |it: &Window| WindowReport::new(it, judge, (cpu, lost_ms), end_ms);
         Self {
             players,
-            seconds,
-            sessions: tally.sessions,
-            dropped_sessions: tally.dropped_sessions,
-            resumed: tally.resumed,
-            connections_lost: tally.connections_lost,
-            moves: tally.moves,
-            logins_failed: tally.logins_failed,
-            connects_failed: tally.connects_failed,
-            matches_started: tally.matches_started,
-            matches_finished: tally.matches_finished,
-            matches_lost: tally.matches_lost,
-            frames: tally.frames,
-            frames_lost: tally.frames_lost,
-            snapshots: tally.frames,
-            full_frames: tally.full_frames,
-            inputs: tally.inputs,
-            inputs_lost: tally.inputs_lost,
-            longest_gap_ms: tally.longest_gap_ms,
-            longest_wait_ms: tally.longest_wait_ms,
-            gap_ms_p50: tally.gap_percentile(50),
-            gap_ms_p99: tally.gap_percentile(99),
-            bytes_per_player_s: if playing_s > 0.0 { tally.bytes as f64 / playing_s } else { 0.0 },
-            protocol_errors: tally.protocol_errors.values().sum(),
-            protocol_error_kinds: tally.protocol_errors.clone(),
-            protocol_error_examples: tally.examples.clone(),
-            close_codes: tally.close_codes.clone(),
-            refusals: tally.refusals.clone(),
-            releases: tally.releases.clone(),
+            seconds: end_ms as f64 / 1_000.0,
+            sessions: all.count(Count::Sessions),
+            dropped_sessions: all.count(Count::DroppedSessions),
+            resumed: all.count(Count::Resumed),
+            connections_lost: all.count(Count::ConnectionsLost),
+            moves: all.count(Count::Moves),
+            logins_failed: all.count(Count::LoginsFailed),
+            connects_failed: all.count(Count::ConnectsFailed),
+            matches_started: all.count(Count::MatchesStarted),
+            matches_finished: all.count(Count::MatchesFinished),
+            matches_lost: all.count(Count::MatchesLost),
+            frames: all.count(Count::Frames),
+            lost_ticks: judge.lost_ticks(0, u64::MAX),
+            ticks_skipped: all.count(Count::TicksSkipped),
+            ticks_away: all.count(Count::TicksAway),
+            snapshots: all.count(Count::Frames),
+            full_frames: all.count(Count::FullFrames),
+            inputs: all.count(Count::Inputs),
+            inputs_uncounted: uncounted,
+            inputs_lost: replays.as_ref().map_or(uncounted, |it| it.inputs_lost),
+            longest_gap_ms: all.longest_gap_ms(),
+            longest_wait_ms: judge.longest_wait_ms,
+            gap_ms_p50: all.gaps.at(500),
+            gap_ms_p99: all.gaps.at(990),
+            longest_gap_ticks: in_ticks(all.longest_gap_ms(), judge.ticks_per_s),
+            latency_ms_p50: all.latencies.at(500),
+            latency_ms_p99: all.latencies.at(990),
+            latency_ms_p999: all.latencies.at(999),
+            bytes_per_player_s: if playing_s > 0.0 { bytes / playing_s } else { 0.0 },
+            protocol_errors: judge.protocol_errors.values().sum(),
+            protocol_error_kinds: judge.protocol_errors.clone(),
+            protocol_error_examples: judge.examples.clone(),
+            close_codes: judge.close_codes.clone(),
+            refusals: judge.refusals.clone(),
+            releases: judge.releases.clone(),
+            cpu_s: cpu.between(0, end_ms),
+            windows: judge.windows().iter().map(window).collect(),
+            marks: judge.marks().to_vec(),
+            replays,
         }
     }
 
-    /// Prints a table.
+    /// Returns the window with this name, the newest if it was begun several times.
+    #[must_use]
+    pub fn window(&self, name: &str) -> Option<&WindowReport> {
+        self.windows.iter().rev().find(|it| it.name == name)
+    }
+
+    /// Prints a table; windows stand beside each other.
     ///
     /// # Errors
     /// Those of `out`.
     pub fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let value = serde_json::to_value(self).map_err(std::io::Error::other)?;
-        for (name, value) in value.as_object().into_iter().flatten() {
-            writeln!(out, "{name:<22} {value}")?;
+        let Value::Object(mut all) = serde_json::to_value(self)? else { return Ok(()) };
+        let windows = all.shift_remove("windows");
+        for (name, value) in &all {
+            writeln!(out, "{name:<23} {value}")?;
+        }
+        let windows: Vec<&Map<String, Value>> = windows
+            .iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .filter_map(Value::as_object)
+            .collect();
+        for name in windows.first().into_iter().flat_map(|it| it.keys()) {
+            let values = windows.iter().map(|it| match &it[name] {
+                Value::String(text) => text.clone(),
+                value => value.to_string(),
+            });
+            let values: Vec<String> = values.map(|it| format!(" {it:>16}")).collect();
+            writeln!(out, "{name:<23}{}", values.concat())?;
         }
         Ok(())
     }
@@ -263,27 +207,48 @@ impl Report {
 mod tests {
     use super::*;
 
-    #[test]
-    fn percentiles_are_gaps_that_were_seen() {
-        let mut tally = Tally::default();
-        assert_eq!(Report::new(0, 0.0, &tally).gap_ms_p99, 0);
-        (0..98).for_each(|_| tally.gap(33));
-        tally.gap(50);
-        tally.gap(99_999);
-        let mut sum = Tally::default();
-        sum.add(&tally);
-        let report = Report::new(1, 1.0, &sum);
-        assert_eq!((report.gap_ms_p50, report.gap_ms_p99, report.longest_gap_ms), (33, 50, 99_999));
+    fn printed(judge: &Judge) -> String {
+        let mut text = Vec::new();
+        let report = Report::new(judge, &CpuLog::default(), (2, 1_500), None);
+        report.print(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
     }
 
     #[test]
-    fn the_table_has_a_line_a_figure() {
-        let mut text = Vec::new();
-        Report::new(2, 1.5, &Tally::default()).print(&mut text).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        assert!(
-            text.lines().any(|it| it.split_whitespace().eq(["dropped_sessions", "0"])),
-            "{text}"
-        );
+    fn the_table_has_a_line_a_figure_and_a_column_a_window() {
+        let mut judge = Judge::default();
+        judge.timeline.count(Count::DroppedSessions, 3, 700);
+        judge.timeline.gap(100, 700);
+        for window in ["calm=0..1", "late=1..2"] {
+            judge.add_window(window.parse().unwrap());
+        }
+        let text = printed(&judge);
+        let has =
+            |line: &[&str]| text.lines().any(|it| it.split_whitespace().eq(line.iter().copied()));
+        for line in [
+            ["name", "calm", "late"].as_slice(),
+            &["seconds", "1.0", "0.5"],
+            &["dropped_sessions", "3"],
+            &["dropped_sessions", "3", "0"],
+            &["longest_gap_ticks", "6.0", "0.0"],
+        ] {
+            assert!(has(line), "{line:?} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn inputs_that_a_replay_shows_are_not_lost() {
+        let mut judge = Judge::default();
+        judge.timeline.count(Count::InputsUncounted, 5, 100);
+        judge.add_window("all=0..9".parse().unwrap());
+        let cpu = CpuLog::default();
+        let report = |replays| Report::new(&judge, &cpu, (1, 9_000), replays);
+        let without = report(None);
+        assert_eq!((without.inputs_lost, without.windows[0].inputs_lost), (5, 5));
+        let replays =
+            ReplayReport { inputs_lost: 2, lost_ms: vec![50, 9_500], ..Default::default() };
+        let with = report(Some(replays));
+        assert_eq!((with.inputs_lost, with.windows[0].inputs_lost), (2, 1));
+        assert_eq!(with.inputs_uncounted, 5);
     }
 }

@@ -1,18 +1,26 @@
 //! Starts the bots, waits for the end, adds up.
 
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use crate::bot::Bot;
+use crate::bot::{Bot, Common};
+use crate::cpu::{Cpu, CpuLog};
+use crate::judge::Shared;
 use crate::login::{Gateway, UrlError};
-use crate::report::Tally;
+use crate::replays::{self, ReplayReport};
+use crate::window::{Mark, Window};
 use crate::{Args, Report};
 
 /// Bots have this long to say goodbye.
 const GOODBYE_MAX: Duration = Duration::from_secs(15);
+/// Between two looks at CPU times.
+const CPU_PERIOD: Duration = Duration::from_secs(1);
 
 /// Why there is no run.
 #[derive(Debug, thiserror::Error)]
@@ -20,41 +28,179 @@ pub enum RunError {
     /// The address cannot be used.
     #[error(transparent)]
     Url(#[from] UrlError),
-    /// The system refuses signals.
-    #[error("listen to signals")]
-    Signals(#[from] std::io::Error),
+    /// The system refuses signals, a thread or timers.
+    #[error("set up the bots' thread")]
+    System(#[from] std::io::Error),
+    /// The bots' thread ended in a panic; what it said is on standard error.
+    #[error("the bots' thread failed")]
+    Failed,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Outcome {
+    judge: Shared,
+    cpu: CpuLog,
+    players: u32,
+    end_ms: u64,
+    replays: Option<ReplayReport>,
+}
+
+impl Outcome {
+    /// Returns the figures.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let run = (self.players, self.end_ms);
+        Report::new(&self.judge.lock(), &self.cpu, run, self.replays.clone())
+    }
 }
 
 /// Plays until the time is over or a signal comes.
 ///
 /// # Errors
 /// [`RunError`]; a gateway that is away is none, it is tried again.
-pub async fn run(args: &Args) -> Result<Report, RunError> {
-    let gateway = Gateway::parse(&args.url)?;
+pub async fn run(args: &Args) -> Result<Outcome, RunError> {
     let (stop, stopped) = watch::channel(false);
-    let start = Instant::now();
+    let judge = Shared::new();
+    let play = play(args, judge, stopped);
+    let end = async {
+        let ended = until_the_end(args.seconds).await;
+        stop.send_replace(true);
+        ended
+    };
+    let (outcome, ended) = tokio::join!(play, end);
+    ended?;
+    outcome
+}
+
+/// Bots on a thread of their own, for programs that do something else meanwhile.
+#[derive(Debug)]
+pub struct Run {
+    judge: Shared,
+    stop: watch::Sender<bool>,
+    thread: JoinHandle<Result<Outcome, RunError>>,
+}
+
+impl Run {
+    /// Starts the bots; they play until [`Run::finish`], whatever `args.seconds` says.
+    ///
+    /// # Errors
+    /// [`RunError::System`].
+    pub fn start(args: Args) -> Result<Self, RunError> {
+        let (stop, stopped) = watch::channel(false);
+        let judge = Shared::new();
+        let shared = judge.clone();
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new()
+            .name("bots".to_owned())
+            .spawn(move || runtime.block_on(play(&args, shared, stopped)))?;
+        Ok(Self { judge, stop, thread })
+    }
+
+    /// Returns how many bots are in a match now.
+    #[must_use]
+    pub fn playing(&self) -> u32 {
+        self.judge.lock().playing
+    }
+
+    /// Begins a window of this name now.
+    pub fn begin(&self, name: &str) {
+        let now_ms = self.judge.now_ms();
+        self.judge.lock().add_window(Window::begun(name, now_ms));
+    }
+
+    /// Ends the window of this name now.
+    pub fn end(&self, name: &str) {
+        let now_ms = self.judge.now_ms();
+        self.judge.lock().end_window(name, now_ms);
+    }
+
+    /// Marks this moment.
+    pub fn mark(&self, text: impl Into<String>) {
+        let mark = Mark { at_ms: self.judge.now_ms(), text: text.into() };
+        self.judge.lock().add_mark(mark);
+    }
+
+    /// Stops the bots, looks at the replays if `args` named a folder, and returns what came out. Takes until the
+    /// replays are stored; it blocks meanwhile.
+    ///
+    /// # Errors
+    /// [`RunError`].
+    pub fn finish(self) -> Result<Outcome, RunError> {
+        self.stop.send_replace(true);
+        self.thread.join().map_err(|_| RunError::Failed)?
+    }
+}
+
+async fn play(
+    args: &Args,
+    judge: Shared,
+    stopped: watch::Receiver<bool>,
+) -> Result<Outcome, RunError> {
+    let common = Common {
+        gateway: Gateway::parse(&args.url)?,
+        mode: args.mode.clone(),
+        seed: args.seed,
+        judge: judge.clone(),
+        keeps_diaries: args.replays.is_some(),
+        stopped: stopped.clone(),
+    };
+    args.windows.iter().for_each(|it| judge.lock().add_window(it.clone()));
     let mut bots = JoinSet::new();
     for index in 0..args.players {
         let delay = Duration::from_secs_f64(f64::from(index) / f64::from(args.ramp.max(1)));
-        let bot = Bot::new(gateway.clone(), args.mode.clone(), (args.seed, index), stopped.clone());
-        bots.spawn(bot.run(delay));
+        bots.spawn(Bot::new(common.clone(), index).run(delay));
     }
-    until_the_end(args.seconds).await?;
-    stop.send_replace(true);
-    let mut tally = Tally::default();
-    let collect = async {
-        while let Some(bot) = bots.join_next().await {
-            match bot {
-                Ok(it) => tally.add(&it),
-                Err(_) => Tally::count(&mut tally.protocol_errors, "bots that failed"),
+    let mut log = CpuLog::default();
+    sample_until(stopped, &judge, (&mut Cpu::new(args.state.clone()), &mut log)).await;
+    let end_ms = judge.now_ms();
+    goodbye(&mut bots, &judge).await;
+    let mut replays = None;
+    if let Some(folder) = &args.replays {
+        replays::stored(folder, &judge).await;
+        replays = Some(replays::check(folder, &judge.lock()));
+    }
+    Ok(Outcome { judge, cpu: log, players: args.players, end_ms, replays })
+}
+
+/// Looks at CPU times until the bots are to stop.
+async fn sample_until(
+    mut stopped: watch::Receiver<bool>,
+    judge: &Shared,
+    (cpu, log): (&mut Cpu, &mut CpuLog),
+) {
+    let mut looks = interval(CPU_PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let stopped = async move {
+        // An error means that nobody can say so any more: the run is over.
+        let _ = stopped.wait_for(|it| *it).await;
+    };
+    tokio::pin!(stopped);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => cpu.sample(log, judge.now_ms()),
+            () = &mut stopped => break,
+        }
+    }
+    cpu.sample(log, judge.now_ms());
+}
+
+/// Waits for the bots to leave.
+async fn goodbye(bots: &mut JoinSet<()>, judge: &Shared) {
+    let end = Instant::now() + GOODBYE_MAX;
+    loop {
+        tokio::select! {
+            bot = bots.join_next() => match bot {
+                Some(Ok(())) => {}
+                Some(Err(error)) => judge.fail("BotFailed".to_owned(), &error.to_string()),
+                None => return,
+            },
+            () = sleep_until(end) => {
+                let late = bots.len();
+                return judge.fail("BotLate".to_owned(), &format!("{late} bots did not stop in time"));
             }
         }
-    };
-    let late = tokio::time::timeout(GOODBYE_MAX, collect).await.is_err();
-    if late {
-        Tally::count(&mut tally.protocol_errors, "bots that did not stop in time");
     }
-    Ok(Report::new(args.players, start.elapsed().as_secs_f64(), &tally))
 }
 
 async fn until_the_end(seconds: Option<u64>) -> std::io::Result<()> {
@@ -62,7 +208,7 @@ async fn until_the_end(seconds: Option<u64>) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let time = async {
         match seconds {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            Some(seconds) => sleep(Duration::from_secs(seconds)).await,
             None => std::future::pending().await,
         }
     };

@@ -6,6 +6,8 @@ use arena_types::{Epoch, MatchId, Tick};
 use arena_wire::bits::DecodeError;
 use arena_wire::play::{Event, EventKind, FrameHead, Input, MatchStart, Owner, View, decode_frame};
 
+use crate::course::missing;
+use crate::diary::Diary;
 use crate::policy;
 
 /// The game whose frames a bot reads.
@@ -17,6 +19,8 @@ const VIEWS_MAX: usize = 64;
 const ACKNOWLEDGED_MS_MAX: u64 = 2_000;
 /// Ticks ahead that inputs aim at.
 const LEAD_TICKS: u32 = 3;
+/// Inputs that wait to be counted and whose latency is told, a minute of them.
+const PENDING_MAX: usize = 3_600;
 /// Milliseconds between a start and its first frame, at most: a match waits so long for its players.
 const FIRST_FRAME_MS_MAX: u64 = 3_000;
 
@@ -86,29 +90,42 @@ pub(crate) struct Watch {
     sent_seq: u32,
     counted_seq: u32,
     waiting_since_ms: Option<u64>,
+    /// Inputs that no frame has counted yet: sequence, and when it was sent.
+    pending: VecDeque<(u32, u64)>,
     last_event: u32,
     last_frame_ms: Option<u64>,
     started_ms: u64,
     ticks_per_frame: u32,
+    /// The session changed its connection since the last frame.
+    is_away: bool,
     over: bool,
+    /// `None` if nobody will look for a replay.
+    diary: Option<Diary>,
 }
 
 /// What a frame says about those before it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     /// Milliseconds since the frame before, if there was one.
     pub(crate) gap_ms: Option<u64>,
-    /// Frames between it and this one that never came.
-    pub(crate) missed: u32,
+    /// Ticks of whole frames between it and this one that never came.
+    pub(crate) missed_ticks: u32,
+    /// Whether the session changed its connection in between.
+    pub(crate) was_away: bool,
+    /// Milliseconds since each input was sent that this frame is the first to count.
+    pub(crate) latencies_ms: Vec<u64>,
+}
+
+/// How frames come, and since when the match is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    pub(crate) ticks_per_frame: u32,
+    pub(crate) now_ms: u64,
 }
 
 impl Watch {
-    /// Starts with a match whose frames come every `ticks_per_frame` ticks.
-    pub(crate) fn new(
-        start: &MatchStart,
-        seed: u64,
-        (ticks_per_frame, now_ms): (u32, u64),
-    ) -> Self {
+    /// Starts with a match.
+    pub(crate) fn new(start: &MatchStart, seed: u64, pace: Pace) -> Self {
         Self {
             id: start.match_id,
             is_arena: start.game == ARENA,
@@ -119,12 +136,44 @@ impl Watch {
             sent_seq: start.input_seq,
             counted_seq: start.input_seq,
             waiting_since_ms: None,
+            pending: VecDeque::new(),
             last_event: start.event_seq,
             last_frame_ms: None,
-            started_ms: now_ms,
-            ticks_per_frame: ticks_per_frame.max(1),
+            started_ms: pace.now_ms,
+            ticks_per_frame: pace.ticks_per_frame.max(1),
+            is_away: false,
             over: false,
+            diary: None,
         }
+    }
+
+    /// Keeps what is done and seen, for whoever has a replay of the match later.
+    pub(crate) fn with_diary(mut self) -> Self {
+        self.diary = Some(Diary::new(self.seat, self.sent_seq));
+        self
+    }
+
+    /// Returns the match.
+    pub(crate) fn id(&self) -> MatchId {
+        self.id
+    }
+
+    /// Notes that the player leaves the match on its own.
+    pub(crate) fn left(&mut self) {
+        if let Some(diary) = self.diary.as_mut() {
+            diary.left();
+        }
+    }
+
+    /// Gives what was kept, if it was.
+    pub(crate) fn into_diary(self) -> Option<Diary> {
+        self.diary
+    }
+
+    /// Notes that the session goes on on another connection: frames that are missing by then were missed while
+    /// it was away.
+    pub(crate) fn reconnected(&mut self) {
+        self.is_away = true;
     }
 
     /// Goes on after a resume; returns how many inputs no frame had counted, `None` if it is another
@@ -140,6 +189,11 @@ impl Watch {
         self.sent_seq = start.input_seq;
         self.counted_seq = start.input_seq;
         self.waiting_since_ms = None;
+        self.pending.clear();
+        self.is_away = true;
+        if let Some(diary) = self.diary.as_mut() {
+            diary.restart(start.input_seq);
+        }
         Ok(Some(lost))
     }
 
@@ -165,14 +219,26 @@ impl Watch {
             }
         }
         let view = self.read(head, bytes)?;
+        let missed_ticks = match last {
+            0 => 0,
+            last => missing(head.tick.0 - last, self.ticks_per_frame),
+        };
+        if let Some(diary) = self.diary.as_mut() {
+            diary.frame(&head, &view, missed_ticks == 0);
+        }
         self.views.push_back(view);
         if self.views.len() > VIEWS_MAX {
             self.views.pop_front();
         }
         let gap_ms = self.last_frame_ms.replace(now_ms).map(|it| now_ms.saturating_sub(it));
         self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
-        let missed = if last == 0 { 0 } else { (head.tick.0 - last) / self.ticks_per_frame };
-        Ok(Step { gap_ms, missed: missed.saturating_sub(1) })
+        let was_away = std::mem::take(&mut self.is_away);
+        Ok(Step { gap_ms, missed_ticks, was_away, latencies_ms: self.acknowledged(now_ms) })
+    }
+
+    fn acknowledged(&mut self, now_ms: u64) -> Vec<u64> {
+        let counted = self.pending.iter().take_while(|it| it.0 <= self.counted_seq).count();
+        self.pending.drain(..counted).map(|it| now_ms.saturating_sub(it.1)).collect()
     }
 
     fn read(&self, head: FrameHead, bytes: &[u8]) -> Result<View, DecodeError> {
@@ -230,19 +296,27 @@ impl Watch {
         let Some(view) = self.views.back() else { return Vec::new() };
         let tick = view.tick + LEAD_TICKS;
         let controls = policy::controls(view, self.seat, self.seed, self.sent_seq);
+        let ack_tick = self.newest();
         self.waiting_since_ms.get_or_insert(now_ms);
-        (0..2)
-            .map(|step| {
-                self.sent_seq += 1;
-                Input {
-                    seq: self.sent_seq,
-                    tick: Tick(tick + step),
-                    controls,
-                    ack_tick: self.newest(),
-                    ack_event: self.last_event,
-                }
-            })
-            .collect()
+        let mut inputs = Vec::with_capacity(2);
+        for step in 0..2 {
+            self.sent_seq += 1;
+            let input = Input {
+                seq: self.sent_seq,
+                tick: Tick(tick + step),
+                controls: policy::marked(controls, self.sent_seq),
+                ack_tick,
+                ack_event: self.last_event,
+            };
+            if self.pending.len() < PENDING_MAX {
+                self.pending.push_back((self.sent_seq, now_ms));
+            }
+            if let Some(diary) = self.diary.as_mut() {
+                diary.sent(&input);
+            }
+            inputs.push(input);
+        }
+        inputs
     }
 
     /// Returns the newest frame held, 0 if none.
@@ -260,7 +334,12 @@ impl Watch {
         if epoch < self.epoch {
             return Err(Violation::EpochFell { epoch: epoch.0, last });
         }
-        self.epoch = epoch;
+        if epoch > self.epoch {
+            self.epoch = epoch;
+            if let Some(diary) = self.diary.as_mut() {
+                diary.changed();
+            }
+        }
         Ok(())
     }
 }

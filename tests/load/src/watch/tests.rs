@@ -20,8 +20,10 @@ fn start(id: u64, input_seq: u32) -> MatchStart {
     }
 }
 
+const PACE: Pace = Pace { ticks_per_frame: 2, now_ms: 0 };
+
 fn watch() -> Watch {
-    Watch::new(&start(1, 0), 1, (2, 0))
+    Watch::new(&start(1, 0), 1, PACE)
 }
 
 fn frame(tick: u32, epoch: u32, input_seq: u32) -> Vec<u8> {
@@ -40,8 +42,8 @@ fn event(seq: u32, kind: EventKind) -> Event {
     Event { seq, tick: Tick(1), kind }
 }
 
-fn step(gap_ms: u64, missed: u32) -> Step {
-    Step { gap_ms: Some(gap_ms), missed }
+fn step(gap_ms: u64, missed_ticks: u32) -> Step {
+    Step { gap_ms: Some(gap_ms), missed_ticks, ..Step::default() }
 }
 
 const KILL: EventKind = EventKind::Kill { killer: 1, victim: 2 };
@@ -60,7 +62,7 @@ fn ticks_and_epochs_never_fall() {
 #[test]
 fn frames_of_another_game_are_held_without_being_read() {
     let snakes = MatchStart { game: "snakes".to_owned(), ..start(1, 0) };
-    let mut it = Watch::new(&snakes, 1, (2, 0));
+    let mut it = Watch::new(&snakes, 1, PACE);
     let frame = |tick, baseline: Option<u32>| {
         let head = FrameHead {
             tick: Tick(tick),
@@ -104,7 +106,20 @@ fn a_pause_of_the_frames_is_no_delay_of_inputs() {
     it.frame(&frame(10, 2, 0), 0).unwrap();
     it.inputs(0);
     assert_eq!(it.frame(&frame(12, 2, 0), 5_000), Ok(step(5_000, 0)));
-    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), Ok(step(30, 0)));
+    let counted = Step { latencies_ms: vec![5_030, 5_030], ..step(30, 0) };
+    assert_eq!(it.frame(&frame(14, 2, 2), 5_030), Ok(counted));
+}
+
+#[test]
+fn an_input_has_the_latency_to_the_first_frame_that_counts_it() {
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    it.inputs(0);
+    it.frame(&frame(12, 2, 0), 33).unwrap();
+    it.inputs(33);
+    assert_eq!(it.frame(&frame(14, 2, 1), 66).unwrap().latencies_ms, [66]);
+    assert_eq!(it.frame(&frame(16, 2, 4), 99).unwrap().latencies_ms, [99, 66, 66]);
+    assert_eq!(it.frame(&frame(18, 2, 4), 130).unwrap().latencies_ms, [0; 0]);
 }
 
 #[test]
@@ -131,12 +146,14 @@ fn a_resumed_match_counts_inputs_anew() {
 #[test]
 fn frames_that_never_came_are_counted_those_of_an_absence_too() {
     let mut it = watch();
-    for (tick, now_ms, step) in [(100, 0, Step { gap_ms: None, missed: 0 }), (102, 30, step(30, 0))]
-        .into_iter()
-        .chain([(108, 130, step(100, 2)), (709, 10_130, step(10_000, 299))])
-    {
+    let cases = [(100, 0, Step::default()), (102, 30, step(30, 0)), (108, 130, step(100, 4))];
+    for (tick, now_ms, step) in cases {
         assert_eq!(it.frame(&frame(tick, 2, 0), now_ms), Ok(step), "{tick}");
     }
+    it.restart(&start(1, 0)).unwrap();
+    let away = Step { was_away: true, ..step(10_000, 598) };
+    assert_eq!(it.frame(&frame(709, 2, 0), 10_130), Ok(away));
+    assert_eq!(it.frame(&frame(711, 2, 0), 10_160), Ok(step(30, 0)));
 }
 
 #[test]

@@ -1,0 +1,173 @@
+use arena_replay::arena::{self, ArenaMatch};
+use arena_replay::{Encoder, Outcome, Playback, Reader, Settings, Simulation as _, Writer, cut};
+use arena_sim::{Input, Rules, SeatInputs, buttons};
+use arena_types::{Epoch, Tick};
+use arena_wire::play::{Controls, FrameHead, View};
+use tempfile::TempDir;
+
+use super::*;
+use crate::course::Course;
+use crate::diary::Diary;
+use crate::policy;
+
+const TICKS: u32 = 700;
+const SEAT: u8 = 3;
+const ID: u64 = 77;
+
+fn input(tick: u32) -> arena_wire::play::Input {
+    let controls = Controls { move_x: 88, move_y: -88, aim: 20, buttons: Controls::FIRE };
+    let controls = policy::marked(controls, tick);
+    arena_wire::play::Input {
+        seq: tick,
+        tick: Tick(tick),
+        controls,
+        ack_tick: Tick(0),
+        ack_event: 0,
+    }
+}
+
+/// A match of one player, who sends an input for each tick and sees every second one; `played` says which input
+/// a tick is played with.
+fn recorded(played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
+    let header = arena::header(&Rules::standard(), 9);
+    let (mut game, mut encoder) = (ArenaMatch::on_cpu(), Encoder::new().unwrap());
+    game.start(&header).unwrap();
+    let mut writer = Writer::new(&header, Settings::default()).unwrap();
+    let mut file = Vec::new();
+    let (mut diary, mut course) = (Diary::new(SEAT, 0), Course::new(2, 60));
+    for tick in 1..=TICKS {
+        let mut inputs = SeatInputs::default();
+        let Controls { move_x, move_y, aim, buttons } = input(played(tick)).controls;
+        let press = if tick == 1 { buttons::JOIN } else { 0 };
+        inputs[usize::from(SEAT)] = Input { move_x, move_y, aim, buttons: buttons | press };
+        writer.inputs(tick - 1, &inputs, &mut encoder).unwrap();
+        game.advance(&[inputs]).unwrap();
+        if writer.is_hash_due() {
+            writer.hash(game.hash().unwrap(), &mut encoder).unwrap();
+        }
+        if writer.is_keyframe_due() {
+            writer.keyframe(&game.state().unwrap(), &mut encoder).unwrap();
+        }
+        file.extend(writer.take().into_iter().flat_map(|it| it.bytes));
+        diary.sent(&input(tick));
+        if tick % 2 == 0 {
+            let view = view(&game, tick);
+            diary.frame(&head(tick), &view, true);
+            course.shown(tick, u64::from(tick) * 16);
+        }
+    }
+    let outcome = Outcome::of(&game, "moved", 0).unwrap();
+    file.extend(writer.finish(outcome, game.hash().unwrap(), &mut encoder).unwrap().bytes);
+    (file, Seen { course, diaries: vec![diary] })
+}
+
+fn head(tick: u32) -> FrameHead {
+    FrameHead {
+        tick: Tick(tick),
+        baseline: None,
+        input_seq: tick,
+        lead: 2,
+        finished: false,
+        epoch: Epoch(1),
+    }
+}
+
+fn view(game: &ArenaMatch<arena_sim::CpuBackend>, tick: u32) -> View {
+    let sight = film::sight_of(&game.world().unwrap(), SEAT).unwrap();
+    let mut view = View { tick, own: sight.own, ..View::default() };
+    view.players[usize::from(SEAT)] = sight.player;
+    view
+}
+
+fn part(file: &[u8], from: u32, to: u32) -> Vec<u8> {
+    let reader = Reader::open(std::io::Cursor::new(file)).unwrap();
+    let mut playback = Playback::new(reader, ArenaMatch::on_cpu()).unwrap();
+    let mut part = Vec::new();
+    cut(&mut playback, (Some(from), Some(to)), &mut part).unwrap();
+    part
+}
+
+fn check_files(files: &[(u32, Vec<u8>)], seen: &Seen) -> ReplayReport {
+    let folder = TempDir::new().unwrap();
+    let id = MatchId::from_u64(ID);
+    fs::create_dir(folder.path().join(id.to_string())).unwrap();
+    for (epoch, bytes) in files {
+        fs::write(folder.path().join(format!("{id}/{epoch}.rpl")), bytes).unwrap();
+    }
+    let mut report = ReplayReport { matches: 1, ..ReplayReport::default() };
+    check_match(folder.path(), (id, seen), &mut report);
+    report
+}
+
+#[test]
+fn a_match_that_went_as_it_was_seen_is_true() {
+    let (file, seen) = recorded(|tick| tick);
+    let report = check_files(&[(1, file)], &seen);
+    assert_eq!(report.examples, [""; 0]);
+    assert_eq!((report.replays_verified, report.inputs_played), (1, u64::from(TICKS)));
+    let others = [report.replay_mismatches, report.replay_gaps, report.replays_unfinished];
+    assert_eq!(others, [0; 3], "{report:?}");
+    assert_eq!((report.inputs_lost, report.inputs_merged, report.inputs_open), (0, 0, 0));
+    assert!(report.frames_compared > 40, "{report:?}");
+}
+
+#[test]
+fn the_replays_of_two_owners_join_where_one_ends_and_the_other_begins() {
+    let (file, seen) = recorded(|tick| tick);
+    let files = [(1, part(&file, 0, 333)), (10, part(&file, 333, TICKS))];
+    let report = check_files(&files, &seen);
+    assert_eq!(
+        (report.replays_verified, report.inputs_played),
+        (2, u64::from(TICKS)),
+        "{report:?}"
+    );
+    assert_eq!((report.replay_gaps, report.replay_mismatches), (0, 0), "{report:?}");
+}
+
+#[test]
+fn whatever_does_not_join_is_a_gap() {
+    type Case<'a> = (&'a str, Vec<(u32, Vec<u8>)>, u64);
+    let (file, seen) = recorded(|tick| tick);
+    // The same rules and seats, another course.
+    let (other, _) = recorded(|tick| tick / 9 * 9);
+    let cases: [Case<'_>; 6] = [
+        ("no replay", vec![], 1),
+        ("the start is missing", vec![(2, part(&file, 333, TICKS))], 1),
+        ("ticks are missing", vec![(1, part(&file, 0, 300)), (2, part(&file, 333, TICKS))], 1),
+        ("the end is missing", vec![(1, part(&file, 0, 333))], 1),
+        ("another state", vec![(1, part(&other, 0, 333)), (2, part(&file, 333, TICKS))], 1),
+        ("ticks that both have", vec![(1, part(&file, 0, 400)), (2, part(&file, 333, TICKS))], 0),
+    ];
+    for (name, files, gaps) in cases {
+        let report = check_files(&files, &seen);
+        assert_eq!(report.replay_gaps, gaps, "{name}: {report:?}");
+    }
+}
+
+#[test]
+fn what_was_seen_and_is_not_so_is_a_mismatch() {
+    let (file, mut seen) = recorded(|tick| tick);
+    seen.diaries[0].sights[7].player.kills += 1;
+    let report = check_files(&[(1, file.clone())], &seen);
+    assert_eq!((report.replay_mismatches, report.replays_verified), (1, 1), "{report:?}");
+    assert!(report.examples[0].contains("seat 3 saw at tick"), "{report:?}");
+
+    let mut torn = file.clone();
+    torn.truncate(file.len() - 40);
+    let report = check_files(&[(1, torn)], &seen);
+    assert_eq!((report.replays_unfinished, report.replay_gaps), (1, 1), "{report:?}");
+
+    let mut damaged = file;
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let report = check_files(&[(1, damaged)], &seen);
+    assert!(report.replay_mismatches > 0 && report.replays_verified == 0, "{report:?}");
+}
+
+#[test]
+fn an_input_that_no_tick_was_played_with_is_lost_and_dated() {
+    let (file, seen) = recorded(|tick| if tick == 400 { 399 } else { tick });
+    let report = check_files(&[(1, file)], &seen);
+    assert_eq!((report.inputs_lost, report.inputs_played), (1, u64::from(TICKS) - 1), "{report:?}");
+    assert_eq!(report.lost_ms, [400 * 16]);
+}
