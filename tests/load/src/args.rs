@@ -38,6 +38,9 @@ pub struct Args {
     /// Also write the report as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Also draw the gaps between frames over time to this file (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub picture: Option<PathBuf>,
 }
 
 #[cfg(test)]

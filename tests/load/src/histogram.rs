@@ -56,7 +56,6 @@ impl Histogram {
     }
 
     /// Returns how many values were counted.
-    #[cfg(test)]
     pub(crate) fn count(&self) -> u64 {
         self.all
     }

@@ -2,8 +2,8 @@
 //!
 //! All bots share one thread. `watch` holds what a bot checks, `policy` what it plays, `bot` the connection.
 //! `judge` is what all of them saw together: figures over time (`timeline`), the ticks of each match (`course`), and
-//! what players did and saw (`diary`), which `replays` compares with the matches played again. `report` is what
-//! comes out; docs/load.md says what the figures mean.
+//! what players did and saw (`diary`), which `replays` compares with the matches played again. `report` and `picture`
+//! are what comes out; docs/load.md says what the figures mean.
 
 mod args;
 mod bot;
@@ -13,6 +13,7 @@ mod diary;
 mod histogram;
 mod judge;
 mod login;
+mod picture;
 mod policy;
 mod replays;
 mod report;
@@ -26,5 +27,5 @@ pub use args::Args;
 pub use login::UrlError;
 pub use replays::ReplayReport;
 pub use report::Report;
-pub use run::{Outcome, Run, RunError, run};
+pub use run::{Outcome, Run, RunError, picture, run};
 pub use window::{Mark, Window, WindowError, WindowReport};

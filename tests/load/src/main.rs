@@ -13,5 +13,8 @@ fn main() -> anyhow::Result<()> {
     if let Some(path) = &args.report {
         report.write(path)?;
     }
+    if let Some(path) = &args.picture {
+        std::fs::write(path, outcome.picture(&format!("{} bots at {}", args.players, args.url)))?;
+    }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::bot::{Bot, Common};
 use crate::cpu::{Cpu, CpuLog};
 use crate::judge::Shared;
 use crate::login::{Gateway, UrlError};
+use crate::picture::{self, Panel};
 use crate::replays::{self, ReplayReport};
 use crate::window::{Mark, Window};
 use crate::{Args, Report};
@@ -53,6 +54,19 @@ impl Outcome {
         let run = (self.players, self.end_ms);
         Report::new(&self.judge.lock(), &self.cpu, run, self.replays.clone())
     }
+
+    /// Returns the gaps between frames over time as SVG, with windows and marks.
+    #[must_use]
+    pub fn picture(&self, title: &str) -> String {
+        picture(&[(title, self)])
+    }
+}
+
+/// Returns the gaps between frames of several runs as one picture (SVG), below each other.
+#[must_use]
+pub fn picture(runs: &[(&str, &Outcome)]) -> String {
+    let panel = |(title, it): &(&str, &Outcome)| Panel::new(title, &it.judge.lock(), it.end_ms);
+    picture::draw(&runs.iter().map(panel).collect::<Vec<_>>())
 }
 
 /// Plays until the time is over or a signal comes.
