@@ -4,6 +4,7 @@ pub mod local;
 pub mod memory;
 pub mod survey;
 pub mod swarm;
+pub mod tally;
 pub(crate) mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,8 +97,8 @@ pub trait Backend {
     /// Returns what happened that the rollout waits for, without waiting.
     async fn look(&mut self, rollout: &Rollout) -> Result<Option<Event>, BackendError>;
 
-    /// Returns what the last look found an instance to be at, for people.
-    fn note(&self, instance: &InstanceId) -> Option<String>;
+    /// Returns what the last look found of an instance that a rollout waited for.
+    fn seen(&self, instance: &InstanceId) -> Option<Unit>;
 
     /// Waits a moment for something to change, but not beyond `until`.
     async fn rest(&mut self, until: Option<Timestamp>);

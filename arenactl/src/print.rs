@@ -189,6 +189,22 @@ fn stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Writes a number of things: `1 player`, `2 players`.
+#[must_use]
+pub fn counted(count: u32, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+/// Writes a span as precisely as a person wants it: `90 s`, `10 min`, `3 h`.
+#[must_use]
+pub fn lasting(s: u64) -> String {
+    match s {
+        0..120 => format!("{s} s"),
+        120..7_200 => format!("{} min", s / 60),
+        _ => format!("{} h", s / 3_600),
+    }
+}
+
 /// Aligns rows in columns, two spaces apart, no trailing blanks.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
@@ -210,6 +226,15 @@ pub fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans_read_as_people_say_them() {
+        for (s, text) in
+            [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h")]
+        {
+            assert_eq!(lasting(s), text);
+        }
+    }
 
     #[test]
     fn columns_are_aligned_without_trailing_blanks() {

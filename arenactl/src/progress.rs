@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arena_types::{InstanceId, Region};
+use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::{Awaited, Direction, Effect, Event, Rollout, RolloutId};
 use arenactl_planning::units::Timestamp;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Unit};
 use crate::drive::Watcher;
 use crate::journal::Step;
 use crate::print::{Output, Printer, Style};
@@ -78,10 +79,25 @@ impl<'a> Progress<'a> {
     }
 
     fn tell(&mut self, at: Timestamp, phase: &str, unit: Option<&InstanceId>, text: &str) {
-        let event = json!({
+        self.tell_with(at, phase, unit, text, &[]);
+    }
+
+    /// Tells something, and how far drains are that it is about.
+    fn tell_with(
+        &mut self,
+        at: Timestamp,
+        phase: &str,
+        unit: Option<&InstanceId>,
+        text: &str,
+        drains: &[Value],
+    ) {
+        let mut event = json!({
             "run": self.rollout, "ts": at.to_string(), "region": self.region, "phase": phase,
             "unit": unit, "msg": text,
         });
+        if !drains.is_empty() {
+            event["drains"] = drains.into();
+        }
         let line = format!("{} {text}", self.printer.paint(Style::Dim, &self.region.to_string()));
         match &self.live {
             Some(live) => live.rows.suspend(|| self.printer.event(&event, &line)),
@@ -95,6 +111,16 @@ impl<'a> Progress<'a> {
         let took = row.began.elapsed().as_secs_f32();
         let took = if style == Style::Good { format!(" in {took:.1} s") } else { String::new() };
         row.bar.set_message(format!("{}{took}", self.printer.paint(style, word)));
+    }
+
+    /// Shows in its row how far an instance's drain is.
+    fn show_drain(&mut self, unit: &Unit) {
+        let Some(live) = &mut self.live else { return };
+        let Some(row) = live.row(&unit.instance) else { return };
+        let outlook = unit.outlook();
+        let parts = [unit.note.as_str(), &outlook].into_iter().filter(|part| !part.is_empty());
+        let word = self.printer.paint(Style::Warn, unit.standing());
+        row.bar.set_message(format!("{word}: {}", parts.collect::<Vec<_>>().join("; ")));
     }
 }
 
@@ -162,11 +188,16 @@ impl Watcher for Progress<'_> {
 
     fn wait(&mut self, backend: &dyn Backend, rollout: &Rollout, until: Option<Timestamp>) {
         let text = wait_text(backend, rollout);
+        let draining = draining(backend, rollout);
+        for unit in &draining {
+            self.show_drain(unit);
+        }
         let is_watching = rollout.waits().is_empty();
         self.watched = rollout.stage().filter(|_| is_watching).map(|it| it.service.to_string());
         let left = until.map(|until| until.since(backend.now()));
         if let Some(live) = &self.live {
-            let left = left.map(|left| format!(" ({} s left)", left.as_s())).unwrap_or_default();
+            let left =
+                left.map(|left| format!(" (deadline in {} s)", left.as_s())).unwrap_or_default();
             live.status.set_message(format!("waiting: {text}{left}"));
             live.status.tick();
             return;
@@ -176,8 +207,13 @@ impl Watcher for Progress<'_> {
             .as_ref()
             .is_none_or(|(last, since)| *last != text || since.elapsed() >= WAIT_LINE_INTERVAL);
         if is_new {
+            // Seconds are no news of their own, or there would be a line a second.
             self.last_wait = Some((text.clone(), Instant::now()));
-            self.tell(backend.now(), "wait", None, &format!("waiting: {text}"));
+            let outlook = draining.first().map(Unit::outlook).filter(|it| !it.is_empty());
+            let outlook = outlook.map(|it| format!("; {it}")).unwrap_or_default();
+            let drains: Vec<Value> = draining.iter().filter_map(drain_event).collect();
+            let text = format!("waiting: {text}{outlook}");
+            self.tell_with(backend.now(), "wait", None, &text, &drains);
         }
     }
 
@@ -221,6 +257,22 @@ fn phase(rollout: &Rollout) -> String {
     format!("{way}{service} {name}").trim().to_owned()
 }
 
+/// Returns the instances that are waited for and drain, as they were last seen.
+fn draining(backend: &dyn Backend, rollout: &Rollout) -> Vec<Unit> {
+    let waits = rollout.waits().into_iter();
+    let drains = waits.filter(|wait| matches!(wait.state, Awaited::Empty | Awaited::Moved));
+    let units = drains.filter_map(|wait| backend.seen(&wait.unit));
+    units.filter(|unit| unit.state == UnitState::Draining).collect()
+}
+
+/// What an event tells of the drain of an instance; `None` if the instance does not tell.
+pub(crate) fn drain_event(unit: &Unit) -> Option<Value> {
+    let mut event = json!(unit.drain?);
+    event["unit"] = json!(unit.instance);
+    event["standing"] = unit.standing().into();
+    Some(event)
+}
+
 fn wait_text(backend: &dyn Backend, rollout: &Rollout) -> String {
     let waits = rollout.waits();
     let Some(first) = waits.first() else {
@@ -233,7 +285,7 @@ fn wait_text(backend: &dyn Backend, rollout: &Rollout) -> String {
         Awaited::Empty => "empty",
         Awaited::Stopped => "stopped",
     };
-    let note = backend.note(&first.unit).filter(|note| !note.is_empty());
+    let note = backend.seen(&first.unit).map(|unit| unit.note).filter(|note| !note.is_empty());
     let note = note.map(|note| format!(": {note}")).unwrap_or_default();
     let more =
         if waits.len() > 1 { format!(" and {} more", waits.len() - 1) } else { String::new() };

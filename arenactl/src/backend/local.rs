@@ -50,7 +50,7 @@ pub struct Local {
     /// Id of the rollout that effects belong to.
     pub(crate) rollout: String,
     /// What the last look found, by instance.
-    pub(crate) notes: BTreeMap<InstanceId, String>,
+    pub(crate) seen: BTreeMap<InstanceId, Unit>,
 }
 
 impl Local {
@@ -65,8 +65,8 @@ impl Local {
         releases: BTreeMap<ReleaseId, Release>,
     ) -> Self {
         let artifacts = Artifacts::new(&folder.artifacts());
-        let (rollout, notes) = (String::new(), BTreeMap::new());
-        Self { cluster, region, folder, artifacts, programs, spec_folder, releases, rollout, notes }
+        let (rollout, seen) = (String::new(), BTreeMap::new());
+        Self { cluster, region, folder, artifacts, programs, spec_folder, releases, rollout, seen }
     }
 
     /// The file that remembers which rules a deploy published last.
@@ -231,8 +231,8 @@ impl Backend for Local {
         self.look_for(rollout).await
     }
 
-    fn note(&self, instance: &InstanceId) -> Option<String> {
-        self.notes.get(instance).cloned()
+    fn seen(&self, instance: &InstanceId) -> Option<Unit> {
+        self.seen.get(instance).cloned()
     }
 
     async fn rest(&mut self, until: Option<Timestamp>) {

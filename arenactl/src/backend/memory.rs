@@ -97,6 +97,7 @@ impl Memory {
         let behavior = self.behavior(unit);
         let state = unit.state(self.cluster.now_ms, behavior);
         let holds = matches!(state, UnitState::Ready | UnitState::Draining);
+        let drain = unit.drain_report(self.cluster.now_ms, behavior);
         Unit {
             instance: instance.clone(),
             service: unit.service.clone(),
@@ -104,12 +105,14 @@ impl Memory {
             state,
             sessions: if holds { behavior.sessions } else { 0 },
             matches: if holds { behavior.matches } else { 0 },
+            moving: drain.map_or(0, |drain| drain.moving),
             capacity: behavior.capacity,
             pid: None,
             restarts: 0,
             addresses: BTreeMap::new(),
             backend: None,
-            drain_left_s: None,
+            drain_left_s: drain.map(|drain| drain.left_s),
+            drain,
             note: unit.note(self.cluster.now_ms, behavior),
             node: None,
         }
@@ -211,8 +214,9 @@ impl Backend for Memory {
                     Event::MoveUnsupported { instance }
                 });
             }
-            Effect::Drain { instance, .. } => {
-                units.entry(instance.clone()).and_modify(|unit| unit.drain(now_ms));
+            Effect::Drain { instance, deadline, .. } => {
+                let until_ms = now_ms + deadline.as_ms();
+                units.entry(instance.clone()).and_modify(|unit| unit.drain(now_ms, until_ms));
             }
             Effect::Stop { instance, .. } => {
                 units.entry(instance.clone()).and_modify(|unit| unit.stop(now_ms));
@@ -253,10 +257,13 @@ impl Backend for Memory {
         }))
     }
 
-    fn note(&self, instance: &InstanceId) -> Option<String> {
-        let unit = self.cluster.units.get(instance)?;
-        let reason = self.behavior(unit).never_ready.clone();
-        reason.or_else(|| Some(self.unit(instance, unit).note))
+    fn seen(&self, instance: &InstanceId) -> Option<Unit> {
+        let simulated = self.cluster.units.get(instance)?;
+        let mut unit = self.unit(instance, simulated);
+        if let Some(reason) = &self.behavior(simulated).never_ready {
+            unit.note.clone_from(reason);
+        }
+        Some(unit)
     }
 
     async fn rest(&mut self, until: Option<Timestamp>) {

@@ -68,7 +68,7 @@ pub struct SwarmBackend {
     /// Id of the rollout that effects belong to.
     rollout: String,
     /// What the last look found, by instance.
-    notes: BTreeMap<InstanceId, String>,
+    seen: BTreeMap<InstanceId, Unit>,
     /// When an instance that was let go was last seen to hold what others may wait for, in milliseconds since 1970.
     freeing_ms: u64,
     /// What instances wrote that were stopped before they worked.
@@ -95,7 +95,7 @@ impl SwarmBackend {
             logins: Logins::read()?,
             releases,
             rollout: String::new(),
-            notes: BTreeMap::new(),
+            seen: BTreeMap::new(),
             freeing_ms: 0,
             tails: BTreeMap::new(),
             relay: None,
@@ -193,8 +193,8 @@ impl Backend for SwarmBackend {
         self.look_for(rollout).await
     }
 
-    fn note(&self, instance: &InstanceId) -> Option<String> {
-        self.notes.get(instance).cloned()
+    fn seen(&self, instance: &InstanceId) -> Option<Unit> {
+        self.seen.get(instance).cloned()
     }
 
     async fn rest(&mut self, until: Option<Timestamp>) {

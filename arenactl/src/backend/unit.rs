@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use arena_types::contract::{BackendReport, InstanceState};
+use arena_types::contract::{BackendReport, DrainReport, InstanceReport, InstanceState};
 use arena_types::{InstanceId, NameError, ReleaseId, ServiceName};
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::rollout::{Awaited, Event, Wait};
 use serde::Serialize;
 
+use crate::print::{counted, lasting};
 use crate::side_port::Probe;
 
 /// One instance, as people and plans see it.
@@ -26,6 +27,8 @@ pub struct Unit {
     pub sessions: u32,
     /// Matches it hosts.
     pub matches: u32,
+    /// Of these, matches on their way to another instance.
+    pub moving: u32,
     /// Matches it can host.
     pub capacity: u32,
     /// Its process, where there is one on this machine.
@@ -39,6 +42,9 @@ pub struct Unit {
     pub backend: Option<BackendReport>,
     /// Seconds left of its drain.
     pub drain_left_s: Option<u64>,
+    /// How far its drain is, as it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainReport>,
     /// What it waits for, or why it failed.
     pub note: String,
     /// The machine it runs on, where there are several.
@@ -59,15 +65,41 @@ impl Unit {
             state: UnitState::Starting,
             sessions: 0,
             matches: 0,
+            moving: 0,
             capacity: 0,
             pid: None,
             restarts: 0,
             addresses: BTreeMap::new(),
             backend: None,
             drain_left_s: None,
+            drain: None,
             note: String::new(),
             node: None,
         })
+    }
+
+    /// Returns the word for where it stands: its state, but `occupied` while it hosts matches, and `moving` while
+    /// its drain moves some of them away.
+    #[must_use]
+    pub const fn standing(&self) -> &'static str {
+        match self.state {
+            UnitState::Starting => "starting",
+            UnitState::Ready if self.matches > 0 => "occupied",
+            UnitState::Ready => "ready",
+            UnitState::Draining if self.moving > 0 => "moving",
+            UnitState::Draining => "draining",
+            UnitState::Empty => "empty",
+            UnitState::Stopped => "stopped",
+            UnitState::Failed => "failed",
+        }
+    }
+
+    /// Says when its drain is over: at its pace, and at the latest; empty if it does not drain.
+    #[must_use]
+    pub fn outlook(&self) -> String {
+        let is_draining = self.state == UnitState::Draining;
+        let estimate = self.drain.and_then(|drain| drain.estimate_s).filter(|_| is_draining);
+        outlook(estimate, self.drain_left_s.filter(|_| is_draining))
     }
 
     /// Takes over what the instance says of itself. An answer on its port may come from another program once it
@@ -87,9 +119,12 @@ impl Unit {
         };
         self.sessions = report.sessions;
         self.matches = report.matches;
+        self.moving = report.moving;
         self.capacity = report.capacity;
+        self.drain = report.drain;
+        self.drain_left_s = report.drain.map_or(report.drain_left_s, |drain| Some(drain.left_s));
+        let left = left(&report);
         self.backend = report.backend;
-        self.drain_left_s = report.drain_left_s;
         match (report.state, not_ready) {
             (InstanceState::Starting, not_ready) => {
                 self.state = UnitState::Starting;
@@ -101,15 +136,43 @@ impl Unit {
             }
             (InstanceState::Ready, Some(why)) => self.note = why,
             (InstanceState::Draining, _) => {
-                self.state = UnitState::Draining;
-                self.note =
-                    format!("{} sessions, {} matches left", report.sessions, report.matches);
+                (self.state, self.note) = (UnitState::Draining, left);
             }
             (InstanceState::Empty, _) => {
                 (self.state, self.note) = (UnitState::Empty, String::new());
             }
         }
     }
+}
+
+/// Says what an instance that drains still holds. Seconds are not in it: they change while nothing happens.
+fn left(report: &InstanceReport) -> String {
+    let unsaved = report.drain.map_or(0, |drain| drain.unsaved);
+    let mut left = what_is_left(report.sessions, report.matches, report.moving);
+    if unsaved > 0 && report.sessions == 0 && report.matches == 0 {
+        left = format!("{} to be saved", counted(unsaved, "record"));
+    }
+    left
+}
+
+/// Says when a drain is over, from the seconds at its pace and those to its deadline.
+pub(crate) fn outlook(estimate_s: Option<u64>, left_s: Option<u64>) -> String {
+    let estimate = estimate_s.map(|s| format!("about {} to go", lasting(s)));
+    let deadline = left_s.map(|s| match s {
+        0 => "deadline passed".to_owned(),
+        s => format!("deadline in {}", lasting(s)),
+    });
+    estimate.into_iter().chain(deadline).collect::<Vec<_>>().join(", ")
+}
+
+/// Says how many players and matches are left, and how many of these move.
+pub(crate) fn what_is_left(players: u32, matches: u32, moving: u32) -> String {
+    let matches = match matches {
+        1 => "1 match".to_owned(),
+        matches => format!("{matches} matches"),
+    };
+    let moving = if moving > 0 { format!(", {moving} moving") } else { String::new() };
+    format!("{}, {matches} left{moving}", counted(players, "player"))
 }
 
 /// Says whether what is waited for is there; what does not run is empty, and has stopped.

@@ -44,7 +44,8 @@ impl Card {
             None => Vec::new(),
         };
         let failure = steps.last().and_then(|step| step.rollout.failure.as_ref());
-        let note = unit.as_ref().and_then(|unit| operation.backend.note(unit));
+        let note =
+            unit.as_ref().and_then(|unit| operation.backend.seen(unit)).map(|unit| unit.note);
         let mut reason = failure.map(|it| verdict::cause(&it.cause)).unwrap_or_default();
         if let Some(note) = note.filter(|note| !note.is_empty() && !reason.contains(note)) {
             reason = if reason.is_empty() { note } else { format!("{reason} ({note})") };

@@ -70,7 +70,7 @@ impl Local {
         }
         for wait in rollout.waits() {
             let unit = self.unit(&wait.unit).await?;
-            self.take_note(&wait, unit.as_ref());
+            self.remember(&wait, unit.as_ref());
             if let Some(event) = answer(wait, unit.as_ref()) {
                 return Ok(Some(event));
             }
@@ -79,9 +79,10 @@ impl Local {
     }
 
     /// Keeps what an instance said while it was waited for; how it goes away explains nothing.
-    fn take_note(&mut self, wait: &Wait, unit: Option<&Unit>) {
-        if let (Awaited::Ready | Awaited::Empty, Some(unit)) = (wait.state, unit) {
-            self.notes.insert(wait.unit.clone(), unit.note.clone());
+    fn remember(&mut self, wait: &Wait, unit: Option<&Unit>) {
+        let is_kept = wait.state != Awaited::Stopped;
+        if let Some(unit) = unit.filter(|_| is_kept) {
+            self.seen.insert(wait.unit.clone(), unit.clone());
         }
     }
 

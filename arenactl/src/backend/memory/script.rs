@@ -43,6 +43,8 @@ pub(super) struct Behavior {
     pub(super) sessions: u32,
     /// Matches it hosts once ready.
     pub(super) matches: u32,
+    /// Of these, matches that are on their way to another instance while it drains.
+    pub(super) moving: u32,
     /// Matches it can host.
     pub(super) capacity: u32,
     /// Time a drain takes.
@@ -63,6 +65,7 @@ impl Default for Behavior {
             fails_after_ms: None,
             sessions: 0,
             matches: 0,
+            moving: 0,
             capacity: 0,
             empty_after_ms: 500,
             stops_after_ms: 50,

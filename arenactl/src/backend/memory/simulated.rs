@@ -1,10 +1,12 @@
 //! The life of one simulated instance, a function of the clock.
 
+use arena_types::contract::DrainReport;
 use arena_types::{ReleaseId, ServiceName};
 use arenactl_planning::observed::UnitState;
 use serde::{Deserialize, Serialize};
 
 use super::script::Behavior;
+use crate::backend::unit::what_is_left;
 
 /// When it was told what; what it is follows from the clock and its behaviour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +16,21 @@ pub(super) struct Simulated {
     pub(super) release: ReleaseId,
     started_ms: u64,
     drained_ms: Option<u64>,
+    /// The deadline of its drain.
+    until_ms: u64,
     stopped_ms: Option<u64>,
 }
 
 impl Simulated {
     pub(super) const fn new(service: ServiceName, release: ReleaseId, now_ms: u64) -> Self {
-        Self { service, release, started_ms: now_ms, drained_ms: None, stopped_ms: None }
+        Self {
+            service,
+            release,
+            started_ms: now_ms,
+            drained_ms: None,
+            until_ms: 0,
+            stopped_ms: None,
+        }
     }
 
     /// Takes work again: starts if stopped, forgets a drain.
@@ -30,8 +41,9 @@ impl Simulated {
         self.drained_ms = None;
     }
 
-    pub(super) fn drain(&mut self, now_ms: u64) {
+    pub(super) fn drain(&mut self, now_ms: u64, until_ms: u64) {
         self.drained_ms.get_or_insert(now_ms);
+        self.until_ms = until_ms;
     }
 
     pub(super) fn stop(&mut self, now_ms: u64) {
@@ -64,10 +76,30 @@ impl Simulated {
             UnitState::Failed => "exits again and again".to_owned(),
             UnitState::Starting => behavior.never_ready.clone().unwrap_or_default(),
             UnitState::Draining => {
-                format!("{} sessions, {} matches left", behavior.sessions, behavior.matches)
+                let moving = self.drain_report(now_ms, behavior).map_or(0, |drain| drain.moving);
+                what_is_left(behavior.sessions, behavior.matches, moving)
             }
             _ => String::new(),
         }
+    }
+
+    /// Says how far its drain is; `None` if it does not drain.
+    pub(super) fn drain_report(&self, now_ms: u64, behavior: &Behavior) -> Option<DrainReport> {
+        let drained_ms = self.drained_ms.filter(|_| self.stopped_ms.is_none())?;
+        if self.state(now_ms, behavior) != UnitState::Draining {
+            return None;
+        }
+        let moving = behavior.moving.min(behavior.matches);
+        let empty_ms = drained_ms + behavior.empty_after_ms;
+        Some(DrainReport {
+            left_s: self.until_ms.saturating_sub(now_ms) / 1_000,
+            players: behavior.sessions,
+            matches: behavior.matches,
+            moving,
+            waiting: behavior.matches - moving,
+            unsaved: 0,
+            estimate_s: Some(empty_ms.saturating_sub(now_ms).div_ceil(1_000)),
+        })
     }
 
     /// Returns when it changes next by itself.

@@ -270,8 +270,9 @@ impl SwarmBackend {
         for wait in waits {
             let unit = unit(&wait.unit);
             // What an instance said while it was waited for; how it goes away explains nothing.
-            if let (Awaited::Ready | Awaited::Empty, Some(unit)) = (wait.state, unit) {
-                self.notes.insert(wait.unit.clone(), unit.note.clone());
+            let is_kept = wait.state != Awaited::Stopped;
+            if let Some(unit) = unit.filter(|_| is_kept) {
+                self.seen.insert(wait.unit.clone(), unit.clone());
             }
             if let Some(event) = answer(wait, unit) {
                 return Ok(Some(event));

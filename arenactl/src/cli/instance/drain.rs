@@ -75,8 +75,7 @@ impl Drain {
                 return Ok(self.interrupted(context, place, &unit));
             }
             if unit.note != told {
-                let text = format!("waiting: {}: {}", unit.instance, unit.note);
-                session::tell(context, place, "drain", Some(&unit.instance), &text);
+                session::tell_drain(context, place, &unit);
                 told = unit.note;
             }
             place.ledger.beat(lock).await?;
@@ -112,7 +111,7 @@ impl Drain {
             (true, false) => format!("{instance} is empty"),
             (false, true) => format!("{instance} is not ready yet: {}", unit.note),
             (false, false) => format!(
-                "{instance} still holds {} sessions and {} matches\n  \
+                "{instance} still holds {} players and {} matches\n  \
                  next     arenactl drain {instance} --region {region}                        # waits once more\n           \
                  arenactl drain {instance} --region {region} --end --deadline 1s    # ends them\n           \
                  arenactl drain {instance} --region {region} --cancel               # takes work again",

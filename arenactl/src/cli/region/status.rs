@@ -3,18 +3,18 @@
 use arena_types::contract::BackendReport;
 use arenactl_planning::observed::UnitState;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::backend::tally::{Tally, tally};
 use crate::backend::{self, Unit};
 use crate::cli::rollout::session;
 use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
 use crate::history::RevisionKind;
-use crate::journal::word;
 use crate::lock::LockView;
 use crate::print;
 
-/// Show what runs: releases, instances, sessions, an open rollout, a lock.
+/// Show what runs: releases, instances, sessions, drains, an open rollout, a lock.
 #[derive(Debug, Args)]
 pub(crate) struct StatusOf {
     /// Shows instances that are kept stopped, too.
@@ -24,6 +24,8 @@ pub(crate) struct StatusOf {
 
 /// Where the node stands among the columns, in regions of several.
 const NODE_COLUMN: usize = 1;
+/// Where the matches that move stand among the columns, while some do.
+const MOVING_COLUMN: usize = 5;
 
 /// An open rollout, as status shows it.
 struct Open {
@@ -51,7 +53,8 @@ impl StatusOf {
                 "release": release,
                 "revision": revision,
                 "url": backend::public_url(&units),
-                "instances": units,
+                "services": tally(&units, current),
+                "instances": units.iter().map(value).collect::<Vec<_>>(),
                 "rollout": open.as_ref().map(|open| &open.value),
                 "rules_due": are_rules_due,
                 "lock": lock,
@@ -105,9 +108,16 @@ fn text(
         let holder = &lock.holder;
         format!("locked by {} (pid {}, `{}`)", holder.who, holder.process.pid, holder.command)
     }));
+    let tallies = tally(units, place.history.current());
+    lines.extend(tallies.iter().filter_map(|(service, tally)| Tally::line(tally, service)));
     let head = ["INSTANCE", "RELEASE", "STATE", "SESSIONS", "MATCHES", "RESTARTS", "NOTE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(units.iter().map(row));
+    if units.iter().any(|unit| unit.moving > 0) {
+        let moving = units.iter().map(|unit| unit.moving.to_string());
+        let column = std::iter::once("MOVING".to_owned()).chain(moving);
+        rows.iter_mut().zip(column).for_each(|(row, cell)| row.insert(MOVING_COLUMN, cell));
+    }
     if units.iter().any(|unit| unit.node.is_some()) {
         let nodes = units.iter().map(|unit| unit.node.clone().unwrap_or_default());
         let column = std::iter::once("NODE".to_owned()).chain(nodes);
@@ -116,11 +126,19 @@ fn text(
     format!("{}\n{}", lines.join("\n"), print::table(&rows))
 }
 
+/// What machines are told of an instance: its fields, and the word that people read.
+fn value(unit: &Unit) -> Value {
+    let mut value = json!(unit);
+    value["standing"] = unit.standing().into();
+    value
+}
+
 fn row(unit: &Unit) -> Vec<String> {
-    let is_occupied = unit.state == UnitState::Ready && unit.matches > 0;
-    let state = if is_occupied { "occupied".to_owned() } else { word(&unit.state) };
-    let left = unit.drain_left_s.map(|left| format!("{left} s left")).unwrap_or_default();
     let backend = unit.backend.as_ref().and_then(told).unwrap_or_default();
+    let note: Vec<String> = [unit.note.clone(), unit.outlook(), backend]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
     let slots = match unit.capacity {
         0 => unit.matches.to_string(),
         capacity => format!("{}/{capacity}", unit.matches),
@@ -128,11 +146,11 @@ fn row(unit: &Unit) -> Vec<String> {
     vec![
         unit.instance.to_string(),
         unit.release.to_string(),
-        state,
+        unit.standing().to_owned(),
         unit.sessions.to_string(),
         slots,
         unit.restarts.to_string(),
-        [unit.note.as_str(), &left, &backend].join(" ").trim().to_owned(),
+        note.join("; "),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use arena_types::InstanceId;
 use arenactl_planning::rollout::Event;
+use serde_json::{Value, json};
 
 use crate::backend::{BackendError, Unit};
 use crate::cli::Context;
@@ -14,6 +15,7 @@ use crate::journal::Steering;
 use crate::lock::{self, Holder, Lock};
 use crate::operation::{Intent, Operation};
 use crate::print::Style;
+use crate::progress::drain_event;
 use crate::rules;
 
 /// Takes the lock of a region and reads its history again, since it may have changed while waiting.
@@ -158,7 +160,7 @@ pub(in crate::cli) async fn publish_due_rules(
             .with_help(format!("see why: `arenactl logs config --region {region}`"))
             .with_help(format!("then publish them: `arenactl resume --region {region}`"))
     })?;
-    let details = serde_json::json!({"region": region, "rules": version});
+    let details = json!({"region": region, "rules": version});
     let text = match version {
         Some(version) => format!("rules {version} are in force for new matches"),
         None => "nothing to do: somebody else published the rules".to_owned(),
@@ -203,7 +205,7 @@ pub(in crate::cli) async fn steer(
         Err(error) if error.status() == Status::LockHeld => {
             place.ledger.steer(&request).await?;
             let text = format!("told the arenactl that drives rollout {}", open.rollout);
-            let details = serde_json::json!({"run": open.rollout, "told": request});
+            let details = json!({"run": open.rollout, "told": request});
             context.printer.verdict(Status::Done, &details, &text);
             Ok(Status::Done)
         }
@@ -234,12 +236,27 @@ pub(in crate::cli) fn tell(
     unit: Option<&InstanceId>,
     text: &str,
 ) {
-    let (region, at) = (&place.region, place.backend.now().to_string());
-    let event = serde_json::json!({
-        "ts": at, "region": region, "phase": phase, "unit": unit, "msg": text,
-    });
-    let line = format!("{} {text}", context.printer.paint(Style::Dim, region.as_str()));
+    let event = event(place, phase, unit, text);
+    let line = format!("{} {text}", context.printer.paint(Style::Dim, place.region.as_str()));
     context.printer.event(&event, &line);
+}
+
+/// Tells how far a drain is that is waited for, as the events of a rollout do.
+pub(in crate::cli) fn tell_drain(context: &Context, place: &Place, unit: &Unit) {
+    let outlook = unit.outlook();
+    let outlook = if outlook.is_empty() { outlook } else { format!("; {outlook}") };
+    let text = format!("waiting: {}: {}{outlook}", unit.instance, unit.note);
+    let mut event = event(place, "drain", Some(&unit.instance), &text);
+    if let Some(drain) = drain_event(unit) {
+        event["drains"] = [drain].as_slice().into();
+    }
+    let line = format!("{} {text}", context.printer.paint(Style::Dim, place.region.as_str()));
+    context.printer.event(&event, &line);
+}
+
+fn event(place: &Place, phase: &str, unit: Option<&InstanceId>, text: &str) -> Value {
+    let (region, at) = (&place.region, place.backend.now().to_string());
+    json!({"ts": at, "region": region, "phase": phase, "unit": unit, "msg": text})
 }
 
 /// Returns the help for a name that no instance has.
