@@ -27,6 +27,7 @@ use crate::docker::CredentialError;
 use crate::durable::FileError;
 use crate::history::History;
 use crate::relay::RelayError;
+use crate::sample::{Answer, Reading};
 use crate::secrets::SecretError;
 use crate::supervisor::IdentityError;
 use crate::swarm::SwarmError;
@@ -70,6 +71,13 @@ pub trait Backend {
 
     /// Returns every instance there is, stopped ones included, ordered by name.
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError>;
+
+    /// Asks every instance at once for what `top` shows; one that is silent for a moment holds up none of the
+    /// others, nor the answer.
+    async fn readings(&mut self) -> Result<Vec<Reading>, BackendError> {
+        let units = self.units().await?.into_iter();
+        Ok(units.map(|unit| Reading::of(unit, Answer::Given)).collect())
+    }
 
     /// Returns the shares of new work that are in force.
     async fn weights(&mut self) -> Result<BTreeMap<ServiceName, Weights>, BackendError>;

@@ -20,7 +20,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::error::{CliError, Status};
 use crate::print::{Output, Printer};
-pub(crate) use context::Context;
+pub(crate) use context::{Context, Place};
 
 /// Deploys arenas to this machine, Docker Swarm or Nomad, and takes them back.
 ///
@@ -118,6 +118,7 @@ enum Command {
     Deploy(rollout::deploy::Deploy),
     Rollback(rollout::rollback::Rollback),
     Status(region::status::StatusOf),
+    Top(region::top::Top),
     History(region::history::HistoryOf),
     Logs(instance::logs::Logs),
     Promote(rollout::promote::Promote),
@@ -205,6 +206,7 @@ fn dispatch(cli: Cli, printer: Printer) -> Result<Status, CliError> {
         Command::Deploy(command) => command.run(&context),
         Command::Rollback(command) => command.run(&context),
         Command::Status(command) => command.run(&context),
+        Command::Top(command) => command.run(&context),
         Command::History(_) => region::history::HistoryOf::run(&context),
         Command::Logs(command) => command.run(&context),
         Command::Promote(_) => rollout::promote::Promote::run(&context),

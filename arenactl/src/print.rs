@@ -58,6 +58,12 @@ impl Printer {
         self.is_terminal
     }
 
+    /// Says whether colours may be used.
+    #[must_use]
+    pub const fn is_colored(&self) -> bool {
+        self.is_colored
+    }
+
     /// Returns the chosen form.
     #[must_use]
     pub const fn output(&self) -> Output {

@@ -248,7 +248,7 @@ const fn reached(event: &Event) -> (&'static str, Style) {
     }
 }
 
-fn phase(rollout: &Rollout) -> String {
+pub(crate) fn phase(rollout: &Rollout) -> String {
     let way = if rollout.direction == Direction::Back { "back " } else { "" };
     let service = rollout.stage().map(|stage| stage.service.to_string()).unwrap_or_default();
     let phase = json!(rollout.phase);

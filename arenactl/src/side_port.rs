@@ -1,4 +1,4 @@
-//! The instance contract over HTTP, as a client: `/readyz`, `/instance`, `/drain`.
+//! The instance contract over HTTP, as a client: `/readyz`, `/instance`, `/metrics`, `/drain`.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 /// An instance that needs longer for a probe is not healthy.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Largest answer: a report is a few hundred bytes.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest answer: a report is a few hundred bytes, the metrics of a busy game some 20 KiB.
+const BODY_BYTES_MAX: usize = 256 * 1024;
 
 /// Why an instance did not answer as the contract says.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,15 @@ async fn report(address: SocketAddr) -> Result<InstanceReport, SidePortError> {
     let answer = call(address, Method::GET, "/instance", None, Bytes::new()).await?;
     let parsed = serde_json::from_slice(&answer.body).ok().filter(|_| answer.status.is_success());
     parsed.ok_or_else(|| answer.refused(address, Method::GET, "/instance"))
+}
+
+/// Asks for all metrics, as Prometheus does.
+pub(crate) async fn metrics(address: SocketAddr) -> Result<String, SidePortError> {
+    let answer = call(address, Method::GET, "/metrics", None, Bytes::new()).await?;
+    if !answer.status.is_success() {
+        return Err(answer.refused(address, Method::GET, "/metrics"));
+    }
+    Ok(String::from_utf8_lossy(&answer.body).into_owned())
 }
 
 /// Starts a drain.

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
@@ -58,6 +59,27 @@ impl Terminal {
     #[must_use]
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// Types keys.
+    ///
+    /// # Errors
+    /// If the terminal is closed.
+    pub async fn press(&mut self, keys: &str) -> anyhow::Result<()> {
+        Ok(self.keys.write_all(keys.as_bytes()).await?)
+    }
+
+    /// Sends SIGTERM to the command, which `script` started.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn terminate(&self) -> anyhow::Result<()> {
+        let script = self.child.id().context("`script` has ended")?;
+        let path = format!("/proc/{script}/task/{script}/children");
+        let children = std::fs::read_to_string(&path).context(path)?;
+        let pid = children.split_whitespace().next().and_then(|it| it.parse().ok());
+        let pid = pid.and_then(Pid::from_raw).context("the command has ended")?;
+        Ok(kill_process(pid, Signal::TERM)?)
     }
 
     /// Presses Ctrl-C.

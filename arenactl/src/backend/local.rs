@@ -5,6 +5,7 @@
 
 mod perform;
 mod preflight;
+mod readings;
 mod start;
 mod traffic;
 mod unit;
@@ -30,6 +31,7 @@ use crate::backend::survey::{Certificate, Certificates};
 use crate::backend::{Backend, BackendError, LOOK_INTERVAL, Lack, Unit};
 use crate::config_client::{self, Active, AnyChannel, ConfigError};
 use crate::durable::{self, Access};
+use crate::sample::{Channels, Reading};
 use crate::state_folder::StateFolder;
 use crate::supervisor::{self, Authority, launch::log_folder};
 use crate::{clock, configs, process, rules, secrets};
@@ -51,6 +53,8 @@ pub struct Local {
     pub(crate) rollout: String,
     /// What the last look found, by instance.
     pub(crate) seen: BTreeMap<InstanceId, Unit>,
+    /// Connections to instances that were asked for their matches.
+    pub(crate) channels: Option<Channels>,
 }
 
 impl Local {
@@ -66,7 +70,18 @@ impl Local {
     ) -> Self {
         let artifacts = Artifacts::new(&folder.artifacts());
         let (rollout, seen) = (String::new(), BTreeMap::new());
-        Self { cluster, region, folder, artifacts, programs, spec_folder, releases, rollout, seen }
+        Self {
+            cluster,
+            region,
+            folder,
+            artifacts,
+            programs,
+            spec_folder,
+            releases,
+            rollout,
+            seen,
+            channels: None,
+        }
     }
 
     /// The file that remembers which rules a deploy published last.
@@ -187,6 +202,10 @@ impl Backend for Local {
         }
         units.sort_by(|one: &Unit, other| one.instance.cmp(&other.instance));
         Ok(units)
+    }
+
+    async fn readings(&mut self) -> Result<Vec<Reading>, BackendError> {
+        self.read_all().await
     }
 
     async fn weights(&mut self) -> Result<BTreeMap<ServiceName, Weights>, BackendError> {

@@ -17,6 +17,7 @@ mod perform;
 mod place;
 mod ports;
 mod probe;
+mod readings;
 mod seal;
 mod service;
 mod stack;
@@ -44,6 +45,7 @@ use crate::backend::{Backend, BackendError, Lack, Unit};
 use crate::config_client::AnyChannel;
 use crate::docker::Logins;
 use crate::relay::Relay;
+use crate::sample::Reading;
 use crate::swarm::Swarm;
 use crate::{clock, configs, rules, secrets};
 pub(crate) use ports::PORTS;
@@ -157,6 +159,10 @@ impl Backend for SwarmBackend {
         let seen = self.see().await?;
         let all: Vec<_> = seen.instances.keys().cloned().collect();
         self.look_at(&seen, &all).await
+    }
+
+    async fn readings(&mut self) -> Result<Vec<Reading>, BackendError> {
+        self.read_all().await
     }
 
     async fn weights(&mut self) -> Result<BTreeMap<ServiceName, Weights>, BackendError> {

@@ -4,3 +4,4 @@ pub(super) mod doctor;
 pub(super) mod down;
 pub(super) mod history;
 pub(super) mod status;
+pub(super) mod top;

@@ -7,6 +7,7 @@ use arena_types::{InstanceId, ServiceName};
 use arenactl_planning::observed::Weights;
 use serde::{Deserialize, Serialize};
 
+use crate::sample::{Asked, Sample};
 use crate::side_port::Probe;
 
 /// Longest line: a message of the mesh is at most 4 MiB, in base64.
@@ -25,6 +26,9 @@ pub(crate) struct Target {
 pub(crate) enum Call {
     /// Ask side ports, all at once; answered by [`Reply::Probes`] in the same order.
     Probe { targets: Vec<Target> },
+    /// Ask for what `top` shows, all at once; answered by [`Reply::Samples`] in the same order. An operator of an
+    /// older release does not know it.
+    Sample { cluster: String, asked: Vec<Asked> },
     /// Drain an instance; `token` is the name of a secret. Answered by [`Reply::Done`].
     Drain { target: Target, token: String, request: DrainRequest },
     /// Take a drain back.
@@ -54,6 +58,8 @@ pub(crate) enum Reply {
     Done,
     /// What the side ports said.
     Probes { probes: Vec<Probe> },
+    /// What instances showed.
+    Samples { samples: Vec<Sample> },
     /// A certificate, its key, and whom its owner trusts, in PEM.
     Material { cert: String, key: String, roots: String },
     /// The answer of a method: a message in base64, or a status of gRPC and its words.

@@ -19,6 +19,7 @@ use super::protocol::LINE_LEN_MAX;
 use super::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply, Target, channel};
 use crate::error::causes;
 use crate::registry_client::write_traffic;
+use crate::sample::{self, Channels};
 use crate::secrets;
 use crate::side_port::{self, SidePortError};
 
@@ -37,6 +38,7 @@ pub(crate) async fn serve(
     folder: &Path,
 ) -> std::io::Result<()> {
     let mut input = BufReader::new(input);
+    let mut channels = None;
     loop {
         let mut line = Vec::new();
         let length = (&mut input).take(LINE_LEN_MAX as u64).read_until(b'\n', &mut line).await?;
@@ -44,7 +46,7 @@ pub(crate) async fn serve(
             return Ok(());
         }
         let reply = match serde_json::from_slice(&line) {
-            Ok(call) => answer(call, folder).await,
+            Ok(call) => answer(call, folder, &mut channels).await,
             Err(error) => {
                 Reply::Failed { why: format!("this relay does not know the call: {error}") }
             }
@@ -56,11 +58,19 @@ pub(crate) async fn serve(
     }
 }
 
-async fn answer(call: Call, folder: &Path) -> Reply {
+async fn answer(call: Call, folder: &Path, channels: &mut Option<Channels>) -> Reply {
     let done = match call {
         Call::Probe { targets } => {
             let probes = targets.iter().map(|target| side_port::probe(target.address));
             Ok(Reply::Probes { probes: join_all(probes).await })
+        }
+        Call::Sample { cluster, asked } => {
+            match Channels::fresh(channels, || own(&cluster, folder)) {
+                Ok(channels) => {
+                    Ok(Reply::Samples { samples: sample::take(&asked, Some(channels)).await })
+                }
+                Err(error) => Err(error),
+            }
         }
         Call::Drain { target, token, request } => match secrets::read(folder, &token) {
             Ok(token) => steered(side_port::drain(target.address, &token, request).await),
@@ -181,6 +191,20 @@ mod tests {
         let material = arena_mesh::Material::from_pem(cert, key, roots).unwrap();
         assert_eq!(material.id().as_str(), "spiffe://demo/game/game-r1-0");
         assert_eq!(roots.trim_end(), ca.cert_pem().trim_end());
+    }
+
+    #[tokio::test]
+    async fn a_sample_of_whom_nobody_answers_for_says_so_and_one_without_a_key_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = r#"{"call":"sample","cluster":"demo","asked":[{"service":"game","target":{"instance":"game-r1-0","address":"127.0.0.1:1"},"mesh":"127.0.0.1:1"}]}"#;
+        let replies = ask(line, folder.path()).await;
+        assert!(matches!(replies.as_slice(), [Reply::Failed { .. }]), "{replies:?}");
+        let ca = Ca::create("demo").unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_KEY), ca.key_pem()).unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_CERT), ca.cert_pem()).unwrap();
+        let replies = ask(line, folder.path()).await;
+        let [Reply::Samples { samples }] = replies.as_slice() else { panic!("{replies:?}") };
+        assert!(samples[0].probe.report.is_err() && samples[0].matches.is_none(), "{samples:?}");
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ mod party;
 mod picture;
 mod releases;
 mod swarm;
+mod top;
 mod verbs;
 
 /// What every region of these tests differs in from `arena.yaml`: a port of its own, short matches.

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use super::Region;
 use crate::conformance::Place;
 
 /// Every command that only looks.
-const LOOKS: [&[&str]; 8] = [
+const LOOKS: [&[&str]; 9] = [
     &["plan"],
     &["diff"],
     &["status"],
     &["status", "--all"],
+    &["top", "--once"],
     &["history"],
     &["logs"],
     &["doctor"],
@@ -60,4 +63,41 @@ fn looking_at_a_region_that_runs_changes_no_file() {
     let change = ["plan", "--set", "services.play.env.MODE=new"];
     assert_eq!(region.run(&change).unwrap().code, Some(2));
     assert_eq!(files(&state), before);
+}
+
+/// A process that stands still; dropped, it goes on, so that it can be stopped.
+struct Still(Pid);
+
+impl Still {
+    fn new(pid: &serde_json::Value) -> Self {
+        let pid = pid.as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+#[test]
+fn an_instance_that_stands_still_is_shown_as_silent_and_holds_up_none_of_the_others() {
+    let region = Region::deployed().unwrap();
+    let status = region.status().unwrap();
+    let units = status["instances"].as_array().unwrap();
+    let play = units.iter().find(|it| it["service"] == "play").unwrap();
+    let still = Still::new(&play["pid"]);
+    let top = region.told(&["top", "--output", "json"]).unwrap();
+    let rows = top["instances"].as_array().unwrap();
+    assert_eq!(rows.len(), units.len(), "{top:#}");
+    for row in rows {
+        let is_still = row["instance"] == play["instance"];
+        assert_eq!(row["silent_ms"].as_u64().is_some_and(|ms| ms >= 1_000), is_still, "{row:#}");
+        assert_eq!(row["standing"] == "ready", !is_still, "{row:#}");
+        let note = row["note"].as_str().unwrap();
+        assert_eq!(note.contains("no answer from"), is_still, "{row:#}");
+    }
+    drop(still);
 }

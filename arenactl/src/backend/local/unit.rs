@@ -1,6 +1,7 @@
 //! One instance's folder, and what its supervisor and its side port say.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use arenactl_planning::observed::UnitState;
@@ -62,6 +63,15 @@ pub(super) fn clear_stopped(folder: &Path) -> Result<(), FileError> {
 
 /// Looks at one instance; `None` if the folder holds none.
 pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
+    let Some((mut unit, side)) = stand(folder)? else { return Ok(None) };
+    if let Some(side) = side {
+        unit.judge(side_port::probe(side).await);
+    }
+    Ok(Some(unit))
+}
+
+/// Returns what is known of an instance without asking it, and where it can be asked.
+pub(super) fn stand(folder: &Path) -> Result<Option<(Unit, Option<SocketAddr>)>, BackendError> {
     let known = match launch(folder)? {
         Some(launch) => Unit::blank(&launch.instance, &launch.service, &launch.release).ok(),
         None => named(folder),
@@ -72,17 +82,15 @@ pub(super) async fn look(folder: &Path) -> Result<Option<Unit>, BackendError> {
     let Some(report) = report else {
         "its supervisor never reported".clone_into(&mut unit.note);
         unit.state = UnitState::Failed;
-        return Ok(Some(unit));
+        return Ok(Some((unit, None)));
     };
     unit.restarts = report.restarts;
     unit.pid = report.child.map(|child| child.pid);
     unit.addresses.clone_from(&report.addresses);
     (unit.state, unit.note) = supervised(&report, is_meant_to_stop);
     let is_worth_asking = report.child.is_some() && unit.state != UnitState::Failed;
-    if let (true, Some(side)) = (is_worth_asking, report.addresses.get("side")) {
-        unit.judge(side_port::probe(*side).await);
-    }
-    Ok(Some(unit))
+    let side = report.addresses.get("side").copied().filter(|_| is_worth_asking);
+    Ok(Some((unit, side)))
 }
 
 /// What is known of an instance whose `launch.json` was lost: its name, `<service>-<release>-<number>`. It must

@@ -162,6 +162,22 @@ impl SwarmBackend {
         seen: &Seen,
         wanted: &[InstanceId],
     ) -> Result<Vec<Unit>, BackendError> {
+        let (mut units, targets) = self.stand(seen, wanted);
+        for ((index, _), probe) in targets.iter().zip(self.probe(&targets).await) {
+            units[*index].judge(probe);
+        }
+        for unit in &mut units {
+            settle(unit, seen);
+        }
+        Ok(units)
+    }
+
+    /// Returns what the swarm alone says of instances, and which of these can be asked where.
+    pub(super) fn stand(
+        &mut self,
+        seen: &Seen,
+        wanted: &[InstanceId],
+    ) -> (Vec<Unit>, Vec<(usize, Target)>) {
         let now_ms = clock::now_ms();
         if seen.instances.values().any(|it| it.is_let_go() && it.live().next().is_some()) {
             self.freeing_ms = now_ms;
@@ -182,17 +198,7 @@ impl SwarmBackend {
             }
             units.push(unit);
         }
-        for ((index, _), probe) in targets.iter().zip(self.probe(&targets).await) {
-            units[*index].judge(probe);
-        }
-        for unit in &mut units {
-            give_up(unit, seen, now_ms);
-            let is_wanted = seen.instances.get(&unit.instance).is_some_and(Placed::is_wanted);
-            if unit.state == UnitState::Empty && !is_wanted {
-                "stopping".clone_into(&mut unit.note);
-            }
-        }
-        Ok(units)
+        (units, targets)
     }
 
     /// Returns the services of others that stand where ours would.
@@ -228,7 +234,7 @@ impl SwarmBackend {
 
     /// Asks side ports through the relay. Without one nobody knows what instances say: that is no failure of
     /// theirs.
-    async fn probe(&mut self, targets: &[(usize, Target)]) -> Vec<Probe> {
+    pub(super) async fn probe(&mut self, targets: &[(usize, Target)]) -> Vec<Probe> {
         if targets.is_empty() {
             return Vec::new();
         }
@@ -341,6 +347,15 @@ fn standing(placed: &Placed, seen: &Seen, gpu_kind: &str, overdue_ms: u64) -> (U
         }
         state if error.is_empty() => (UnitState::Starting, format!("task {}", word(state))),
         state => (UnitState::Starting, format!("task {}: {error}", word(state))),
+    }
+}
+
+/// Says the last word on an instance once it has spoken.
+pub(super) fn settle(unit: &mut Unit, seen: &Seen) {
+    give_up(unit, seen, clock::now_ms());
+    let is_wanted = seen.instances.get(&unit.instance).is_some_and(Placed::is_wanted);
+    if unit.state == UnitState::Empty && !is_wanted {
+        "stopping".clone_into(&mut unit.note);
     }
 }
 

@@ -1,0 +1,51 @@
+//! What instances show of themselves, asked from this machine.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use arena_mesh::{Ca, CaError, Identity, SpiffeId};
+
+use super::{Local, OPERATOR, unit};
+use crate::backend::{BackendError, Unit};
+use crate::relay::Target;
+use crate::sample::{self, Asked, Channels, Reading};
+
+/// arenactl's own certificate is made for one command, and stays in its memory.
+const OWN_LIFE: Duration = Duration::from_hours(1);
+
+impl Local {
+    pub(super) async fn read_all(&mut self) -> Result<Vec<Reading>, BackendError> {
+        let (mut units, mut asked) = (Vec::new(), Vec::new());
+        for folder in unit::folders(&self.folder.instances())? {
+            let Some((unit, side)) = unit::stand(&folder)? else { continue };
+            if let Some(address) = side {
+                asked.push((units.len(), whom(&unit, address)));
+            }
+            units.push(unit);
+        }
+        let (cluster, authority) = (self.cluster.clone(), self.folder.authority());
+        let issue = || own(cluster.as_str(), &authority);
+        // Without an authority nothing was ever deployed; what can be asked without one still is.
+        let channels = Channels::fresh(&mut self.channels, issue).ok();
+        let targets: Vec<Asked> = asked.iter().map(|(_, asked)| asked.clone()).collect();
+        let samples = sample::take(&targets, channels).await;
+        Ok(sample::readings(units, &asked, samples))
+    }
+}
+
+fn whom(unit: &Unit, address: SocketAddr) -> Asked {
+    Asked {
+        service: unit.service.clone(),
+        target: Target { instance: unit.instance.clone(), address },
+        mesh: unit.addresses.get("mesh").copied(),
+    }
+}
+
+/// A certificate of arenactl's own that no file is written for: who looks changes nothing.
+fn own(cluster: &str, authority: &Path) -> Result<Identity, CaError> {
+    let id: SpiffeId = format!("spiffe://{cluster}/operator/{OPERATOR}")
+        .parse()
+        .expect("a cluster's name is part of an id");
+    Ok(Identity::new(Ca::load(cluster, authority)?.issue(&id, OWN_LIFE)?))
+}
