@@ -9,7 +9,7 @@ use super::Region;
 use crate::conformance::{Place, units};
 
 /// A region whose `play` is busy after a drain while a file exists.
-fn busy() -> anyhow::Result<(Region, PathBuf)> {
+pub(super) fn busy() -> anyhow::Result<(Region, PathBuf)> {
     let region = Region::new()?;
     let busy = region.folder.path().join("busy");
     std::fs::write(&busy, "")?;

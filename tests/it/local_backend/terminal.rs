@@ -3,6 +3,7 @@
 use arena_tests::Terminal;
 
 use super::Region;
+use super::down::busy;
 use crate::conformance::{CHANGE, Place, units};
 
 const COLUMNS: usize = 100;
@@ -71,6 +72,21 @@ async fn a_person_sees_plan_progress_and_address_and_gets_the_cursor_back() {
     assert!(shown.contains("\x1b[2K") || shown.contains("\x1b[1A"), "{shown:?}");
     let (hidden, back) = (shown.rfind(HIDE_CURSOR), shown.rfind(SHOW_CURSOR));
     assert!(hidden.is_none() || back > hidden, "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_person_sees_what_is_left_of_a_drain_and_until_when() {
+    let (region, busy) = busy().unwrap();
+    let change = ["deploy", "--set", "services.play.env.MODE=new"];
+    let mut terminal = open(&region, &change).unwrap();
+    let row = "\x1b[33mmoving\x1b[0m: 3 players, 1 match left, 1 moving; about 30 s to go";
+    terminal.until(row).await.unwrap();
+    let status = region.run(&["status"]).unwrap().stdout;
+    let line = "play: 1 of 1 ready, 0 occupied, 1 draining; 3 players, 1 match left, 1 moving; \
+                about 30 s to go, deadline in 60 s\n";
+    assert!(status.contains(line), "{status}");
+    std::fs::remove_file(busy).unwrap();
+    assert_eq!(terminal.end().await.unwrap(), 0, "{}", terminal.shown());
 }
 
 #[test]

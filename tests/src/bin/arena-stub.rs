@@ -3,7 +3,7 @@
 //! `STUB_EXIT=<code>` exits at once, `STUB_NEVER_READY=1` never gets ready, `STUB_SAYS=<text>` is what a
 //! connection to its public socket reads, `STUB_IGNORES_TERM=1` stays at the first `SIGTERM`.
 //! `STUB_READY_ONCE=<path>` gets ready once that file exists, `STUB_BUSY_WHILE=<path>` is not empty after a
-//! drain while that one does: so a test decides when, and no clock does. Sockets are passed, or bound at
+//! drain while that one does, and tells of [`LEFT`]: so a test decides when, and no clock does. Sockets are passed, or bound at
 //! `ARENA_SIDE_ADDR` and `ARENA_PUBLIC_ADDR`; `arena-stub healthcheck` asks the one that runs there,
 //! `arena-stub show <path>` prints a file: its image has no other program.
 
@@ -14,10 +14,21 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arena_types::contract::{InstanceReport, InstanceState};
+use arena_types::contract::{DrainReport, InstanceReport, InstanceState};
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 64;
+
+/// What is left on a stub that is busy after a drain.
+const LEFT: DrainReport = DrainReport {
+    left_s: 60,
+    players: 3,
+    matches: 1,
+    moving: 1,
+    waiting: 0,
+    unsaved: 0,
+    estimate_s: Some(30),
+};
 
 /// What the side port answers from.
 struct Stub {
@@ -173,7 +184,12 @@ fn route(stub: &Stub, request: &str, is_authorised: bool) -> (&'static str, Stri
     if report.state == InstanceState::Starting && exists("STUB_READY_ONCE") == Some(true) {
         report.state = InstanceState::Ready;
     }
-    if report.state == InstanceState::Draining && exists("STUB_BUSY_WHILE") != Some(true) {
+    let is_busy = exists("STUB_BUSY_WHILE") == Some(true);
+    report.drain = (report.state == InstanceState::Draining && is_busy).then_some(LEFT);
+    report.drain_left_s = report.drain.map(|left| left.left_s);
+    let left = report.drain.map_or((0, 0, 0), |left| (left.players, left.matches, left.moving));
+    (report.sessions, report.matches, report.moving) = left;
+    if report.state == InstanceState::Draining && !is_busy {
         report.state = InstanceState::Empty;
     }
     match request.split(' ').take(2).collect::<Vec<_>>().as_slice() {
