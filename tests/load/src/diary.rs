@@ -7,9 +7,6 @@ const INPUTS_MAX: usize = 60 * 60 * 30;
 /// Of so many frames one is kept: two a second, and all of a moment after a change of owner or connection.
 const FRAMES_PER_SIGHT: u32 = 15;
 const DENSE_FRAMES: u32 = 30;
-/// The newest input came early by at least so many ticks if the one before it, sent together with it, came in
-/// time.
-const LEAD_IN_TIME: i8 = 1;
 
 /// One player in one match.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +29,6 @@ pub(crate) struct Stretch {
     pub(crate) counted: usize,
     /// Sequence of the last one before the first.
     pub(crate) from_seq: u32,
-    /// Ticks of frames by which inputs came late, or may have.
-    pub(crate) late_ticks: Vec<u32>,
     /// The player left on its own: what it sent last need not count.
     pub(crate) is_left: bool,
 }
@@ -91,14 +86,11 @@ impl Diary {
         }
     }
 
-    /// Notes a frame; `is_next` if none is missing before it.
-    pub(crate) fn frame(&mut self, head: &FrameHead, view: &View, is_next: bool) {
+    /// Notes a frame.
+    pub(crate) fn frame(&mut self, head: &FrameHead, view: &View) {
         if let Some(stretch) = self.stretches.last_mut() {
             let counted = head.input_seq.saturating_sub(stretch.from_seq) as usize;
             stretch.counted = stretch.counted.max(counted.min(stretch.sent.len()));
-            if head.lead < LEAD_IN_TIME || !is_next {
-                stretch.late_ticks.push(head.tick.0);
-            }
         }
         self.frames += 1;
         let is_dense = self.dense > 0;
@@ -122,43 +114,38 @@ mod tests {
         Input { seq, tick: Tick(tick), controls, ack_tick: Tick(0), ack_event: 0 }
     }
 
-    fn frame(diary: &mut Diary, tick: u32, input_seq: u32, lead: i8, is_next: bool) {
+    fn frame(diary: &mut Diary, tick: u32, input_seq: u32) {
         let head = FrameHead {
             tick: Tick(tick),
             baseline: None,
             input_seq,
-            lead,
+            lead: 2,
             finished: false,
             epoch: Epoch(1),
         };
-        diary.frame(&head, &View { tick, ..View::default() }, is_next);
+        diary.frame(&head, &View { tick, ..View::default() });
     }
 
     #[test]
     fn a_start_ends_one_stretch_and_begins_the_next() {
         let mut diary = Diary::new(2, 0);
         (1..=4).for_each(|it| diary.sent(&input(it, 10 + it)));
-        frame(&mut diary, 12, 2, 2, true);
+        frame(&mut diary, 12, 2);
         diary.restart(65_540);
         diary.sent(&input(65_541, 30));
-        frame(&mut diary, 30, 65_540, 0, true);
-        frame(&mut diary, 32, 65_541, 1, true);
-        frame(&mut diary, 36, 65_541, 3, false);
-        let seen: Vec<_> = diary
-            .stretches
-            .iter()
-            .map(|it| (it.sent.len(), it.counted, it.late_ticks.clone()))
-            .collect();
-        assert_eq!(seen, [(4, 2, vec![]), (1, 1, vec![30, 36])]);
+        frame(&mut diary, 30, 65_540);
+        frame(&mut diary, 32, 65_541);
+        let seen: Vec<_> = diary.stretches.iter().map(|it| (it.sent.len(), it.counted)).collect();
+        assert_eq!(seen, [(4, 2), (1, 1)]);
     }
 
     #[test]
     fn frames_are_kept_now_and_then_and_after_a_change_one_by_one() {
         let mut diary = Diary::new(0, 0);
-        (1..=90).for_each(|it| frame(&mut diary, 2 * it, 0, 2, true));
+        (1..=90).for_each(|it| frame(&mut diary, 2 * it, 0));
         assert_eq!(diary.sights.len(), 30 + 4, "45, 60, 75 and 90 after the first thirty");
         diary.changed();
-        (91..=95).for_each(|it| frame(&mut diary, 2 * it, 0, 2, true));
+        (91..=95).for_each(|it| frame(&mut diary, 2 * it, 0));
         assert_eq!(diary.sights.len(), 34 + 5);
     }
 }

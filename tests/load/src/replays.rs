@@ -46,9 +46,10 @@ pub struct ReplayReport {
     pub frames_compared: u64,
     /// Inputs that a tick was played with.
     pub inputs_played: u64,
-    /// Inputs that came late and gave way to a later one for the same tick, as the protocol has it.
+    /// Inputs that frames counted, and that gave way to a later one for the same tick, as the protocol has it for
+    /// those that come late.
     pub inputs_merged: u64,
-    /// Inputs that nothing was played with although the match went on.
+    /// Inputs that no frame counted, and nothing was played with, although the match went on.
     pub inputs_lost: u64,
     /// Inputs for ticks after the end of their match, or that a player had just sent when it left.
     pub inputs_open: u64,
@@ -57,6 +58,9 @@ pub struct ReplayReport {
     /// When inputs were lost, in milliseconds since the start of the run.
     #[serde(skip)]
     pub(crate) lost_ms: Vec<u64>,
+    /// When inputs gave way.
+    #[serde(skip)]
+    pub(crate) merged_ms: Vec<u64>,
 }
 
 impl ReplayReport {
@@ -84,7 +88,6 @@ pub(crate) fn check(folder: &Path, judge: &Judge) -> ReplayReport {
         report.matches += 1;
         check_match(folder, (id, seen), &mut report);
     }
-    report.lost_ms.sort_unstable();
     report
 }
 
@@ -138,7 +141,7 @@ fn check_match(folder: &Path, (id, seen): (MatchId, &Seen), report: &mut ReplayR
     let is_cut = films.last().is_some_and(|it| it.is_cut);
     report.matches_cut += u64::from(is_cut && seen.course.has_ended());
     check_joins(id, seen, &films, report);
-    check_inputs(seen, &films, report);
+    check_inputs(id, seen, &films, report);
 }
 
 /// Counts what a replay says of itself, and of what was seen.
@@ -183,7 +186,7 @@ fn check_joins(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayRepo
     }
 }
 
-fn check_inputs(seen: &Seen, films: &[Film], report: &mut ReplayReport) {
+fn check_inputs(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayReport) {
     // Of ticks that two owners have, the later one's count: that is how the match went on.
     let at = |tick: u32| films.iter().rev().find_map(|it| it.inputs_of(tick));
     let last_tick = films.last().map_or(0, |it| it.last_tick);
@@ -192,11 +195,15 @@ fn check_inputs(seen: &Seen, films: &[Film], report: &mut ReplayReport) {
         for stretch in &diary.stretches {
             let verdict = inputs::judge(stretch, input, last_tick);
             report.inputs_played += verdict.played;
-            report.inputs_merged += verdict.merged;
+            report.inputs_merged += verdict.merged_ticks.len() as u64;
             report.inputs_open += verdict.open;
             report.inputs_lost += verdict.lost_ticks.len() as u64;
-            let lost = verdict.lost_ticks.iter();
-            report.lost_ms.extend(lost.filter_map(|it| seen.course.reached_ms(*it)));
+            let reached = |tick: &u32| seen.course.reached_ms(*tick);
+            report.merged_ms.extend(verdict.merged_ticks.iter().filter_map(reached));
+            for tick in verdict.lost_ticks {
+                report.complain(id, &format!("seat {}: input for tick {tick} lost", diary.seat));
+                report.lost_ms.extend(reached(&tick));
+            }
         }
     }
 }

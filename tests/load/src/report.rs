@@ -59,8 +59,8 @@ pub struct Report {
     pub inputs: u64,
     /// Of these, sent before a resume and not counted by any frame until then: lost, at most.
     pub inputs_uncounted: u64,
-    /// Of these, nothing was played with although the match went on: exact if replays were looked at, else those
-    /// that were not counted.
+    /// Of these, nothing was played with although the match went on: exact if replays were looked at, else all that
+    /// were not counted.
     pub inputs_lost: u64,
     /// Longest time between two frames of a match, in milliseconds: reconnections included, and
     /// silences that lasted until the match, the session or the run ended.
@@ -115,8 +115,7 @@ impl Report {
         let playing_s = judge.playing_ms as f64 / 1_000.0;
         let bytes = all.count(Count::Bytes) as f64;
         let uncounted = all.count(Count::InputsUncounted);
-        let lost_ms = replays.as_ref().map(|it| it.lost_ms.as_slice());
-        let window = |it: &Window| WindowReport::new(it, judge, (cpu, lost_ms), end_ms);
+        let window = |it: &Window| WindowReport::new(it, judge, (cpu, replays.as_ref()), end_ms);
         Self {
             players,
             seconds: end_ms as f64 / 1_000.0,

@@ -223,14 +223,14 @@ impl Watch {
             0 => 0,
             last => missing(head.tick.0 - last, self.ticks_per_frame),
         };
+        let gap_ms = self.last_frame_ms.replace(now_ms).map(|it| now_ms.saturating_sub(it));
         if let Some(diary) = self.diary.as_mut() {
-            diary.frame(&head, &view, missed_ticks == 0);
+            diary.frame(&head, &view);
         }
         self.views.push_back(view);
         if self.views.len() > VIEWS_MAX {
             self.views.pop_front();
         }
-        let gap_ms = self.last_frame_ms.replace(now_ms).map(|it| now_ms.saturating_sub(it));
         self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
         let was_away = std::mem::take(&mut self.is_away);
         Ok(Step { gap_ms, missed_ticks, was_away, latencies_ms: self.acknowledged(now_ms) })

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cpu::CpuLog;
 use crate::judge::Judge;
+use crate::replays::ReplayReport;
 use crate::timeline::{Bucket, Count};
 
 /// A stretch of a run; times are milliseconds since its start.
@@ -105,9 +106,11 @@ pub struct WindowReport {
     pub moves: u64,
     /// Inputs sent.
     pub inputs: u64,
-    /// Inputs that nothing was played with although the match went on: exact if replays were looked at, else those
-    /// that no frame counted before a start made an end of them.
+    /// Inputs that no frame counted, and nothing was played with, although the match went on: exact if replays were
+    /// looked at, else those that no frame counted before a start made an end of them.
     pub inputs_lost: u64,
+    /// Inputs that frames counted, and that gave way to later ones: 0 unless replays were looked at.
+    pub inputs_merged: u64,
     /// Promises of the protocol that were broken.
     pub protocol_errors: u64,
     /// CPU seconds by program of the region, and of the bots (`arena-load`).
@@ -115,17 +118,17 @@ pub struct WindowReport {
 }
 
 impl WindowReport {
-    /// `lost_ms` is when inputs were lost, as replays tell.
     pub(crate) fn new(
         window: &Window,
         judge: &Judge,
-        (cpu, lost_ms): (&CpuLog, Option<&[u64]>),
+        (cpu, replays): (&CpuLog, Option<&ReplayReport>),
         end_ms: u64,
     ) -> Self {
         let (from_ms, to_ms) = (window.from_ms, window.to_ms.unwrap_or(end_ms).min(end_ms));
-        let lost =
+        let within =
             |all: &[u64]| all.iter().filter(|it| (from_ms..to_ms).contains(it)).count() as u64;
         let sum = judge.timeline.sum(from_ms, to_ms);
+        let uncounted = sum.count(Count::InputsUncounted);
         let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s);
         Self {
             name: window.name.clone(),
@@ -148,7 +151,8 @@ impl WindowReport {
             connections_lost: sum.count(Count::ConnectionsLost),
             moves: sum.count(Count::Moves),
             inputs: sum.count(Count::Inputs),
-            inputs_lost: lost_ms.map_or_else(|| sum.count(Count::InputsUncounted), lost),
+            inputs_lost: replays.map_or(uncounted, |it| within(&it.lost_ms)),
+            inputs_merged: replays.map_or(0, |it| within(&it.merged_ms)),
             protocol_errors: sum.count(Count::ProtocolErrors),
             cpu_s: cpu.between(from_ms, to_ms),
         }

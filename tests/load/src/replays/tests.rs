@@ -52,7 +52,7 @@ fn recorded(played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
         diary.sent(&input(tick));
         if tick % 2 == 0 {
             let view = view(&game, tick);
-            diary.frame(&head(tick), &view, true);
+            diary.frame(&head(tick), &view);
             course.shown(tick, u64::from(tick) * 16);
         }
     }
@@ -165,8 +165,12 @@ fn what_was_seen_and_is_not_so_is_a_mismatch() {
 }
 
 #[test]
-fn an_input_that_no_tick_was_played_with_is_lost_and_dated() {
-    let (file, seen) = recorded(|tick| if tick == 400 { 399 } else { tick });
+fn an_input_that_no_tick_was_played_with_gave_way_or_is_lost_and_is_dated() {
+    let (file, mut seen) = recorded(|tick| if tick == 400 { 399 } else { tick });
+    let report = check_files(&[(1, file.clone())], &seen);
+    assert_eq!((report.inputs_lost, report.inputs_merged), (0, 1), "{report:?}");
+    assert_eq!(report.merged_ms, [400 * 16]);
+    seen.diaries[0].stretches[0].counted = 399;
     let report = check_files(&[(1, file)], &seen);
     assert_eq!((report.inputs_lost, report.inputs_played), (1, u64::from(TICKS) - 1), "{report:?}");
     assert_eq!(report.lost_ms, [400 * 16]);
