@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
 
 /// Lets bots play a while; returns the CPU seconds that gateways and games used for all of it.
 async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport)> {
-    let pids = [pids(region, "gateway").await?, pids(region, "game").await?].concat();
+    let pids = [region.pids("gateway").await?, region.pids("game").await?].concat();
     let before = cpu_time_s(&pids)?;
     let bots = Bots::start(&region.url().await?, PLAYERS, seed)?;
     wait_for("all bots in a match", Duration::from_mins(1), || async {
@@ -50,13 +50,8 @@ async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport
     Ok((cpu_time_s(&pids)? - before, report))
 }
 
-async fn pids(region: &TestRegion, service: &str) -> anyhow::Result<Vec<u64>> {
-    let instances = region.instances(service).await?;
-    instances.iter().map(|it| it["pid"].as_u64().with_context(|| format!("pid in {it}"))).collect()
-}
-
 /// User and system time of processes so far: fields 14 and 15 of `/proc/<pid>/stat` (proc(5)).
-fn cpu_time_s(pids: &[u64]) -> anyhow::Result<f64> {
+fn cpu_time_s(pids: &[u32]) -> anyhow::Result<f64> {
     let ticks_per_s = rustix::param::clock_ticks_per_second();
     let mut ticks = 0;
     for pid in pids {

@@ -122,6 +122,18 @@ impl TestRegion {
         self.state.path()
     }
 
+    /// Returns the folder of the region itself: its instances, their data.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.state_home().join("arena/arena/local")
+    }
+
+    /// Returns the folder of its object store that holds replays.
+    #[must_use]
+    pub fn replays(&self) -> PathBuf {
+        self.folder().join("data/store/objects/replays")
+    }
+
     /// Returns a command `arenactl <args> --region local` with this region's state.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(&self.arenactl);
@@ -195,6 +207,16 @@ impl TestRegion {
         let status = self.status().await?;
         let all = status["instances"].as_array().context("`instances` in the status")?;
         Ok(all.iter().filter(|it| it["service"] == service).cloned().collect())
+    }
+
+    /// Returns the process ids of the instances of a service that run.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn pids(&self, service: &str) -> anyhow::Result<Vec<u32>> {
+        let instances = self.instances(service).await?;
+        let pids = instances.iter().filter_map(|it| it["pid"].as_u64());
+        pids.map(|pid| u32::try_from(pid).context("a process id")).collect()
     }
 
     /// Returns the address players open.

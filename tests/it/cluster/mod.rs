@@ -3,6 +3,7 @@
 mod browser;
 mod failing;
 mod games;
+mod judged;
 mod killed;
 mod party;
 mod picture;

@@ -1,0 +1,65 @@
+//! A deploy of game and gateway while people play, judged frame by frame, and against the replays of all matches.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arena_load::{Args, Run};
+use arena_tests::{TestRegion, wait_for};
+
+const PLAYERS: u32 = 24;
+/// A match lasts eight seconds here, and a machine that also compiles is slow to start one.
+const PLAYING_LIMIT: Duration = Duration::from_mins(1);
+const SETTINGS: &[&str] = &["services.gateway.ports.public=0", "rules.match.time_limit_ticks=480"];
+/// Inputs on their way when a session changes its gateway: those of a fifth of a second.
+const INPUTS_PER_MOVE_MAX: u64 = 12;
+const CHANGE: &[&str] =
+    &["--set", "services.game.env.ARENA_TEST=2", "--set", "services.gateway.env.ARENA_TEST=2"];
+
+async fn all_play(run: &Run) -> anyhow::Result<()> {
+    let all = || async { Ok((run.playing() == PLAYERS).then_some(())) };
+    wait_for("all bots in a match", PLAYING_LIMIT, all).await
+}
+
+#[tokio::test]
+async fn a_deploy_is_judged_by_its_players_and_by_the_replays_of_their_matches()
+-> anyhow::Result<()> {
+    let region = TestRegion::new(SETTINGS).await?;
+    region.deploy(&[]).await?.expect_code(0)?;
+    let run = Run::start(Args {
+        url: region.url().await?.trim_end_matches('/').to_owned(),
+        players: PLAYERS,
+        seconds: None,
+        seed: 5,
+        mode: "arena".to_owned(),
+        ramp: 50,
+        windows: Vec::new(),
+        state: Some(region.folder()),
+        replays: Some(region.replays()),
+        report: None,
+        picture: None,
+    })?;
+    all_play(&run).await?;
+    run.begin("deploy");
+    region.deploy(CHANGE).await?.expect_code(0)?;
+    all_play(&run).await?;
+    run.end("deploy");
+    let outcome = tokio::task::spawn_blocking(|| run.finish()).await??;
+    let (report, picture) = (outcome.report(), outcome.picture("a deploy"));
+    let text = serde_json::to_string(&report)?;
+
+    assert_eq!((report.dropped_sessions, report.protocol_errors), (0, 0), "{text}");
+    assert_eq!((report.sessions, report.matches_lost), (u64::from(PLAYERS), 0), "{text}");
+    let deploy = report.window("deploy").context("the window")?;
+    assert!(deploy.moves >= u64::from(PLAYERS), "every session changes its gateway: {text}");
+    assert!(deploy.cpu_s["game"] > 0.0 && deploy.latency_ms_p50 > 0, "{text}");
+    assert!(picture.contains(">deploy<"), "{picture}");
+
+    let replays = report.replays.as_ref().context("the replays were looked at")?;
+    assert_eq!((replays.replay_mismatches, replays.replay_gaps), (0, 0), "{text}");
+    assert!(replays.matches >= 2 && replays.replays_verified >= replays.matches, "{text}");
+    assert!(replays.frames_compared > 0 && replays.inputs_played > 0, "{text}");
+    // A session that attaches again begins with new sequences: what it had sent just before is dropped.
+    assert!(replays.inputs_lost <= INPUTS_PER_MOVE_MAX * deploy.moves, "{text}");
+    assert_eq!(report.inputs_lost, replays.inputs_lost, "{text}");
+    region.close().await
+}
