@@ -12,7 +12,7 @@ export CARGO_TERM_COLOR ?= auto
 # Any folder: the software Vulkan driver of the tests complains where there is none.
 export XDG_RUNTIME_DIR ?= /tmp
 
-.PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench bench-swarm deps-build deps-lab deps-test picture render
+.PHONY: help run down lab lab-down check fmt lint doc deny test test-full bench bench-swarm bench-deploy deps-build deps-lab deps-test picture render
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,12 @@ BENCHES := --bench sim --bench gpu --bench mesh --bench cli --bench gateway
 bench: deps-sim ## figures to target/bench/*.json
 	cargo build --locked --release --workspace --bins $(BENCHES)
 	cargo bench --locked --workspace $(BENCHES)
+
+bench-deploy: deps-build ## a deploy under load against naive ways, to target/bench/deploy.json and docs/ (ARENA_BENCH_PLAYERS=… and others)
+	cargo build --locked --release --workspace --bins --bench deploy
+	cargo bench --locked --workspace --bench deploy
+	cp $(TARGET)/bench/deploy.md docs/bench-deploy.md
+	cp $(TARGET)/bench/deploy.svg docs/bench-deploy.svg
 
 bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to target/bench/swarm.json
 	cargo build --locked --release --workspace --bins --bench swarm

@@ -1,0 +1,160 @@
+//! The page that a run leaves in docs/.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use anyhow::Context as _;
+use arena_load::{ReplayReport, WindowReport};
+
+use crate::{DEPLOY, FIGURES, Played, Scale, UNDISTURBED};
+
+/// Ticks by which the longest gap of a deploy may exceed that of the undisturbed window.
+const GAP_TICKS_MORE: f64 = 2.0;
+
+/// Writes the page.
+pub(crate) fn write(scale: &Scale, all: &[Played]) -> anyhow::Result<String> {
+    let mut page = "# A deploy under load\n\n".to_owned();
+    let Scale { players, matches, seconds, match_seconds } = scale;
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    writeln!(
+        page,
+        "Printed by `make bench-deploy` on {}, at commit {}, on {}.\n\n\
+         {players} bot sessions in {matches} matches of {match_seconds} s, a region `local` of {profile} binaries and \
+         the bots on the same machine. Each way has a region of its own: {seconds} s undisturbed, then a window as \
+         long in which the way goes on. What the figures mean: [load.md](load.md).\n",
+        said("date", &["-u", "+%Y-%m-%d"])?,
+        said("git", &["rev-parse", "--short", "HEAD"])?,
+        machine()?,
+    )?;
+    page += "![Time between two frames, over time](bench-deploy.svg)\n\n";
+    table(all, &mut page)?;
+    verdict(&all[0], &mut page)?;
+    cpu(all, &mut page)?;
+    replays(all, &mut page)?;
+    Ok(page)
+}
+
+fn table(all: &[Played], page: &mut String) -> anyhow::Result<()> {
+    heading("", all, page)?;
+    for (metric, unit, figure) in FIGURES {
+        let unit = if unit.is_empty() { String::new() } else { format!(", {unit}") };
+        write!(page, "| `{metric}`{unit} |")?;
+        for played in all {
+            write!(page, " {} |", rounded(figure(played)?))?;
+        }
+        page.push('\n');
+    }
+    for (name, value) in ROWS {
+        write!(page, "| {name} |")?;
+        for played in all {
+            let [calm, busy] = [UNDISTURBED, DEPLOY].map(|it| played.window(it));
+            write!(page, " {} / {} |", rounded(value(calm?)), rounded(value(busy?)))?;
+        }
+        page.push('\n');
+    }
+    page.push('\n');
+    Ok(())
+}
+
+/// A figure of a window.
+type OfWindow = fn(&WindowReport) -> f64;
+
+/// Rows with the undisturbed window first.
+const ROWS: [(&str, OfWindow); 7] = [
+    ("gap, median, ticks: undisturbed / deploy", |it| it.gap_ticks_p50),
+    ("gap, p99, ticks", |it| it.gap_ticks_p99),
+    ("input latency, median, ms", |it| it.latency_ms_p50 as f64),
+    ("input latency, p99, ms", |it| it.latency_ms_p99 as f64),
+    ("inputs that gave way to later ones", |it| it.inputs_merged as f64),
+    ("ticks skipped for slow readers", |it| it.ticks_skipped as f64),
+    ("bytes a player-second", |it| it.bytes_per_player_s),
+];
+
+/// Says what issue 5 asks for, and whether it is so.
+fn verdict(ours: &Played, page: &mut String) -> anyhow::Result<()> {
+    let (calm, busy) = (ours.window(UNDISTURBED)?, ours.window(DEPLOY)?);
+    let more = busy.longest_gap_ticks - calm.longest_gap_ticks;
+    page.push_str("What a deploy promises, and whether this one kept it:\n\n");
+    for (promise, kept, found) in [
+        (
+            "no session dropped",
+            ours.report.dropped_sessions == 0,
+            ours.report.dropped_sessions as f64,
+        ),
+        ("no tick lost", busy.lost_ticks == 0, busy.lost_ticks as f64),
+        ("no input lost", busy.inputs_lost == 0, busy.inputs_lost as f64),
+        ("longest gap at most 2 ticks over the undisturbed one", more <= GAP_TICKS_MORE, more),
+    ] {
+        let kept = if kept { "kept" } else { "**not kept**" };
+        writeln!(page, "- {promise}: {kept} ({})", rounded(found))?;
+    }
+    page.push('\n');
+    Ok(())
+}
+
+fn cpu(all: &[Played], page: &mut String) -> anyhow::Result<()> {
+    page.push_str("Cores used in the window of the deploy; the bots are one thread:\n\n");
+    heading("program", all, page)?;
+    let window = all[0].window(DEPLOY)?;
+    for program in window.cpu_s.keys() {
+        write!(page, "| {program} |")?;
+        for played in all {
+            let window = played.window(DEPLOY)?;
+            let used_s = window.cpu_s.get(program).copied().unwrap_or(0.0);
+            write!(page, " {:.2} |", used_s / window.seconds.max(1.0))?;
+        }
+        page.push('\n');
+    }
+    page.push('\n');
+    Ok(())
+}
+
+/// A figure of the replays of a run.
+type OfReplays = fn(&ReplayReport) -> u64;
+
+fn replays(all: &[Played], page: &mut String) -> anyhow::Result<()> {
+    page.push_str("All matches played again from their replays, over the whole run:\n\n");
+    heading("", all, page)?;
+    let figures: [(&str, OfReplays); 8] = [
+        ("matches", |it| it.matches),
+        ("matches ended before their rules did", |it| it.matches_cut),
+        ("replays verified", |it| it.replays_verified),
+        ("mismatches", |it| it.replay_mismatches),
+        ("gaps between replays", |it| it.replay_gaps),
+        ("frames compared with the simulation", |it| it.frames_compared),
+        ("inputs played", |it| it.inputs_played),
+        ("inputs lost", |it| it.inputs_lost),
+    ];
+    for (name, figure) in figures {
+        write!(page, "| {name} |")?;
+        for played in all {
+            let replays = played.report.replays.as_ref().context("the replays")?;
+            write!(page, " {} |", figure(replays))?;
+        }
+        page.push('\n');
+    }
+    Ok(())
+}
+
+fn heading(first: &str, all: &[Played], page: &mut String) -> anyhow::Result<()> {
+    let names: Vec<&str> = all.iter().map(|it| it.way.name()).collect();
+    writeln!(page, "| {first} | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()))?;
+    Ok(())
+}
+
+fn rounded(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value}") } else { format!("{value:.2}") }
+}
+
+fn machine() -> anyhow::Result<String> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpus.lines().find_map(|it| it.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!("{cores} cores of {}", model.map_or("an unnamed processor", |it| it.1)))
+}
+
+fn said(program: &str, args: &[&str]) -> anyhow::Result<String> {
+    let output =
+        Command::new(program).args(args).output().with_context(|| format!("run {program}"))?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
