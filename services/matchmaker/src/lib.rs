@@ -20,5 +20,5 @@ mod service;
 mod updates;
 
 pub use config::{MatchmakerSettings, PROGRAM};
-pub use records::{MatchRecord, Seated, TicketRecord, match_key, party_key, ticket_key};
+pub use records::{TicketRecord, party_key, ticket_key};
 pub use server::{ServiceError, run, serve};

@@ -4,21 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arena_instance::placement::{Node, choose, nodes};
 use arena_instance::{Instance, LiveConfig, Mirror};
 use arena_mesh::{Channel, Endpoint};
 use arena_store::{Condition, Registry, Revision, StoreError, Transaction, TransactionOutcome};
 use arena_types::registry::{
     InstanceRecord, RulesRecord, Traffic, instances_of, rules_key, traffic_key,
 };
-use arena_types::{Epoch, InstanceId, MatchId, ServiceName, TicketId};
+use arena_types::{
+    Epoch, InstanceId, MatchId, MatchRecord, Seated, ServiceName, TicketId, match_key,
+};
 use arena_wire::game::v1::game_client::GameClient;
 use arena_wire::game::v1::{CreateRequest, Seat};
 use tonic::{Request, Status};
 
 use crate::figures::Figures;
 use crate::leases::Shelf;
-use crate::logic::{Group, Member, Node, Obstacle, choose, nodes};
-use crate::records::{MatchRecord, Seated, TicketRecord, json, match_key, parse, ticket_key};
+use crate::logic::{Group, Member, Obstacle};
+use crate::records::{TicketRecord, json, parse, ticket_key};
 
 /// Owners asked for one match: the third refusal in a row is a fleet that is full.
 const OWNERS_MAX: u32 = 3;

@@ -1,6 +1,6 @@
 //! What a ticket's streams are told.
 
-use arena_types::MatchId;
+use arena_types::{MatchId, MatchRecord, Seated};
 use arena_wire::matchmaker::v1::ended::Reason;
 use arena_wire::matchmaker::v1::ticket_update::Update;
 use arena_wire::matchmaker::v1::{Assigned, Ended, SeatToken, TicketUpdate, Waiting};
@@ -8,7 +8,6 @@ use arena_wire::token::{RouteClaims, TokenKey};
 use tokio::sync::mpsc;
 
 use crate::logic::{Ending, Member, Obstacle};
-use crate::records::{MatchRecord, Seated};
 
 /// Updates that wait for a slow gateway; all but the last are only news.
 pub(crate) const UPDATES_MAX: usize = 4;

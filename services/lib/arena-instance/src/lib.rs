@@ -38,6 +38,7 @@ mod lifecycle;
 mod live;
 mod mirror;
 mod own_ip;
+pub mod placement;
 pub mod policy;
 mod port_holder;
 mod register;

@@ -3,8 +3,8 @@
 use arena_types::{PartyCode, PlayerId, TicketId};
 use serde::{Deserialize, Serialize};
 
-use super::placement::mix;
 use super::ticket::{Member, TicketError, parse_mode};
+use arena_instance::placement::mix;
 
 /// Members of a party: half the seats of a match, so that two parties always fit.
 pub const MEMBERS_MAX: usize = 8;

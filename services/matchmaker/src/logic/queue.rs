@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use arena_types::{MatchId, TicketId};
 
-use super::placement::mix;
 use super::sweep::{Entry, Formed, sweep};
 use super::{MODES, Ticket};
+use arena_instance::placement::mix;
 
 /// Tickets at once: ten times what one instance meets in a minute; a pass over them takes
 /// milliseconds.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use arena_instance::{Instance, Mirror, Need, Program, Threads};
 use arena_matchmaker::logic::Policy;
-use arena_matchmaker::{MatchRecord, MatchmakerSettings, PROGRAM, run};
+use arena_matchmaker::{MatchmakerSettings, PROGRAM, run};
 use arena_mesh::{Channel, Serving};
 use arena_sim::Rules;
 use arena_testkit::{Cluster, http};
-use arena_types::PlayerId;
 use arena_types::registry::{
     ACTIVE_RULES, ActiveRules, InstanceRecord, RulesRecord, instances_of, rules_key,
 };
+use arena_types::{MatchRecord, PlayerId};
 use arena_wire::game::v1 as game;
 use arena_wire::game::v1::game_server::{Game, GameServer};
 use arena_wire::matchmaker::v1::matchmaker_client::MatchmakerClient;

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use arena_instance::Instance;
-use arena_matchmaker::{
-    MatchRecord, MatchmakerSettings, PROGRAM, Seated, TicketRecord, match_key, run, ticket_key,
-};
-use arena_types::{Epoch, MatchId, PlayerId, ReleaseId, TicketId};
+use arena_matchmaker::{MatchmakerSettings, PROGRAM, TicketRecord, run, ticket_key};
+use arena_types::{Epoch, MatchId, MatchRecord, PlayerId, ReleaseId, Seated, TicketId, match_key};
 use arena_wire::matchmaker::v1::ended::Reason;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
