@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use crate::logic::shard::Effects;
+use crate::moving::MoveReport;
 use crate::ticker::Batch;
 
 /// The metrics; every clone counts in the same.
@@ -49,6 +50,10 @@ pub struct Figures {
     pub checks_failed: Counter,
     /// Matches that there was no time to check.
     pub checks_skipped: Counter,
+    moves: Family<Label, Counter>,
+    move_bytes: Counter,
+    cut: Histogram,
+    stall_ticks: Counter,
 }
 
 impl Figures {
@@ -86,7 +91,23 @@ impl Figures {
             checks_differ: check("differs"),
             checks_failed: check("failed"),
             checks_skipped: check("skipped"),
+            moves: metrics.counters(&names::GAME_MOVES),
+            move_bytes: metrics.counter(&names::GAME_MOVE_BYTES),
+            cut: metrics.histogram(&names::GAME_MOVE_CUT),
+            stall_ticks: metrics.counter(&names::GAME_CUT_STALL_TICKS),
         }
+    }
+
+    /// Counts what a match's move took.
+    pub(crate) fn moved(&self, report: &MoveReport) {
+        self.move_bytes.inc_by(report.payload_bytes);
+        self.cut.observe(report.cut.as_secs_f64());
+        self.stall_ticks.inc_by(u64::from(report.stall_ticks()));
+    }
+
+    /// Counts the end of a move.
+    pub(crate) fn move_ended(&self, outcome: &'static str) {
+        self.moves.get_or_create(&names::GAME_MOVES.series([outcome])).inc();
     }
 
     /// Shows what steps the matches now.
@@ -97,8 +118,16 @@ impl Figures {
 
     /// Counts what one wake-up of a tick thread brought.
     pub(crate) fn count(&self, batch: &Batch) {
-        let Effects { messages, frames, results, inputs, taped: _, replays_failed } =
-            &batch.effects;
+        let Effects {
+            messages,
+            frames,
+            results,
+            inputs,
+            taped: _,
+            replays_failed,
+            moves: _,
+            gone: _,
+        } = &batch.effects;
         for seconds in &batch.tick_seconds {
             self.tick.observe(*seconds);
         }

@@ -1,12 +1,14 @@
 //! Matches that are watched: a thread that plays replays to viewers, and where those come from.
 
 use std::collections::HashMap;
+use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arena_replay::Reader;
 use arena_sdk::Game;
 use arena_store::{Objects, StoreError};
-use arena_types::{MatchId, Tick};
+use arena_types::{Epoch, MatchId, Tick};
 use arena_wire::link::{Refusal, ToGateway};
 use arena_wire::play::Watch;
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
 use crate::links::Links;
-use crate::logic::film::{Film, FilmError, TURNS_PER_S};
+use crate::logic::film::{Film, FilmError, Span, TURNS_PER_S};
 use crate::logic::hosted::Owner;
 use crate::logic::shard::FlowKey;
 use crate::logic::tape::ReplayId;
@@ -141,29 +143,62 @@ impl Films {
         if source.watching.viewers_max == 0 {
             return Err(ShowError::Off);
         }
-        let (id, file) = source.find(watch.match_id).await?;
+        let (id, file, span) = source.find(watch).await?;
         let source = source.clone();
         let opening = tokio::task::spawn_blocking(move || {
             let delay_ticks = source.watching.delay_ticks;
-            Film::open((id, file), source.game, source.owner.clone(), watch, delay_ticks)
+            let owner = source.owner.clone();
+            Film::open((id, file), (source.game, owner), (watch, span), delay_ticks)
         });
         Ok(opening.await.expect("opening a replay does not panic")?)
     }
 }
 
 impl Source {
-    /// Returns the newest replay of a match: of this instance if the match runs here, else the stored.
-    async fn find(&self, match_id: MatchId) -> Result<(ReplayId, Bytes), ShowError> {
+    /// Returns the replay of a match that holds the tick to be shown, and what all its replays hold: each of its
+    /// owners wrote one, which begins where the one before ends. Those of this instance are on its disk, the
+    /// others are stored.
+    async fn find(&self, watch: Watch) -> Result<(ReplayId, Bytes, Span), ShowError> {
+        let match_id = watch.match_id;
         let local = self.recorder.clone();
         let local = tokio::task::spawn_blocking(move || local?.newest(match_id));
-        if let Some((id, bytes)) = local.await.expect("reading a file does not panic") {
-            return bounded(id, bytes.into());
+        let local = local.await.expect("reading a file does not panic");
+        let local = local.map(|(id, bytes)| bounded(id, bytes.into())).transpose()?;
+        let mut older = self.epochs(match_id, local.as_ref().map(|it| it.0)).await?;
+        let newest = match local {
+            Some(newest) => newest,
+            None => self.stored(older.pop().ok_or(ShowError::Unknown(match_id))?).await?,
+        };
+        let (first, span) = span(&newest.1, self.watching.delay_ticks)?;
+        let wanted = if watch.tick == Watch::NEWEST { span.last } else { watch.tick };
+        let (mut first, mut found) = (first, newest);
+        while first > wanted
+            && let Some(id) = older.pop()
+        {
+            found = self.stored(id).await?;
+            first = self::span(&found.1, 0)?.0;
+        }
+        Ok((found.0, found.1, span))
+    }
+
+    /// Returns the stored replays of a match before `newest`, the last one last; none if it holds all.
+    async fn epochs(
+        &self,
+        match_id: MatchId,
+        newest: Option<ReplayId>,
+    ) -> Result<Vec<ReplayId>, ShowError> {
+        if newest.is_some_and(|it| it.epoch == Epoch::FIRST) {
+            return Ok(Vec::new());
         }
         let folder = format!("{}/{match_id}", ReplayId::FOLDER);
         let listed = self.objects.list(&folder).await?;
-        let ids =
-            listed.iter().take(EPOCHS_MAX).filter_map(|it| ReplayId::of_object_path(&it.path));
-        let id = ids.max().ok_or(ShowError::Unknown(match_id))?;
+        let ids = listed.iter().filter_map(|it| ReplayId::of_object_path(&it.path));
+        let mut ids: Vec<_> = ids.filter(|it| newest.is_none_or(|of| *it < of)).collect();
+        ids.sort_unstable();
+        Ok(ids.split_off(ids.len().saturating_sub(EPOCHS_MAX)))
+    }
+
+    async fn stored(&self, id: ReplayId) -> Result<(ReplayId, Bytes), ShowError> {
         if let Some(bytes) = self.cache().get(id) {
             return Ok((id, bytes));
         }
@@ -182,6 +217,15 @@ fn bounded(id: ReplayId, bytes: Bytes) -> Result<(ReplayId, Bytes), ShowError> {
         return Err(ShowError::TooLong { bytes: bytes.len() });
     }
     Ok((id, bytes))
+}
+
+/// Returns the first tick of a replay, and what its match has to be shown by it.
+fn span(bytes: &Bytes, delay_ticks: u32) -> Result<(Tick, Span), FilmError> {
+    let reader = Reader::open(Cursor::new(bytes.clone()))?;
+    let is_live = reader.footer().is_none();
+    let held_back = if is_live { delay_ticks } else { 0 };
+    let last = Tick(reader.last_tick().saturating_sub(held_back));
+    Ok((Tick(reader.header().first_tick), Span { last, is_live }))
 }
 
 /// Replays that were read lately.
@@ -270,6 +314,12 @@ impl Theatre {
     fn turn(&mut self) {
         let Self { source, links, films, .. } = self;
         films.retain(|key, film| match show_turn(source, links, *key, film) {
+            Ok(()) if film.goes_on_elsewhere() => {
+                // Whoever has the next replay of the match is found as the owner of a match is.
+                let (owner, epoch) = (source.owner.instance.to_string(), film.id().epoch);
+                links.send(key.link, &ToGateway::Moved { flow: key.flow, owner, epoch });
+                false
+            }
             Ok(()) => true,
             Err(error) => {
                 refuse(links, *key, &ShowError::Film(error));

@@ -7,8 +7,8 @@ use arena_games::Backing;
 use arena_mesh::Link;
 use arena_sdk::Worlds;
 use arena_store::Stores;
-use arena_types::MatchId;
 use arena_types::contract::BackendReport;
+use arena_types::{Epoch, MatchId};
 use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -16,10 +16,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::Config;
 use crate::figures::Figures;
 use crate::films::{Cache, Films, Source};
+use crate::gone::{GONE_MAX, remove_records};
 use crate::links::{Homes, Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
-use crate::logic::shard::{CreateError, Shard};
+use crate::logic::shard::{CreateError, Shard, ShardLoad};
 use crate::logic::tape::Tapes;
+use crate::moving::{self, Feeds, Records};
 use crate::outbox::{Outbox, UNRECORDED_MAX};
 use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
@@ -57,6 +59,7 @@ pub struct Host {
     recorder: Option<Recorder>,
     backend: watch::Receiver<BackendReport>,
     accepting: Arc<AtomicBool>,
+    feeds: Feeds,
 }
 
 /// What a host is made of.
@@ -107,7 +110,13 @@ impl Host {
         let owner = Arc::new(owner);
         let (worlds, backend) = open_worlds(backing, &config, &figures);
         let backend_now = backend.subscribe();
+        let feeds = Feeds::default();
+        let (gone, ended) = mpsc::channel(GONE_MAX);
+        let records = Records::new(stores.registry.clone());
+        tokio::spawn(remove_records(records, owner.instance.clone(), ended));
         let sinks = Sinks {
+            gone,
+            feeds: feeds.clone(),
             links: links.clone(),
             outbox: outbox.clone(),
             recorder: recorder.clone(),
@@ -143,6 +152,7 @@ impl Host {
             recorder,
             backend: backend_now,
             accepting,
+            feeds,
         })
     }
 
@@ -211,13 +221,43 @@ impl Host {
         }
     }
 
-    /// Returns the matches hosted, those that are not over, and the sessions.
+    /// Whether it takes new matches.
     #[must_use]
-    pub fn load(&self) -> (u32, u32, u32) {
-        self.loads
-            .iter()
-            .map(|it| it.read())
-            .fold((0, 0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1, sum.2 + it.2))
+    pub fn is_accepting(&self) -> bool {
+        self.accepting.load(Ordering::Relaxed)
+    }
+
+    /// Does something about a match that moves, after what was asked before.
+    pub(crate) async fn tell(&self, id: MatchId, command: moving::Command) {
+        let shard = &self.homes.shards[shard_of(id, self.homes.shards.len())];
+        let _ = shard.send(Command::Move(id, command)).await; // a thread that ended has no match
+    }
+
+    /// Does something about a match that moves, and waits for the answer; `None` if the thread has ended.
+    pub(crate) async fn ask<T>(
+        &self,
+        id: MatchId,
+        command: impl FnOnce(oneshot::Sender<T>) -> moving::Command,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(id, command(reply)).await;
+        answer.await.ok()
+    }
+
+    /// Returns how to hear of matches that move.
+    pub(crate) fn feeds(&self) -> &Feeds {
+        &self.feeds
+    }
+
+    /// Returns what is held.
+    #[must_use]
+    pub fn load(&self) -> ShardLoad {
+        self.loads.iter().map(|it| it.read()).fold(ShardLoad::default(), |sum, it| ShardLoad {
+            hosted: sum.hosted + it.hosted,
+            running: sum.running + it.running,
+            moving: sum.moving + it.moving,
+            sessions: sum.sessions + it.sessions,
+        })
     }
 
     /// Whether every tick thread has run a tick.
@@ -264,6 +304,8 @@ fn open_worlds(
 /// Where the effects of a shard go.
 #[derive(Clone)]
 struct Sinks {
+    gone: mpsc::Sender<(MatchId, Epoch)>,
+    feeds: Feeds,
     links: Arc<Links>,
     outbox: Outbox,
     recorder: Option<Recorder>,
@@ -313,6 +355,12 @@ impl Sinks {
             for (key, tick, frame) in &batch.effects.frames {
                 // A frame that cannot be sent is lost, the next one is not.
                 self.links.send_frame(*key, *tick, frame);
+            }
+            for over in batch.effects.gone {
+                let _ = self.gone.try_send(over); // a record that stays is of no harm
+            }
+            for (id, news) in batch.effects.moves {
+                self.feeds.tell(id, news);
             }
             if let Some(recorder) = &self.recorder {
                 recorder.offer(batch.effects.taped);

@@ -5,6 +5,7 @@ pub mod film;
 pub mod hosted;
 pub mod inputs;
 pub mod journal;
+pub mod migration;
 pub mod retention;
 pub mod schedule;
 pub mod seats;

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use arena_games::{Backing, NoDeviceError, Policy, Wanted};
 use arena_instance::{Boot, Instance, Load, Need, Order, Program, StartError, Threads};
+use arena_types::registry::{instances_of, traffic_key};
 use arena_wire::game::v1::game_server::GameServer;
+use arena_wire::game::v1::migration_server::MigrationServer;
 use arena_wire::token::TokenKey;
 
 use crate::figures::Figures;
 use crate::host::{Host, Parts};
 use crate::logic::hosted::Owner;
+use crate::logic::shard::ShardLoad;
+use crate::moving::{self, MigrationService, Mover, MoverParts};
 use crate::{
     Config, GameService, Outbox, OutboxError, Recorder, RecorderError, RecorderParts, Standing,
 };
@@ -95,8 +99,11 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let host =
         Host::start::<ServeError>(parts, |recorded| Ok(Outbox::open(&data_dir, stats, recorded)?))?;
     let (service, links) = (GameService::new(host.clone(), config), host.clone());
+    let mover = mover(&instance, &host, config, figures.clone());
+    let migration = MigrationService::new(mover.clone());
     let serving = instance.serve(|server| {
-        server.add_service(GameServer::new(service)).links(move |link| {
+        let server = server.add_service(GameServer::new(service));
+        server.add_service(MigrationServer::new(migration)).links(move |link| {
             let host = links.clone();
             async move { host.serve(link).await }
         })
@@ -105,6 +112,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     instance.set_backend(host.backend().borrow().clone());
     tokio::spawn(report(instance.clone(), host.clone(), figures));
     tokio::spawn(obey(instance.clone(), host));
+    tokio::spawn(moving::drain(instance.clone(), mover));
     instance.run(serving).await;
     Ok(())
 }
@@ -123,6 +131,21 @@ async fn backing(instance: &Instance, config: &Config) -> Result<Backing, ServeE
     Ok(backing)
 }
 
+/// Makes what moves matches to other instances, which the registry's copies show.
+fn mover(instance: &Instance, host: &Host, config: Config, figures: Figures) -> Mover {
+    let settings = instance.settings();
+    Mover::new(MoverParts {
+        host: host.clone(),
+        config,
+        stores: instance.stores().clone(),
+        games: instance.channel_to(settings.service.as_str()),
+        instances: instance.mirror(&instances_of(&settings.service)),
+        traffic: instance.mirror(&traffic_key(&settings.service)),
+        own: (settings.instance.clone(), settings.release),
+        figures,
+    })
+}
+
 /// Keeps what the instance says of itself equal to what the host holds.
 async fn report(instance: Instance, host: Host, figures: Figures) {
     let standing = host.outbox().standing();
@@ -132,9 +155,9 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
     loop {
         period.tick().await;
         let Standing { unrecorded, trouble } = standing.borrow().clone();
-        let (matches, _, sessions) = host.load();
+        let ShardLoad { hosted: matches, moving, sessions, .. } = host.load();
         let unsaved = unrecorded + host.unsaved_replays();
-        instance.report(|it| *it = Load { sessions, matches, moving: 0, unsaved });
+        instance.report(|it| *it = Load { sessions, matches, moving, unsaved });
         figures.unrecorded.set(i64::from(unrecorded));
         if backend.has_changed().unwrap_or(false) {
             instance.set_backend(backend.borrow_and_update().clone());
@@ -150,7 +173,7 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
     }
 }
 
-/// Does what the instance is told. Matches cannot be moved yet: `migrate` waits like `wait` does.
+/// Does what the instance is told; [`moving::drain`] moves matches meanwhile.
 async fn obey(instance: Instance, host: Host) {
     let mut orders = instance.orders();
     loop {

@@ -37,7 +37,7 @@ impl Game for GameService {
     ) -> Result<Response<CreateReply>, Status> {
         let new = parse(request.into_inner(), &self.config)?;
         self.host.create(new).await.map_err(|error| refused(&error))?;
-        let (matches, _, _) = self.host.load();
+        let matches = self.host.load().hosted;
         Ok(Response::new(CreateReply { capacity: self.config.capacity, matches }))
     }
 
@@ -63,7 +63,7 @@ fn refused(error: &RefusedError) -> Status {
 }
 
 /// Checks everything before anything is done.
-fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch, Status> {
+pub(crate) fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch, Status> {
     let bad = |what: &str, why: &dyn std::fmt::Display| {
         Status::invalid_argument(format!("{what}: {why}"))
     };

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::logic::hosted::NewMatch;
 use crate::logic::schedule::Schedule;
-use crate::logic::shard::{CreateError, Effects, FlowKey, Shard};
+use crate::logic::shard::{CreateError, Effects, FlowKey, Shard, ShardLoad};
 use crate::logic::tape::Taped;
 
 /// Commands waiting for a tick: senders wait beyond it, and with them their gateways. A tick's worth
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Drain(bool),
     /// End all matches as they stand; answers how many.
     EndAll(oneshot::Sender<u32>),
+    /// Do something about a match that moves.
+    Move(MatchId, crate::moving::Command),
 }
 
 /// What follows of one wake-up of the thread.
@@ -79,16 +81,22 @@ pub(crate) struct Batch {
 pub(crate) struct Load {
     hosted: AtomicU32,
     running: AtomicU32,
+    moving: AtomicU32,
     sessions: AtomicU32,
     ticks: AtomicU32,
 }
 
 impl Load {
-    /// Returns the matches hosted, those not over, and the sessions.
+    /// Returns what it was after the last tick.
     #[must_use]
-    pub(crate) fn read(&self) -> (u32, u32, u32) {
+    pub(crate) fn read(&self) -> ShardLoad {
         let read = |it: &AtomicU32| it.load(Ordering::Relaxed);
-        (read(&self.hosted), read(&self.running), read(&self.sessions))
+        ShardLoad {
+            hosted: read(&self.hosted),
+            running: read(&self.running),
+            moving: read(&self.moving),
+            sessions: read(&self.sessions),
+        }
     }
 
     /// Returns the ticks run so far.
@@ -199,14 +207,16 @@ impl Ticker {
             Command::EndAll(reply) => {
                 let _ = reply.send(shard.end_all(unix_ms(), effects));
             }
+            Command::Move(id, command) => command.apply(id, shard, effects),
         }
     }
 
     /// Hands over what follows; while the network is stuck, frames are dropped and the rest waits.
     fn flush(&mut self) {
-        let (hosted, running, sessions) = self.shard.load();
+        let ShardLoad { hosted, running, moving, sessions } = self.shard.load();
         self.load.hosted.store(hosted, Ordering::Relaxed);
         self.load.running.store(running, Ordering::Relaxed);
+        self.load.moving.store(moving, Ordering::Relaxed);
         self.load.sessions.store(sessions, Ordering::Relaxed);
         if self.batch.tick_seconds.is_empty() {
             return;

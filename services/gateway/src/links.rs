@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arena_mesh::{Channel, Endpoint, LinkReceiver, LinkSender, Received};
 use arena_types::{Epoch, InstanceId};
+use arena_wire::bits::DecodeError;
 use arena_wire::link::{Attach, BATCH_MAX, Flow, Leave, Refusal, ToGame, ToGateway};
 use arena_wire::play::{Input, ServerMessage, Watch};
 use bytes::Bytes;
@@ -167,8 +168,8 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
             running.serve(&mut inbox).await;
             tracing::info!(%owner, sessions = running.seats.len(), "link to a game instance ends");
             inbox.close();
-            for seat in running.seats.into_values() {
-                let _ = seat.port.events.send(Event::LinkLost).await;
+            for Seat { port, epoch } in running.seats.into_values() {
+                let _ = port.events.send(Event::LinkLost(epoch)).await;
             }
         }
         Err(error) => {
@@ -178,9 +179,13 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
         }
     }
     while let Some(command) = inbox.recv().await {
-        if let Command::Attach(_, port) | Command::Watch(_, _, port) = command {
-            let _ = port.events.send(Event::AttachRefused(AttachRefusal::Unreachable)).await;
-        }
+        let (port, epoch) = match command {
+            Command::Attach(attach, port) => (port, attach.epoch),
+            Command::Watch(_, _, port) => (port, Epoch(0)),
+            Command::Input(..) | Command::Detach(..) => continue,
+        };
+        let refused = Event::AttachRefused(AttachRefusal::Unreachable, epoch);
+        let _ = port.events.send(refused).await;
     }
 }
 
@@ -269,6 +274,10 @@ impl Running {
     fn ordered(&mut self, bytes: &[u8]) -> bool {
         let message = match ToGateway::decode(bytes) {
             Ok(message) => message,
+            Err(DecodeError::UnknownType { found }) => {
+                tracing::debug!(found, "a message of a later release is passed over");
+                return true;
+            }
             Err(error) => {
                 tracing::error!(%error, "a game instance sent what is no message; the link is closed");
                 return false;
@@ -295,11 +304,16 @@ impl Running {
             },
             ToGateway::Refused { why, detail, .. } => {
                 tracing::debug!(?why, detail, "a game instance refused a session");
-                (Event::AttachRefused(refusal(why)), true)
+                (Event::AttachRefused(refusal(why), self.epoch_of(flow)), true)
             }
             ToGateway::Ended { match_id, .. } => (Event::Ended(match_id), true),
             ToGateway::Replaced { .. } => (Event::Replaced, true),
-            ToGateway::Moved { .. } => (Event::LinkLost, true),
+            ToGateway::Moved { epoch, .. } => (Event::Moved(epoch), true),
+            ToGateway::Moving { owner, epoch, .. } => match owner.parse() {
+                Ok(owner) => (Event::Moving(owner, epoch), false),
+                Err(_) => return broken("moving"),
+            },
+            ToGateway::Staying { .. } => (Event::Staying, false),
         };
         self.deliver(flow, event);
         if over {
@@ -314,12 +328,16 @@ impl Running {
         let Some(seat) = self.seats.get(&flow) else { return };
         if seat.port.events.try_send(event).is_err() {
             self.metrics.slow.inc();
-            let events = seat.port.events.clone();
+            let (events, epoch) = (seat.port.events.clone(), seat.epoch);
             tokio::spawn(async move {
-                let _ = events.send(Event::LinkLost).await; // the session may be over
+                let _ = events.send(Event::LinkLost(epoch)).await; // the session may be over
             });
             self.leave(flow);
         }
+    }
+
+    fn epoch_of(&self, flow: Flow) -> Epoch {
+        self.seats.get(&flow).map_or(Epoch(0), |it| it.epoch)
     }
 
     fn leave(&mut self, flow: Flow) -> bool {

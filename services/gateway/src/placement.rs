@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arena_store::Registry;
-use arena_types::{Epoch, InstanceId, MatchId, ReleaseId};
-use serde::Deserialize;
+use arena_types::{MatchId, MatchRecord, match_key};
 use tokio::sync::mpsc;
 
-use crate::logic::session::{AttachRefusal, Event, Placement};
+use crate::logic::session::{Event, Placement};
 
 /// A read of the registry may take this long.
 const CALL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -17,14 +16,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Placements {
     registry: Arc<dyn Registry>,
-}
-
-/// What `match/<id>` holds that a gateway reads.
-#[derive(Deserialize)]
-struct MatchRecord {
-    owner: InstanceId,
-    epoch: Epoch,
-    release: ReleaseId,
 }
 
 impl Placements {
@@ -37,7 +28,7 @@ impl Placements {
     /// Looks for a match's owner and reports it; a registry that does not answer is a refusal, so
     /// that the session tries again.
     pub async fn locate(self, match_id: MatchId, events: mpsc::Sender<Event>) {
-        let key = format!("match/{match_id}");
+        let key = match_key(match_id);
         let read = tokio::time::timeout(CALL_TIMEOUT, self.registry.get(&key)).await;
         let event = match read {
             Ok(Ok(found)) => {
@@ -52,7 +43,7 @@ impl Placements {
             }
             failed => {
                 tracing::warn!(%key, ?failed, "the registry does not say where a match is");
-                Event::AttachRefused(AttachRefusal::Unreachable)
+                Event::NotLocated
             }
         };
         let _ = events.send(event).await; // the session may have ended meanwhile
@@ -60,6 +51,6 @@ impl Placements {
 }
 
 fn placement(record: MatchRecord) -> Placement {
-    let MatchRecord { owner, epoch, release } = record;
+    let MatchRecord { owner, epoch, release, .. } = record;
     Placement { owner, epoch, release }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arena_store::HotState;
-use arena_types::{InstanceId, PlayerId, SessionId, Tick};
+use arena_types::{Epoch, InstanceId, PlayerId, SessionId, Tick};
 use arena_wire::link::{Attach, Flow, Leave};
 use arena_wire::play::{
     CLIENT_MESSAGE_LEN_MAX, ClientMessage, Code, Hello, PROTOCOL_VERSION, Pong, SCHEMA_HASH,
@@ -126,6 +126,7 @@ pub async fn run(shared: Shared, socket: WebSocket, ip: IpAddr) {
                 messages: Bucket::full(MESSAGES, 0),
                 bytes: Bucket::full(BYTES, 0),
                 seated: None,
+                next: None,
                 before: None,
                 ticket: None,
                 party: None,
@@ -250,6 +251,8 @@ struct Client {
     messages: Bucket,
     bytes: Bucket,
     seated: Option<Seated>,
+    /// The seat at the next owner of a match that moves.
+    next: Option<Seated>,
     /// The profile at the start of the match, for the change of rating at its end.
     before: Option<oneshot::Receiver<Option<PlayerProfile>>>,
     ticket: Option<Task>,
@@ -353,6 +356,9 @@ impl Client {
             ClientMessage::Input(input) => {
                 if let (Some(input), Some(seated)) = (self.session.input(input)?, &self.seated) {
                     seated.input(input);
+                    if let Some(next) = &self.next {
+                        next.input(input);
+                    }
                 }
                 Ok(())
             }
@@ -395,6 +401,17 @@ impl Client {
             Effect::Attach { seat, ack_tick, ack_event } => {
                 self.attach(seat, (ack_tick, ack_event)).await;
             }
+            Effect::AttachNext { seat, ack_tick, ack_event } => {
+                self.detach_next().await;
+                self.next = Some(self.take_seat(seat, (ack_tick, ack_event)).await);
+            }
+            Effect::DetachNext => self.detach_next().await,
+            Effect::Promote => {
+                if let (Some(old), Some(next)) = (self.seated.take(), self.next.take()) {
+                    self.seated = Some(next);
+                    old.detach(Leave::Moved).await;
+                }
+            }
             Effect::Watch { watch, at } => self.watch(watch, at).await,
             Effect::Detach(why) => {
                 if why == Leave::Left {
@@ -434,23 +451,33 @@ impl Client {
         Ok(())
     }
 
-    async fn attach(&mut self, seat: Seat, (ack_tick, ack_event): (Tick, u32)) {
-        let player = self.session.player();
-        self.follow_profile(player);
+    async fn attach(&mut self, seat: Seat, acks: (Tick, u32)) {
+        self.follow_profile(self.session.player());
         self.slot.clear();
+        self.seated = Some(self.take_seat(seat, acks).await);
+    }
+
+    async fn detach_next(&mut self) {
+        if let Some(next) = self.next.take() {
+            next.detach(Leave::Moved).await;
+        }
+    }
+
+    /// Asks an owner for the seat; its frames come into the same slot, where no epoch falls.
+    async fn take_seat(&self, seat: Seat, (ack_tick, ack_event): (Tick, u32)) -> Seated {
         let attach = Attach {
             flow: Flow(0),
             session: self.session.id(),
             match_id: seat.match_id,
             epoch: seat.epoch,
-            player,
+            player: self.session.player(),
             seat: seat.seat,
             route_token: seat.route_token,
             ack_tick,
             ack_event,
         };
         let port = Port { events: self.events.clone(), slot: self.slot.clone() };
-        self.seated = Some(self.shared.links.attach(&seat.owner, attach, port).await);
+        self.shared.links.attach(&seat.owner, attach, port).await
     }
 
     async fn watch(&mut self, watch: Watch, at: Option<InstanceId>) {
@@ -459,7 +486,8 @@ impl Client {
         self.seated = self.shared.links.watch(at, watch, port).await;
         if self.seated.is_none() {
             // A session that is behind hears of it when it retries.
-            let _ = self.events.try_send(Event::AttachRefused(AttachRefusal::Unreachable));
+            let refused = Event::AttachRefused(AttachRefusal::Unreachable, Epoch(0));
+            let _ = self.events.try_send(refused);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A person in a real browser: logs in, queues, plays against bots, sees a deploy happen, plays on.
+//! A person in a real browser: logs in, queues, plays against bots; the match moves to a new release, plays on.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,8 +22,7 @@ async fn queue(page: &mut Page) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_release()
--> anyhow::Result<()> {
+async fn a_persons_match_moves_to_the_new_release_while_it_is_played() -> anyhow::Result<()> {
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
     let browser = Browser::start()?;
@@ -39,24 +38,31 @@ async fn a_person_plays_through_a_deploy_and_in_the_next_match_on_the_new_releas
     page.wait(&format!("arena.inputsAcknowledged > {before} + 30"), MATCH_LIMIT).await?;
     save_screenshot(&mut page, "match.png").await?;
 
-    // A deploy happens; the match goes on where it is.
-    let tick = page.evaluate("arena.tick").await?.as_u64().unwrap_or_default();
+    // A deploy happens: the match moves to the new release, and the player goes on without a pause.
+    let fired = fired(&mut page).await?;
     let mut deploy =
         region.deploy_in_background(&["--set", "services.game.env.ARENA_TEST=browser"])?;
-    page.wait(&format!("arena.tick > {tick} + 120 || arena.state !== 'playing'"), END_LIMIT)
-        .await?;
+    page.wait("arena.release === 'r2' && arena.moves === 1", END_LIMIT).await?;
+    assert_eq!(page.evaluate("arena.match").await?, first_match, "it is the same match");
+    let strip = page.evaluate("document.getElementById('strip').textContent").await?;
+    assert!(strip.as_str().is_some_and(|it| it.contains("r2")), "{strip}");
+    save_screenshot(&mut page, "moved.png").await?;
+    let counted = page.evaluate("arena.inputsAcknowledged").await?.as_u64().unwrap_or_default();
+    page.wait(&format!("arena.inputsAcknowledged > {counted} + 60"), MATCH_LIMIT).await?;
+    page.wait(&format!("arena.score.fired > {fired} + 2"), MATCH_LIMIT).await?;
     page.mouse("mouseReleased", 900.0, 400.0).await?;
     page.key("KeyD", KeyDirection::Up).await?;
+    println!("frames of the match that moved: {}", page.evaluate("arena.frames").await?);
     page.wait("arena.state === 'result'", END_LIMIT).await?;
     assert_eq!(page.evaluate("arena.match").await?, first_match, "it was one match to its end");
     assert_eq!(page.evaluate("arena.reconnects").await?, 0, "the session was never lost");
     assert!(deploy.wait().await?.success(), "the deploy ends well");
 
-    // The match is watched again, at another place and pace, and its replay verifies.
+    // The match is watched again, at another place and pace, and its replays verify.
     watch_again(&mut page).await?;
     verify(&region, first_match.as_str().unwrap_or_default()).await?;
 
-    // The next match is on the new release.
+    // The next match begins on the new release.
     page.evaluate("document.getElementById('play').click()").await?;
     page.wait("arena.state === 'playing' && arena.tick > 0", MATCH_LIMIT).await?;
     assert_eq!(page.evaluate("arena.release").await?, "r2");
@@ -82,16 +88,27 @@ async fn watch_again(page: &mut Page) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Verifies the replay in the object store as it is, and with one byte changed.
+/// What the player has shot so far.
+async fn fired(page: &mut Page) -> anyhow::Result<u64> {
+    Ok(page.evaluate("arena.score.fired").await?.as_u64().unwrap_or_default())
+}
+
+/// Verifies the replays in the object store, one an owner of the match, as they are and with one byte changed.
 async fn verify(region: &TestRegion, match_id: &str) -> anyhow::Result<()> {
-    let replay = stored_replay(region.state_home(), match_id)?
-        .ok_or_else(|| anyhow::anyhow!("no replay of match {match_id} is stored"))?;
-    let path = replay.display().to_string();
-    let ran = region.run(&["replay", "verify", &path, "--output", "json"]).await?.expect_code(0)?;
-    let result = ran.json()?["result"].clone();
-    assert_eq!(result["problems"], serde_json::json!([]), "{result}");
-    assert!(result["hashes"].as_u64() > Some(5), "{result}");
-    let mut bytes = std::fs::read(&replay)?;
+    let replays = stored_replays(region.state_home(), match_id)?;
+    assert_eq!(replays.len(), 2, "the match had two owners: {replays:?}");
+    let (mut hashes, mut reached) = (0, 0);
+    for replay in &replays {
+        let path = replay.display().to_string();
+        let ran = region.run(&["replay", "verify", &path, "--output", "json"]).await?;
+        let result = ran.expect_code(0)?.json()?["result"].clone();
+        assert_eq!(result["problems"], serde_json::json!([]), "{result}");
+        assert_eq!(result["first_tick"].as_u64(), Some(reached), "each goes on where one ends");
+        reached = result["last_tick"].as_u64().unwrap_or_default();
+        hashes += result["hashes"].as_u64().unwrap_or_default();
+    }
+    assert!(hashes > 5, "{hashes} hashes");
+    let mut bytes = std::fs::read(&replays[1])?;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     let changed = region.state_home().join("changed.rpl");
@@ -105,21 +122,20 @@ async fn verify(region: &TestRegion, match_id: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looks for a replay below a folder: the store of a region on this machine is one.
-fn stored_replay(folder: &Path, match_id: &str) -> std::io::Result<Option<PathBuf>> {
+/// Looks for the replays of a match below a folder, by epoch: the store of a region on this machine is one.
+fn stored_replays(folder: &Path, match_id: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.ends_with(format!("objects/replays/{match_id}/1.rpl")) {
-            return Ok(Some(path));
-        }
-        // What is removed meanwhile holds none.
-        if path.is_dir()
-            && let Ok(Some(found)) = stored_replay(&path, match_id)
-        {
-            return Ok(Some(found));
+        if path.parent().is_some_and(|it| it.ends_with(format!("objects/replays/{match_id}"))) {
+            found.push(path);
+        } else if path.is_dir() {
+            // What is removed meanwhile holds none.
+            found.extend(stored_replays(&path, match_id).unwrap_or_default());
         }
     }
-    Ok(None)
+    found.sort();
+    Ok(found)
 }
 
 /// What `selftest.js` is loaded by: codec, frames and movement against the vectors of `tests/vectors`.

@@ -15,7 +15,7 @@ use crate::error::{CliError, Status};
 use crate::interrupt::Interrupts;
 use crate::lock::Lock;
 
-/// Empty one instance: it takes no new work and its matches end there; it stays up.
+/// Empty one instance: it takes no new work, its matches move to other instances; it stays up.
 #[derive(Debug, Args)]
 pub(crate) struct Drain {
     /// The instance.
@@ -23,12 +23,33 @@ pub(crate) struct Drain {
     /// How long that may take.
     #[arg(long, value_name = "SPAN", default_value = "10m")]
     deadline: Span,
+    /// What becomes of its matches: they move, and those that cannot are waited for, or all are.
+    #[arg(long, value_enum, default_value_t = Mode::Migrate, conflicts_with = "cancel")]
+    mode: Mode,
     /// Ends what is left at the deadline, instead of keeping it.
     #[arg(long)]
     end: bool,
     /// Takes a drain back: the instance takes new work again.
     #[arg(long, conflicts_with_all = ["end", "deadline"])]
     cancel: bool,
+}
+
+/// What becomes of running matches.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Mode {
+    /// They move to other instances.
+    Migrate,
+    /// They end where they are.
+    Wait,
+}
+
+impl From<Mode> for DrainMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Migrate => Self::Migrate,
+            Mode::Wait => Self::Wait,
+        }
+    }
 }
 
 impl Drain {
@@ -89,7 +110,7 @@ impl Drain {
             return Effect::Restore { service, instance, release: unit.release, replaces: None };
         }
         let at_deadline = if self.end { AtDeadline::End } else { AtDeadline::Keep };
-        let (deadline, mode) = (self.deadline, DrainMode::Wait);
+        let (deadline, mode) = (self.deadline, self.mode.into());
         Effect::Drain { service, instance, deadline, mode, at_deadline }
     }
 

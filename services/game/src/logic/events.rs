@@ -48,6 +48,24 @@ impl EventLog {
         }
     }
 
+    /// Goes on with the events that the match's owner before kept, oldest first.
+    ///
+    /// # Errors
+    /// The name of the value that no log can have.
+    pub fn restore(kept: Vec<Vec<u8>>, last: u32) -> Result<Self, &'static str> {
+        if kept.len() > KEPT_MAX || kept.len() > last as usize {
+            return Err("events");
+        }
+        let first = last - kept.len() as u32;
+        for (index, bytes) in kept.iter().enumerate() {
+            match ServerMessage::decode(bytes) {
+                Ok(ServerMessage::Event(it)) if it.seq == first + 1 + index as u32 => {}
+                _ => return Err("events"),
+            }
+        }
+        Ok(Self { kept: kept.into(), last })
+    }
+
     /// Returns the sequence of the newest event, 0 if there is none.
     #[must_use]
     pub fn last(&self) -> u32 {

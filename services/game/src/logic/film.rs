@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use arena_replay::{
-    Event as Noted, GameError, GameMatch, Playback, PlaybackError, ReadError, Reader, Step,
+    Event as Noted, GameError, GameMatch, Outcome, Playback, PlaybackError, ReadError, Reader, Step,
 };
 use arena_sdk::{Game, Viewer, WorldId};
 use arena_types::{Epoch, Tick};
@@ -49,6 +49,15 @@ pub enum FilmError {
     Watch(#[from] arena_sdk::WorldError),
 }
 
+/// What all replays of a match together have to be shown, from its first tick on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The last tick.
+    pub last: Tick,
+    /// Whether the match runs.
+    pub is_live: bool,
+}
+
 /// A match that is played again from a file in memory.
 type Played = Playback<Cursor<Bytes>, GameMatch>;
 
@@ -74,6 +83,7 @@ pub struct Film {
     playback: Played,
     viewer: Option<(WorldId, Viewer)>,
     watch: Watch,
+    span: Span,
     /// Ticks that are held back while the match runs.
     delay_ticks: u32,
     last: u32,
@@ -93,9 +103,8 @@ impl Film {
     /// [`FilmError`].
     pub fn open(
         (id, file): (ReplayId, Bytes),
-        game: &'static dyn Game,
-        owner: Owner,
-        watch: Watch,
+        (game, owner): (&'static dyn Game, Owner),
+        (watch, span): (Watch, Span),
         delay_ticks: u32,
     ) -> Result<Self, FilmError> {
         let (playback, last, is_live) = play(game, file, delay_ticks)?;
@@ -106,6 +115,7 @@ impl Film {
             playback,
             viewer: None,
             watch,
+            span,
             delay_ticks,
             last,
             is_live,
@@ -158,6 +168,17 @@ impl Film {
         .encode()
     }
 
+    /// Whether all of it was shown, and the match goes on in the replay of its next owner.
+    #[must_use]
+    pub fn goes_on_elsewhere(&self) -> bool {
+        self.playback.tick() >= self.last && self.goes_on()
+    }
+
+    fn goes_on(&self) -> bool {
+        let footer = self.playback.reader().footer();
+        footer.is_some_and(|it| it.outcome.reason == Outcome::MOVED)
+    }
+
     /// Takes the word of the viewer on what it holds.
     pub fn acknowledge(&mut self, tick: Tick) {
         self.is_held |= tick.0 != 0;
@@ -204,7 +225,7 @@ impl Film {
         let is_over = self.playback.tick() >= self.last;
         let ahead = self.last - self.playback.tick().min(self.last);
         turn.wants_more = self.is_live && ahead < AHEAD_TICKS_MIN && is_word_due;
-        if is_over && !self.is_live && !self.has_ended {
+        if is_over && !self.is_live && !self.has_ended && !self.goes_on_elsewhere() {
             self.has_ended = true;
             turn.events.extend(self.end());
         }
@@ -297,7 +318,8 @@ impl Film {
     }
 
     fn frame(&mut self) -> Result<Option<(Tick, Vec<u8>)>, FilmError> {
-        let finished = !self.is_live && self.playback.tick() >= self.last;
+        let is_over = !self.is_live && self.playback.tick() >= self.last;
+        let finished = is_over && !self.goes_on_elsewhere();
         let Some((worlds, id)) = self.playback.simulation_mut().world() else { return Ok(None) };
         let viewer = match self.viewer {
             Some((of, viewer)) if of == id => viewer,
@@ -323,11 +345,11 @@ impl Film {
     fn word(&self) -> Vec<u8> {
         ServerMessage::Playback(play::Playback {
             match_id: self.id.match_id,
-            first: Tick(self.playback.reader().header().first_tick),
-            last: Tick(self.last),
+            first: Tick(0),
+            last: self.span.last.max(Tick(self.last)),
             tick: Tick(self.playback.tick()),
             pace: self.watch.pace,
-            live: self.is_live,
+            live: self.is_live || self.span.is_live && self.goes_on(),
         })
         .encode()
     }

@@ -14,6 +14,10 @@ use super::events::{EventLog, kind};
 use super::inputs::{InputBuffer, Verdict};
 use super::seats::{Seat, SeatEffect, SeatEvent};
 
+mod carried;
+
+pub use carried::CarriedError;
+
 /// Ticks a new match waits for its players: two seconds; then it starts without those who are late.
 pub const START_WAIT_TICKS: u32 = 120;
 /// Ticks a player may take to come before a bot plays: five seconds.
@@ -114,6 +118,8 @@ struct Place<F> {
     /// What it was shown; stays when the session goes, so that it can go on.
     viewer: Option<Viewer>,
     session: Option<Session<F>>,
+    /// The last event that its session had acknowledged at the owner before.
+    heard_before: u32,
 }
 
 /// A hosted match; `F` names a flow.
@@ -176,6 +182,24 @@ impl<F: Copy + PartialEq> Hosted<F> {
         self.new.epoch
     }
 
+    /// Returns what it was made of.
+    #[must_use]
+    pub fn description(&self) -> &NewMatch {
+        &self.new
+    }
+
+    /// Returns the ticks stepped so far.
+    #[must_use]
+    pub fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    /// Goes on in a later epoch.
+    pub fn raise(&mut self, epoch: Epoch) {
+        debug_assert!(epoch > self.new.epoch, "an epoch never falls");
+        self.new.epoch = epoch;
+    }
+
     /// Returns its rules.
     #[must_use]
     pub fn rules(&self) -> &PinnedRules {
@@ -211,6 +235,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             rules_version: self.new.rules.version(),
             mode: self.new.mode.clone(),
             finished: matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_)),
+            moving: false,
         }
     }
 
@@ -259,6 +284,43 @@ impl<F: Copy + PartialEq> Hosted<F> {
             self.apply(seat, effect); // nothing happens any more after the end
         }
         Ok(before)
+    }
+
+    /// Gives a seat to a session that came before its match did: nothing it sent is forgotten, and it is
+    /// told again what it had not acknowledged. Returns the session it is taken from, if any.
+    ///
+    /// # Errors
+    /// As [`Self::attach`].
+    pub fn adopt(
+        &mut self,
+        flow: F,
+        (player, seat): (PlayerId, u8),
+        ack_event: u32,
+        (now, worlds): (u32, &mut dyn Worlds),
+    ) -> Result<Option<F>, SeatRefused> {
+        let place = self.places.get_mut(usize::from(seat)).and_then(Option::as_mut);
+        let place = place
+            .filter(|it| it.player.as_ref().is_some_and(|it| it.id == player))
+            .ok_or(SeatRefused::NotYours)?;
+        let (state, effect) = place.state.on(SeatEvent::Attach).ok_or(SeatRefused::Left)?;
+        let before = place.session.take().map(|it| it.flow);
+        (place.state, place.since) = (state, now);
+        place.viewer = worlds.watch(self.world, seat).ok();
+        let told = self.events.after(ack_event.max(place.heard_before));
+        place.session = Some(Session { flow, told, heard: told });
+        self.apply(seat, effect);
+        Ok(before)
+    }
+
+    /// Takes those who are seated without a session for lost, as if their connection broke now.
+    pub fn miss_absent(&mut self, now: u32) {
+        for place in self.places.iter_mut().flatten() {
+            if place.session.is_none()
+                && let Some((state, _)) = place.state.on(SeatEvent::Lose)
+            {
+                (place.state, place.since) = (state, now);
+            }
+        }
     }
 
     /// Returns the message that starts the match for a seat.
@@ -436,6 +498,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             started_ms: self.started_ms,
             match_id: self.new.id.to_string(),
             epoch: self.new.epoch.0.into(),
+            first_tick: self.tick,
             ..arena_replay::Header::of(&self.new.rules, self.new.seed)
         }
     }
@@ -459,6 +522,13 @@ impl<F: Copy + PartialEq> Hosted<F> {
         }
         recorded.ended_ms = now_ms.max(self.started_ms);
         recorded
+    }
+
+    /// Returns what the replay of an owner says of its end if the match goes on elsewhere.
+    #[must_use]
+    pub fn moved_outcome(&self) -> arena_replay::Outcome {
+        let reason = arena_replay::Outcome::MOVED.to_owned();
+        arena_replay::Outcome { reason, ..arena_replay::Outcome::default() }
     }
 
     /// Notes that the result is recorded for good.
@@ -496,6 +566,17 @@ impl<F: Copy + PartialEq> Hosted<F> {
             if let Some(session) = place.session.take_if(|it| heard(it)) {
                 tell(session.flow);
             }
+        }
+    }
+
+    /// Whether sessions are shown a frame after this tick of the shard: every other tick of the match, so
+    /// that a change of owner changes nothing, and one that shows how it ended.
+    #[must_use]
+    pub fn has_frame(&self, now: u32) -> bool {
+        match self.phase {
+            Phase::Created(_) => false,
+            Phase::Running => self.tick.is_multiple_of(FRAME_PERIOD),
+            Phase::Finished(since) | Phase::Recorded(since) => since == now,
         }
     }
 
@@ -595,6 +676,7 @@ impl<F> Place<F> {
             press,
             viewer: None,
             session: None,
+            heard_before: 0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! One seat's inputs: waiting for their tick, counted once, limited in rate.
 
 use arena_sdk::{Input, buttons};
+use arena_wire::game::v1::{CarriedInputs, WaitingInput};
 use arena_wire::play;
 
 /// Ticks an input may wait: a quarter of a second. Clients aim at two to three.
@@ -113,6 +114,57 @@ impl InputBuffer {
     pub fn reset(&mut self) {
         let last_seq = self.last_seq.saturating_add(RESUME_JUMP);
         *self = Self { last_seq, counted_seq: last_seq, budget: self.budget, ..Self::default() };
+    }
+
+    /// Returns all of it, for the match's next owner.
+    #[must_use]
+    pub fn carry(&self) -> CarriedInputs {
+        let waiting = self.waiting.iter().flatten().map(|it| WaitingInput {
+            tick: it.tick,
+            seq: it.seq,
+            input: it.input.pack(),
+        });
+        CarriedInputs {
+            held: self.held.pack(),
+            held_ticks: self.held_ticks,
+            last_seq: self.last_seq,
+            counted_seq: self.counted_seq,
+            budget: self.budget,
+            lead: i32::from(self.lead),
+            waiting: waiting.collect(),
+        }
+    }
+
+    /// Goes on as the owner before left off, while `next` is the tick that will be stepped next.
+    ///
+    /// # Errors
+    /// The name of the value that no buffer can have.
+    pub fn restore(carried: &CarriedInputs, next: u32) -> Result<Self, &'static str> {
+        let mut buffer = Self {
+            held: Input::unpack(carried.held).from_client(),
+            held_ticks: carried.held_ticks.min(HOLD_TICKS_MAX),
+            last_seq: carried.last_seq,
+            counted_seq: carried.counted_seq,
+            budget: carried.budget.min(BUDGET_MAX),
+            lead: i8::try_from(carried.lead).map_err(|_| "lead")?,
+            ..Self::default()
+        };
+        if carried.counted_seq > carried.last_seq {
+            return Err("counted_seq");
+        }
+        for it in &carried.waiting {
+            if !(next..=next.saturating_add(AHEAD_MAX)).contains(&it.tick)
+                || it.seq > carried.last_seq
+            {
+                return Err("waiting");
+            }
+            buffer.waiting[it.tick as usize % (AHEAD_MAX as usize + 1)] = Some(Waiting {
+                tick: it.tick,
+                seq: it.seq,
+                input: Input::unpack(it.input).from_client(),
+            });
+        }
+        Ok(buffer)
     }
 
     /// Returns the sequence of the last input that counted, 0 if none did.

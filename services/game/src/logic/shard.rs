@@ -11,17 +11,19 @@ use arena_wire::stats::v1::MatchResult;
 use arena_wire::token::{RouteClaims, TokenKey};
 
 use super::hosted::{
-    ABANDONED_DRAINING_TICKS, ABANDONED_TICKS, FRAME_PERIOD, Hosted, NewMatch, Owner, Phase,
-    SeatRefused,
+    ABANDONED_DRAINING_TICKS, ABANDONED_TICKS, Hosted, NewMatch, Owner, Phase, SeatRefused,
 };
 use super::inputs::Verdict;
 use super::seats::SeatEvent;
 use super::tape::{Stand, Taped, Tapes};
 
+mod moving;
+
+use moving::{Arriving, Leaving};
+pub use moving::{MoveNews, OfferError, Offered, OwnError, PROOF_TICKS, ReserveError};
+
 /// Ended matches remembered, so that who comes late is told that it is over: an hour of a full shard.
 const OVER_MAX: usize = 8_192;
-/// Ticks of frames after the end of a match: one frame, which shows how it stands.
-const LAST_FRAMES_TICKS: u32 = FRAME_PERIOD;
 
 /// A session on one link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +49,10 @@ pub struct Effects {
     pub taped: Vec<Taped>,
     /// Replays that end before their match.
     pub replays_failed: u64,
+    /// What whoever moves matches needs to know, in order.
+    pub moves: Vec<(MatchId, MoveNews)>,
+    /// Matches that are over and forgotten here, with the epoch they ended in.
+    pub gone: Vec<(MatchId, Epoch)>,
 }
 
 /// Inputs by what became of them.
@@ -83,6 +89,19 @@ pub enum CreateError {
     World(#[from] WorldError),
 }
 
+/// What a shard holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardLoad {
+    /// Matches, those that arrive included.
+    pub hosted: u32,
+    /// Of these, matches that are not over.
+    pub running: u32,
+    /// Of these, matches that leave.
+    pub moving: u32,
+    /// Sessions attached.
+    pub sessions: u32,
+}
+
 /// Many matches and the worlds of their game.
 pub struct Shard {
     worlds: Box<dyn Worlds>,
@@ -96,6 +115,8 @@ pub struct Shard {
     over: VecDeque<MatchId>,
     batch: Batch,
     tapes: Tapes,
+    leaving: BTreeMap<MatchId, Leaving>,
+    arriving: BTreeMap<MatchId, Arriving>,
 }
 
 #[derive(Default)]
@@ -127,6 +148,8 @@ impl Shard {
             over: VecDeque::new(),
             batch: Batch::default(),
             tapes: Tapes::off(),
+            leaving: BTreeMap::new(),
+            arriving: BTreeMap::new(),
         }
     }
 
@@ -157,7 +180,7 @@ impl Shard {
         if self.over.contains(&new.id) {
             return Err(CreateError::Over);
         }
-        if self.matches.len() >= self.capacity {
+        if self.matches.len() + self.arriving.len() >= self.capacity {
             return Err(CreateError::Full { capacity: self.capacity });
         }
         let world = self.worlds.create(new.seed, &new.rules)?;
@@ -170,12 +193,17 @@ impl Shard {
     pub fn attach(&mut self, link: u64, attach: &Attach, now_ms: u64, effects: &mut Effects) {
         let flow = attach.flow;
         match self.try_attach(link, attach, now_ms) {
-            Ok(Attached { epoch, start, replaced }) => {
+            Ok(None) => {} // it is told once its match is here
+            Ok(Some(Attached { epoch, start, replaced })) => {
                 if let Some(old) = replaced {
                     self.flows.remove(&old);
                     effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
                 }
                 effects.messages.push((link, ToGateway::Attached { flow, epoch, start }));
+                if let Some((to, epoch)) = self.announced(attach.match_id) {
+                    let moving = ToGateway::Moving { flow, owner: to.to_string(), epoch };
+                    effects.messages.push((link, moving));
+                }
             }
             Err((why, detail)) => {
                 effects.messages.push((link, ToGateway::Refused { flow, why, detail }));
@@ -188,13 +216,19 @@ impl Shard {
         link: u64,
         attach: &Attach,
         now_ms: u64,
-    ) -> Result<Attached, (Refusal, String)> {
+    ) -> Result<Option<Attached>, (Refusal, String)> {
         let key = FlowKey { link, flow: attach.flow };
         let claims = RouteClaims::verify(&attach.route_token, &self.route_key, now_ms)
             .map_err(|error| (Refusal::BadToken, error.to_string()))?;
         let claimed: (MatchId, PlayerId, u8) = (claims.match_id, claims.player, claims.seat);
         if claimed != (attach.match_id, attach.player, attach.seat) {
             return Err((Refusal::BadToken, "the token is for another seat".to_owned()));
+        }
+        if self.attach_early(key, attach) {
+            return Ok(None);
+        }
+        if self.is_closed(attach.match_id) {
+            return Err((Refusal::OldEpoch, "the match is changing its owner".to_owned()));
         }
         let Some(hosted) = self.matches.get_mut(&attach.match_id) else {
             return Err(if self.over.contains(&attach.match_id) {
@@ -210,17 +244,18 @@ impl Shard {
         let held = (attach.ack_tick, attach.ack_event);
         let worlds: &mut dyn Worlds = &mut *self.worlds;
         let attached = hosted.attach(key, (attach.player, attach.seat), held, (self.now, worlds));
-        let replaced = attached.map_err(|refused| match refused {
-            SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
-            SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
-        })?;
+        let replaced = attached.map_err(refusal)?;
         let (epoch, start) = (hosted.epoch(), hosted.start(attach.seat));
         self.flows.insert(key, (attach.match_id, attach.seat));
-        Ok(Attached { epoch, start, replaced: replaced.filter(|it| *it != key) })
+        Ok(Some(Attached { epoch, start, replaced: replaced.filter(|it| *it != key) }))
     }
 
     /// Takes an input.
     pub fn input(&mut self, key: FlowKey, input: &Input, effects: &mut Effects) {
+        let is_elsewhere = self.flows.get(&key).is_some_and(|(id, _)| self.is_closed(*id));
+        if is_elsewhere || self.input_early(key, input) {
+            return; // its gateway sends it to both owners
+        }
         let counted =
             self.hosted_of(key).and_then(|(it, seat, worlds)| it.input((seat, key), input, worlds));
         match counted {
@@ -247,6 +282,7 @@ impl Shard {
         if let Some((hosted, seat, _)) = self.hosted_of(key) {
             hosted.detach(seat, key, event, now);
         }
+        self.detach_early(key);
         self.flows.remove(&key);
     }
 
@@ -273,9 +309,10 @@ impl Shard {
     /// Ends every match as it stands, and returns how many; one that has not begun has no result.
     pub fn end_all(&mut self, now_ms: u64, effects: &mut Effects) -> u32 {
         let mut ended = 0;
-        for hosted in self.matches.values_mut() {
+        for (id, hosted) in &mut self.matches {
             let phase = hosted.phase();
-            if !matches!(phase, Phase::Created(_) | Phase::Running) {
+            let is_elsewhere = self.leaving.get(id).is_some_and(Leaving::is_closed);
+            if is_elsewhere || !matches!(phase, Phase::Created(_) | Phase::Running) {
                 continue;
             }
             let Ok(outcome) = self.worlds.outcome(hosted.world()) else { continue };
@@ -297,6 +334,8 @@ impl Shard {
     /// Advances every running match by one tick and says what follows.
     pub fn step(&mut self, now_ms: u64, effects: &mut Effects) {
         self.now = self.now.wrapping_add(1);
+        self.close_logs(effects);
+        self.catch_up(effects);
         self.gather(now_ms);
         let Batch { worlds, inputs, outputs, .. } = &mut self.batch;
         outputs.resize(worlds.len(), TickOutput::default());
@@ -304,8 +343,9 @@ impl Shard {
         let stepped = self.worlds.step(worlds, inputs, outputs);
         assert!(stepped.is_ok(), "the game refused a batch of living matches: {stepped:?}");
         self.tell(now_ms, effects);
+        self.tell_leaving(effects);
         self.hand_over(effects);
-        self.clear_away();
+        self.clear_away(effects);
     }
 
     fn hand_over(&mut self, effects: &mut Effects) {
@@ -314,33 +354,36 @@ impl Shard {
         effects.replays_failed += failed;
     }
 
-    /// Returns the whole state of a match: with the inputs since, all that another instance needs.
-    #[must_use]
-    pub fn export(&self, id: MatchId) -> Option<Vec<u8>> {
-        self.worlds.export(self.matches.get(&id)?.world()).ok()
-    }
-
     /// Describes all matches, by id.
     #[must_use]
     pub fn describe(&self) -> Vec<arena_wire::game::v1::Match> {
-        self.matches.values().map(Hosted::describe).collect()
+        let describe = |(id, it): (&MatchId, &Hosted<FlowKey>)| arena_wire::game::v1::Match {
+            moving: self.leaving.contains_key(id),
+            ..it.describe()
+        };
+        self.matches.iter().map(describe).collect()
     }
 
-    /// Returns the matches hosted, those that are not over, and the sessions attached.
+    /// Returns what is held.
     #[must_use]
-    pub fn load(&self) -> (u32, u32, u32) {
+    pub fn load(&self) -> ShardLoad {
         let open = |it: &&Hosted<FlowKey>| matches!(it.phase(), Phase::Created(_) | Phase::Running);
-        let running = self.matches.values().filter(open).count();
-        (self.matches.len() as u32, running as u32, self.flows.len() as u32)
+        ShardLoad {
+            hosted: (self.matches.len() + self.arriving.len()) as u32,
+            running: self.matches.values().filter(open).count() as u32,
+            moving: self.leaving.len() as u32,
+            sessions: self.flows.len() as u32,
+        }
     }
 
     fn gather(&mut self, now_ms: u64) {
-        let Self { matches, batch, worlds, now, .. } = self;
+        let Self { matches, batch, worlds, now, leaving, .. } = self;
         batch.ids.clear();
         batch.worlds.clear();
         batch.inputs.clear();
         for (id, hosted) in matches.iter_mut() {
-            if !hosted.begin_tick(*now, now_ms) {
+            let is_elsewhere = leaving.get(id).is_some_and(Leaving::is_closed);
+            if is_elsewhere || !hosted.begin_tick(*now, now_ms) {
                 continue;
             }
             batch.ids.push(*id);
@@ -350,13 +393,13 @@ impl Shard {
     }
 
     fn tell(&mut self, now_ms: u64, effects: &mut Effects) {
-        let Self { matches, batch, worlds, now, flows, is_draining, tapes, .. } = self;
+        let Self { matches, batch, worlds, now, is_draining, tapes, .. } = self;
         let patience_ticks = if *is_draining { ABANDONED_DRAINING_TICKS } else { ABANDONED_TICKS };
         for ((id, output), inputs) in batch.ids.iter().zip(&batch.outputs).zip(&batch.inputs) {
             let Some(hosted) = matches.get_mut(id) else { continue };
             let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
             if output.tick == 1 {
-                tapes.begin(*id, || hosted.header());
+                tapes.begin(*id, || hosted.header(), &stand);
             }
             for change in hosted.take_seat_changes() {
                 tapes.seated(*id, &change);
@@ -371,26 +414,26 @@ impl Shard {
             let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
             tapes.finish(*id, hosted.recorded_outcome(&outcome, "abandoned", now_ms), stand.hash());
         }
-        for hosted in matches.values_mut() {
-            let id = hosted.id();
+        self.tell_sessions(effects);
+    }
+
+    /// Tells every session what is new, and shows it its frame.
+    fn tell_sessions(&mut self, effects: &mut Effects) {
+        let Self { matches, worlds, now, flows, leaving, .. } = self;
+        for (id, hosted) in matches {
+            if leaving.get(id).is_some_and(Leaving::is_closed) {
+                continue;
+            }
             hosted.news(|key: FlowKey, seq, event| {
                 let event = ToGateway::Event { flow: key.flow, seq, event: event.to_vec() };
                 effects.messages.push((key.link, event));
             });
             hosted.dismiss(*now, |key| {
                 flows.remove(&key);
-                effects
-                    .messages
-                    .push((key.link, ToGateway::Ended { flow: key.flow, match_id: id }));
+                let ended = ToGateway::Ended { flow: key.flow, match_id: *id };
+                effects.messages.push((key.link, ended));
             });
-            let shows = match hosted.phase() {
-                Phase::Running => true,
-                Phase::Finished(since) | Phase::Recorded(since) => {
-                    now.wrapping_sub(since) < LAST_FRAMES_TICKS
-                }
-                Phase::Created(_) => false,
-            };
-            if shows && now.is_multiple_of(FRAME_PERIOD) {
+            if hosted.has_frame(*now) {
                 let shown = hosted.frames(&mut **worlds, |key, tick, frame| {
                     effects.frames.push((key, tick, frame));
                 });
@@ -399,7 +442,7 @@ impl Shard {
         }
     }
 
-    fn clear_away(&mut self) {
+    fn clear_away(&mut self, effects: &mut Effects) {
         let Self { matches, worlds, flows, over, now, .. } = self;
         matches.retain(|id, hosted| {
             if !hosted.is_gone(*now) {
@@ -409,6 +452,7 @@ impl Shard {
             let freed = worlds.free(hosted.world());
             debug_assert!(freed.is_ok(), "the world of a hosted match lives");
             over.push_back(*id);
+            effects.gone.push((*id, hosted.epoch()));
             false
         });
         while over.len() > OVER_MAX {
@@ -445,6 +489,13 @@ impl Stand for InWorlds<'_> {
 
     fn state(&self) -> Vec<u8> {
         self.worlds.export(self.id).expect("a match that was stepped lives")
+    }
+}
+
+fn refusal(refused: SeatRefused) -> (Refusal, String) {
+    match refused {
+        SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
+        SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
     }
 }
 

@@ -109,15 +109,27 @@ impl Tapes {
         Ok(Self { schema, encoder: Some(Encoder::new()?), ..Self::off() })
     }
 
-    /// Starts the replay of a match whose first tick comes.
-    pub fn begin(&mut self, match_id: MatchId, header: impl FnOnce() -> Header) {
-        if self.encoder.is_none() || self.running.contains_key(&match_id) {
+    /// Starts the replay of a match whose first tick comes, or of one that goes on here from `stand`.
+    pub fn begin(
+        &mut self,
+        match_id: MatchId,
+        header: impl FnOnce() -> Header,
+        stand: &impl Stand,
+    ) {
+        let Some(encoder) = &mut self.encoder else { return };
+        if self.running.contains_key(&match_id) {
             return;
         }
         let header = Header { schema: self.schema, ..header() };
         let epoch = Epoch(u32::try_from(header.epoch).expect("epochs have 32 bits"));
         let id = ReplayId { match_id, epoch };
-        match Writer::new(&header, Settings::default()) {
+        let started = Writer::new(&header, Settings::default()).and_then(|mut writer| {
+            if header.first_tick > 0 {
+                writer.keyframe(&stand.state(), encoder)?;
+            }
+            Ok(writer)
+        });
+        match started {
             Ok(writer) => drop(self.running.insert(match_id, Tape { id, writer, offset: 0 })),
             Err(error) => self.fail(id, &error),
         }

@@ -90,7 +90,7 @@ fn taped(id: ReplayId, seed: u32) -> Vec<Taped> {
     let mut game = ArenaMatch::on_cpu();
     arena_replay::Simulation::start(&mut game, &header).unwrap();
     let mut tapes = Tapes::on(arena_sim::SCHEMA).unwrap();
-    tapes.begin(id.match_id, || header);
+    tapes.begin(id.match_id, || header, &Now(&game));
     let mut inputs = arena_sim::SeatInputs::default();
     for tick in 0..900 {
         testing::by_bots(&game, tick, &mut inputs);

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use arena_types::{Epoch, MatchId, PartyCode, PlayerId, SessionId, Tick, TicketId};
+use arena_types::{Epoch, InstanceId, MatchId, PlayerId, SessionId, Tick, TicketId};
 use arena_wire::link::Leave;
 use arena_wire::play::{
     ClientMessage, Code, EventKind, Input, MatchStart, Move, Owner, Party, Playback, QueueUpdate,
@@ -13,8 +13,12 @@ use arena_wire::play::{
 };
 
 use super::record::{Activity, Record, Seat, Waiting};
+pub use calls::PartyCall;
+use moving::Next;
 use watching::Watching;
 
+mod calls;
+mod moving;
 mod watching;
 
 /// First wait before a lost game is tried again; it doubles up to [`RETRY_MS_MAX`].
@@ -49,14 +53,22 @@ pub enum Event {
     PartyRefused(Code, String),
     /// The game took the session; its start goes to the client as it is.
     Attach(Box<MatchStart>),
-    /// The game, or the way to it, refused the session.
-    AttachRefused(AttachRefusal),
+    /// The game, or the way to it, refused the session, which came with this epoch.
+    AttachRefused(AttachRefusal, Epoch),
+    /// The registry does not say where the match is.
+    NotLocated,
     /// Something happened in the match.
     Match(Box<arena_wire::play::Event>),
     /// The client has acknowledged the match's last event: the game let the session go.
     Ended(MatchId),
-    /// The link to the game broke, or the match has moved: look up its owner.
-    LinkLost,
+    /// The link to the owner of this epoch broke.
+    LinkLost(Epoch),
+    /// The match is about to move: the next owner, its epoch.
+    Moving(InstanceId, Epoch),
+    /// It does not move after all.
+    Staying,
+    /// It has moved, to the owner of this epoch.
+    Moved(Epoch),
     /// The session goes on through another socket.
     Replaced,
     /// The session should have gone to another gateway by now.
@@ -108,7 +120,7 @@ pub struct PartyState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// Its owner.
-    pub owner: arena_types::InstanceId,
+    pub owner: InstanceId,
     /// The owner's epoch.
     pub epoch: Epoch,
     /// The owner's release.
@@ -146,12 +158,25 @@ pub enum Effect {
         /// The last event the client has seen.
         ack_event: u32,
     },
+    /// Take the seat at the next owner beside the one there is, and send inputs to both.
+    AttachNext {
+        /// The seat there.
+        seat: Seat,
+        /// The newest frame the client holds.
+        ack_tick: Tick,
+        /// The last event the client has seen.
+        ack_event: u32,
+    },
+    /// Let go of the seat at the next owner.
+    DetachNext,
+    /// The seat at the next owner is the one there is.
+    Promote,
     /// Show a match at this instance, or at any; it answers as to [`Effect::Attach`].
     Watch {
         /// What, from where, how fast.
         watch: Watch,
         /// Where.
-        at: Option<arena_types::InstanceId>,
+        at: Option<InstanceId>,
     },
     /// Let go of the match.
     Detach(Leave),
@@ -180,35 +205,6 @@ pub struct Ticket {
     pub rtts: Vec<RegionRtt>,
 }
 
-/// A call about parties.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PartyCall {
-    /// Make one and watch it.
-    Create(String),
-    /// Join one and watch it.
-    Join(PartyCode),
-    /// Watch one that the session is in already.
-    Watch(PartyCode),
-    /// Leave it.
-    Leave(PartyCode),
-    /// Queue it with this ticket.
-    Queue(PartyCode, TicketId),
-}
-
-impl PartyCall {
-    /// Whether the session follows the party from this call on.
-    #[must_use]
-    pub const fn keeps_watch(&self) -> bool {
-        matches!(self, Self::Create(_) | Self::Join(_) | Self::Watch(_))
-    }
-
-    /// Whether the session follows no party any more after this call.
-    #[must_use]
-    pub const fn ends_watch(&self) -> bool {
-        matches!(self, Self::Leave(_))
-    }
-}
-
 /// The state of one session.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -233,13 +229,16 @@ pub struct Session {
 struct Seen {
     ack_tick: Tick,
     ack_event: u32,
+    /// The last event that was sent on: an owner tells again what the one before told.
+    told_event: u32,
     input_seq: u32,
     /// After a start the client counts anew from here; what it sent before is dropped.
     expected: Option<u32>,
 }
 
 impl Seen {
-    const NOTHING: Self = Self { ack_tick: Tick(0), ack_event: 0, input_seq: 0, expected: None };
+    const NOTHING: Self =
+        Self { ack_tick: Tick(0), ack_event: 0, told_event: 0, input_seq: 0, expected: None };
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -257,10 +256,12 @@ enum Phase {
         since_ms: u64,
         tries: u32,
     },
-    /// `over_since_ms` is set once the end was sent and not acknowledged yet.
+    /// `over_since_ms` is set once the end was sent and not acknowledged yet, `next` while the match
+    /// changes its owner.
     Playing {
         seat: Seat,
         over_since_ms: Option<u64>,
+        next: Option<Next>,
     },
     /// It has no seat and sees another's match.
     Watching(Watching),
@@ -409,10 +410,23 @@ impl Session {
                 self.act(Effect::Send(ServerMessage::Error { code, text }));
             }
             Event::Attach(start) => self.attached(*start, now_ms),
-            Event::AttachRefused(refusal) => self.refused(refusal, now_ms),
+            Event::AttachRefused(refusal, epoch) => {
+                if !self.next_lost(epoch, now_ms) {
+                    self.refused(refusal, now_ms);
+                }
+            }
+            Event::NotLocated => self.refused(AttachRefusal::Unreachable, now_ms),
             Event::Match(event) => self.happened(*event, now_ms),
             Event::Ended(match_id) => self.ended(match_id, now_ms),
-            Event::LinkLost => self.lost(now_ms),
+            Event::LinkLost(epoch) if self.is_past(epoch) => {}
+            Event::LinkLost(epoch) => {
+                if !self.next_lost(epoch, now_ms) && !self.waits_for_next(now_ms) {
+                    self.lost(now_ms);
+                }
+            }
+            Event::Moving(owner, epoch) => self.moving(owner, epoch),
+            Event::Staying => self.staying(),
+            Event::Moved(epoch) => self.moved(epoch, now_ms),
             Event::Replaced => self.replaced(),
             Event::Expel => self.act(Effect::Close(Code::Moved)),
             Event::Placement(id, placement) => self.located(id, placement, now_ms),
@@ -559,6 +573,9 @@ impl Session {
     }
 
     fn attached(&mut self, start: MatchStart, now_ms: u64) {
+        if self.goes_over(&start, now_ms) {
+            return;
+        }
         let Phase::Seeking { seat, .. } = &self.phase else { return self.watch_started(start) };
         if (seat.match_id, seat.seat) != (start.match_id, start.seat) || start.epoch < seat.epoch {
             return; // an owner of the past: a session never falls to a lower epoch
@@ -567,8 +584,9 @@ impl Session {
         let seat = Seat { epoch: start.epoch, owner: start.owner.clone(), ..seat.clone() };
         self.client.expected = Some(start.input_seq.wrapping_add(1));
         self.client.input_seq = start.input_seq;
+        self.client.told_event = start.event_seq;
         self.act(Effect::Send(ServerMessage::Start(start)));
-        self.phase = Phase::Playing { seat, over_since_ms: None };
+        self.phase = Phase::Playing { seat, over_since_ms: None, next: None };
         self.wake_at_ms = None;
         if moved {
             self.save(now_ms);
@@ -590,7 +608,7 @@ impl Session {
     }
 
     fn lost(&mut self, now_ms: u64) {
-        let Phase::Playing { seat, over_since_ms } = &self.phase else {
+        let Phase::Playing { seat, over_since_ms, .. } = &self.phase else {
             return match self.phase {
                 Phase::Watching(_) => self.watch_lost(now_ms),
                 _ => self.refused(AttachRefusal::Unreachable, now_ms),
@@ -629,7 +647,11 @@ impl Session {
         if let Phase::Watching(_) = self.phase {
             return self.act(Effect::Send(ServerMessage::Event(event)));
         }
-        let Phase::Playing { seat, over_since_ms } = &mut self.phase else { return };
+        let Phase::Playing { seat, over_since_ms, .. } = &mut self.phase else { return };
+        if event.seq <= self.client.told_event {
+            return;
+        }
+        self.client.told_event = event.seq;
         let match_id = seat.match_id;
         let over = matches!(event.kind, EventKind::End { .. }) && over_since_ms.is_none();
         if over {
@@ -654,6 +676,7 @@ impl Session {
     }
 
     fn enter_lobby(&mut self, why: Leave, now_ms: u64) {
+        self.staying();
         self.act(Effect::Detach(why));
         self.phase = Phase::Lobby;
         self.wake_at_ms = None;
@@ -697,8 +720,9 @@ impl Session {
                 self.act(Effect::Locate(match_id));
             }
             Phase::Playing { over_since_ms: Some(_), .. } => self.enter_lobby(Leave::Lost, now_ms),
+            Phase::Playing { .. } => self.next_is_late(now_ms),
             Phase::Watching(_) => self.watch_again(),
-            Phase::Lobby | Phase::Playing { .. } => {}
+            Phase::Lobby => {}
         }
     }
 
@@ -712,6 +736,7 @@ impl Session {
                 self.save(now_ms);
             }
             Phase::Seeking { .. } | Phase::Playing { .. } => {
+                self.staying();
                 let why = if self.leaving { Leave::Moved } else { Leave::Lost };
                 self.act(Effect::Detach(why));
             }

@@ -187,7 +187,7 @@ impl Lifecycle {
             Stage::Serving => {
                 let at_deadline = AtDeadline::Keep;
                 self.stage = Stage::Draining { then: Then::Exit, at_deadline };
-                vec![Effect::BeginDrain { mode: DrainMode::Wait, within: deadline }]
+                vec![Effect::BeginDrain { mode: DrainMode::Migrate, within: deadline }]
             }
             // Whoever drained it over HTTP set deadline and policy; the signal only adds the exit.
             Stage::Draining { then: Then::Stay, at_deadline } => {

@@ -28,7 +28,15 @@ const TABLE: &[(&[&str], &[&str])] = &[
     ),
     // A match: made by the matchmaker, its result recorded by the game.
     (&["matchmaker"], &["arena.game.v1.Game/*", "arena.stats.v1.Stats/Ratings"]),
-    (&["game"], &["arena.stats.v1.Stats/Record"]),
+    // A match moves from one game instance to another.
+    (
+        &["game"],
+        &[
+            "arena.stats.v1.Stats/Record",
+            "arena.game.v1.Migration/Take",
+            "arena.game.v1.Migration/Drop",
+        ],
+    ),
     // Rules and flags are read by everyone, written by operators.
     (
         &["auth", "autoscaler", "game", "gateway", "matchmaker", "stats"],
@@ -52,6 +60,7 @@ const TABLE: &[(&[&str], &[&str])] = &[
             "arena.config.v1.Config/*",
             "arena.game.v1.Game/Describe",
             "arena.game.v1.Game/List",
+            "arena.game.v1.Migration/Migrate",
             "arena.stats.v1.Stats/*",
             "arena.store.v1.*",
         ],
@@ -69,6 +78,7 @@ const IDEMPOTENT: &[&str] = &[
     "arena.game.v1.Game/Create",
     "arena.game.v1.Game/Describe",
     "arena.game.v1.Game/List",
+    "arena.game.v1.Migration/Drop",
     "arena.stats.v1.Stats/Record",
     "arena.stats.v1.Stats/Profile",
     "arena.stats.v1.Stats/Ratings",
@@ -128,6 +138,8 @@ mod tests {
             "arena.matchmaker.v1.Matchmaker/Enqueue",
             "arena.game.v1.Game/Create",
             "arena.game.v1.Game/List",
+            "arena.game.v1.Migration/Take",
+            "arena.game.v1.Migration/Migrate",
             "arena.stats.v1.Stats/Record",
             "arena.stats.v1.Stats/Profile",
             "arena.store.v1.Registry/Transact",
@@ -149,6 +161,8 @@ mod tests {
             arena.matchmaker.v1.Matchmaker/Enqueue: gateway
             arena.game.v1.Game/Create: matchmaker
             arena.game.v1.Game/List: matchmaker operator
+            arena.game.v1.Migration/Take: game
+            arena.game.v1.Migration/Migrate: operator
             arena.stats.v1.Stats/Record: game operator
             arena.stats.v1.Stats/Profile: gateway operator
             arena.store.v1.Registry/Transact: auth autoscaler config game gateway matchmaker stats store operator

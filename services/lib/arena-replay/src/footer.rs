@@ -59,6 +59,11 @@ pub struct Outcome {
     pub team_scores: Vec<u32>,
 }
 
+impl Outcome {
+    /// The reason of a replay whose match goes on in that of its next owner.
+    pub const MOVED: &'static str = "moved";
+}
+
 impl From<&arena_sdk::Outcome> for Outcome {
     /// The reason is empty while the match runs.
     fn from(outcome: &arena_sdk::Outcome) -> Self {

@@ -119,6 +119,14 @@ metrics! {
     GAME_REPLAY_BLOCKS_LOST = "arena_game_replay_blocks_lost", Kind::Counter, [];
     /// Matches that were played again to check them, by what came of it: `equal`, `differs` (kept below `evidence/`), `failed` (the replay cannot be played), `skipped` (no time).
     GAME_CHECKS = "arena_game_checks", Kind::Counter, ["outcome"];
+    /// Moves of matches away from this instance, by what came of them: `moved`, `ended` (the match was over before), `refused` (the target cannot take it), `unequal` (the target computed another course: both states are kept), `failed` (anything else; the match goes on where it was).
+    GAME_MOVES = "arena_game_moves", Kind::Counter, ["outcome"];
+    /// Bytes sent to the next owners of matches.
+    GAME_MOVE_BYTES = "arena_game_move_bytes", Kind::Counter, [];
+    /// Seconds from the closing of a match's log until its next owner had it.
+    GAME_MOVE_CUT = "arena_game_move_cut_seconds", Kind::Histogram(TICK_SECONDS), [];
+    /// Ticks that were late because a match changed its owner.
+    GAME_CUT_STALL_TICKS = "arena_game_cut_stall_ticks", Kind::Counter, [];
 
     /// The version of the rules that new matches pin.
     CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];

@@ -144,6 +144,20 @@ pub enum ToGateway {
         /// The new owner's epoch.
         epoch: Epoch,
     },
+    /// The match is about to move: take the seat there too, and send inputs to both.
+    Moving {
+        /// The session.
+        flow: Flow,
+        /// The next owner's instance id.
+        owner: String,
+        /// The next owner's epoch.
+        epoch: Epoch,
+    },
+    /// The match does not move after all.
+    Staying {
+        /// The session.
+        flow: Flow,
+    },
     /// Where a watched match stands.
     Playback {
         /// The session.
@@ -286,6 +300,8 @@ const ENDED: u8 = 4;
 const REPLACED: u8 = 5;
 const MOVED: u8 = 6;
 const PLAYBACK: u8 = 7;
+const MOVING: u8 = 8;
+const STAYING: u8 = 9;
 
 impl ToGateway {
     /// Returns the bytes of one message.
@@ -325,6 +341,12 @@ impl ToGateway {
                 out.text(owner, OWNER_LEN_MAX);
                 out.bits(epoch.0, 32);
             }
+            Self::Moving { flow, owner, epoch } => {
+                head(MOVING, flow);
+                out.text(owner, OWNER_LEN_MAX);
+                out.bits(epoch.0, 32);
+            }
+            Self::Staying { flow } => head(STAYING, flow),
             Self::Playback { flow, playback } => {
                 head(PLAYBACK, flow);
                 out.blob(playback);
@@ -341,7 +363,7 @@ impl ToGateway {
         let mut reader = BitReader::new(bytes);
         let input = &mut reader;
         let kind = input.u8("type")?;
-        if !(ATTACHED..=PLAYBACK).contains(&kind) {
+        if !(ATTACHED..=STAYING).contains(&kind) {
             return Err(DecodeError::UnknownType { found: kind });
         }
         let flow = Flow(input.u32("flow")?);
@@ -372,11 +394,16 @@ impl ToGateway {
             ENDED => Self::Ended { flow, match_id: MatchId::from_u64(input.u64("match_id")?) },
             REPLACED => Self::Replaced { flow },
             PLAYBACK => Self::Playback { flow, playback: input.blob(PAYLOAD_LEN_MAX, "playback")? },
-            _ => Self::Moved {
-                flow,
-                owner: input.text(OWNER_LEN_MAX, "owner")?,
-                epoch: Epoch(input.u32("epoch")?),
-            },
+            STAYING => Self::Staying { flow },
+            _ => {
+                let owner = input.text(OWNER_LEN_MAX, "owner")?;
+                let epoch = Epoch(input.u32("epoch")?);
+                if kind == MOVED {
+                    Self::Moved { flow, owner, epoch }
+                } else {
+                    Self::Moving { flow, owner, epoch }
+                }
+            }
         };
         reader.finish()?;
         Ok(message)
@@ -392,6 +419,8 @@ impl ToGateway {
             | Self::Ended { flow, .. }
             | Self::Replaced { flow }
             | Self::Moved { flow, .. }
+            | Self::Moving { flow, .. }
+            | Self::Staying { flow }
             | Self::Playback { flow, .. } => *flow,
         }
     }
@@ -459,6 +488,8 @@ mod tests {
             ToGateway::Ended { flow, match_id: MatchId::from_u64(5) },
             ToGateway::Replaced { flow },
             ToGateway::Moved { flow, owner: "game-r2-1".to_owned(), epoch: Epoch(2) },
+            ToGateway::Moving { flow, owner: "game-r2-1".to_owned(), epoch: Epoch(2) },
+            ToGateway::Staying { flow },
             ToGateway::Playback { flow, playback: vec![0x8c; 30] },
         ];
         all.extend(refused);
@@ -496,7 +527,7 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(
-            kind in 0..10_u8,
+            kind in 0..12_u8,
             mut bytes in prop::collection::vec(any::<u8>(), 1..200),
         ) {
             bytes[0] = kind;

@@ -19,7 +19,8 @@ fn owner() -> Owner {
 
 fn open(file: &Bytes, tick: u32, pace: u8, delay_ticks: u32) -> Result<Film, FilmError> {
     let watch = Watch { match_id: ID.match_id, tick: Tick(tick), pace };
-    Film::open((ID, file.clone()), arena_games::standard(), owner(), watch, delay_ticks)
+    let span = Span { last: Tick(0), is_live: false }; // no more than the file has
+    Film::open((ID, file.clone()), (arena_games::standard(), owner()), (watch, span), delay_ticks)
 }
 
 /// A viewer without losses, who says what it holds.

@@ -112,7 +112,10 @@ fn brief(effect: &Effect) -> String {
             }
             ServerMessage::Queue(QueueUpdate::Assigned { .. }) => "say assigned".to_owned(),
             ServerMessage::Start(it) => format!("say start at {} e{}", it.owner, it.epoch),
-            ServerMessage::Owner(it) => format!("say moving to {} e{}", it.instance, it.epoch),
+            ServerMessage::Owner(it) => {
+                let what = if it.moving { "moving to" } else { "owner" };
+                format!("say {what} {} e{}", it.instance, it.epoch)
+            }
             ServerMessage::Event(_) => "say event".to_owned(),
             ServerMessage::Error { code, .. } => format!("say {code:?}"),
             ServerMessage::Party(it) => format!("say party {}", it.is_some()),
@@ -128,6 +131,14 @@ fn brief(effect: &Effect) -> String {
                 seat.owner, seat.epoch
             )
         }
+        Effect::AttachNext { seat, ack_tick, ack_event } => {
+            format!(
+                "attach to {} e{} too, from tick {ack_tick}, event {ack_event}",
+                seat.owner, seat.epoch
+            )
+        }
+        Effect::DetachNext => "detach there".to_owned(),
+        Effect::Promote => "go over".to_owned(),
         Effect::Watch { watch, at } => {
             let at = at.as_ref().map_or("any game", InstanceId::as_str);
             format!("watch at {at} from tick {}, pace {}", watch.tick, watch.pace)
@@ -184,9 +195,9 @@ fn a_lost_game_is_looked_for_until_it_is_found() {
     check(
         playing(),
         vec![
-            (1_000, Event::LinkLost),
+            (1_000, Event::LinkLost(Epoch(1))),
             (1_010, placement(1, "game-r1-1")),
-            (1_020, Event::AttachRefused(AttachRefusal::Unreachable)),
+            (1_020, Event::AttachRefused(AttachRefusal::Unreachable, Epoch(1))),
             (2_000, Event::Timer),
             (2_010, placement(2, "game-r2-1")),
             (2_020, start(2, "game-r2-1", 50)),
@@ -205,7 +216,7 @@ fn a_lost_game_is_looked_for_until_it_is_found() {
 #[test]
 fn no_session_falls_to_a_lower_epoch() {
     let mut session = playing();
-    session.on(Event::LinkLost, 0);
+    session.on(Event::LinkLost(Epoch(1)), 0);
     session.on(placement(3, "game-r3-1"), 1);
     check(
         session,
@@ -234,18 +245,18 @@ fn who_watches_asks_the_owner_then_others_and_goes_on_after_a_loss() {
         watching,
         vec![
             (0, end()),
-            (1, Event::LinkLost),
+            (1, Event::LinkLost(Epoch(1))),
             (2, placement(3, "game-r1-2")),
-            (3, Event::AttachRefused(AttachRefusal::Unknown)),
+            (3, Event::AttachRefused(AttachRefusal::Unknown, Epoch(1))),
             (4, watch_start()),
             (5, watch(900)),
             (6, Event::Placement(MATCH, None)),
-            (7, Event::AttachRefused(AttachRefusal::Unknown)),
-            (8, Event::AttachRefused(AttachRefusal::Unreachable)),
+            (7, Event::AttachRefused(AttachRefusal::Unknown, Epoch(1))),
+            (8, Event::AttachRefused(AttachRefusal::Unreachable, Epoch(1))),
             (2_000, Event::Timer),
-            (2_001, Event::AttachRefused(AttachRefusal::Unreachable)),
+            (2_001, Event::AttachRefused(AttachRefusal::Unreachable, Epoch(1))),
             (4_000, Event::Timer),
-            (4_001, Event::AttachRefused(AttachRefusal::Unknown)),
+            (4_001, Event::AttachRefused(AttachRefusal::Unknown, Epoch(1))),
         ],
         &expect![[r"
             0: say event
@@ -285,10 +296,10 @@ fn who_watches_asks_the_owner_then_others_and_goes_on_after_a_loss() {
 #[test]
 fn a_match_that_nobody_knows_is_given_up() {
     let mut session = playing();
-    session.on(Event::LinkLost, 0);
+    session.on(Event::LinkLost(Epoch(1)), 0);
     let mut asked = 0;
     for now_ms in (0..60_000).step_by(100) {
-        let effects = session.on(Event::AttachRefused(AttachRefusal::Unknown), now_ms);
+        let effects = session.on(Event::AttachRefused(AttachRefusal::Unknown, Epoch(1)), now_ms);
         asked += 1;
         if effects.iter().any(|it| brief(it) == "say MatchGone") {
             break;
@@ -412,7 +423,7 @@ fn inputs_count_on_from_each_start_and_never_back() {
     ] {
         assert_eq!(passed(&mut session, seq), result, "{seq}");
     }
-    session.on(Event::LinkLost, 0);
+    session.on(Event::LinkLost(Epoch(1)), 0);
     assert_eq!(passed(&mut session, 10), Ok(false), "nobody takes it");
     session.on(placement(2, "game-r2-1"), 1);
     session.on(start(2, "game-r2-1", 6), 2);
@@ -437,9 +448,12 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::Placement(MATCH, None)),
         Just(end()),
         Just(Event::Ended(MATCH)),
-        Just(Event::LinkLost),
-        Just(Event::AttachRefused(AttachRefusal::Unreachable)),
-        Just(Event::AttachRefused(AttachRefusal::Gone)),
+        (1_u32..4).prop_map(|it| Event::LinkLost(Epoch(it))),
+        (1_u32..4).prop_map(|it| Event::Moving(instance("game-r2-1"), Epoch(it))),
+        (1_u32..4).prop_map(|it| Event::Moved(Epoch(it))),
+        Just(Event::Staying),
+        (1_u32..4).prop_map(|it| Event::AttachRefused(AttachRefusal::Unreachable, Epoch(it))),
+        Just(Event::AttachRefused(AttachRefusal::Gone, Epoch(1))),
     ];
     prop_oneof![
         client,
@@ -452,6 +466,9 @@ fn any_event() -> impl Strategy<Value = Event> {
         }),
     ]
 }
+
+#[path = "tests/moving.rs"]
+mod moving;
 
 proptest! {
     #[test]
@@ -470,6 +487,9 @@ proptest! {
                     Effect::Send(ServerMessage::Queue(QueueUpdate::Assigned { .. })) => epoch = Epoch(0),
                     Effect::Send(ServerMessage::Start(start)) if start.seat == MatchStart::WATCHES => {
                         prop_assert_eq!(session.in_match(), None);
+                    }
+                    Effect::Send(ServerMessage::Owner(owner)) => {
+                        prop_assert!(owner.epoch >= epoch, "the epoch fell");
                     }
                     Effect::Send(ServerMessage::Start(start)) => {
                         prop_assert!(start.epoch >= epoch, "the epoch fell");

@@ -67,7 +67,7 @@ fn every_state_with_every_event() {
           + not warm = Starting []
           + drain = Empty [Publish, BeginDrain { mode: Migrate, within: 60s }]
           + cancel = Starting []
-          + sigterm = Empty [Publish, BeginDrain { mode: Wait, within: 600s }, Stop]
+          + sigterm = Empty [Publish, BeginDrain { mode: Migrate, within: 600s }, Stop]
           + load = Starting []
           + no load = Starting []
           + deadline: refused
@@ -76,7 +76,7 @@ fn every_state_with_every_event() {
           + not warm = Starting [Publish]
           + drain = Empty [Publish, BeginDrain { mode: Migrate, within: 60s }]
           + cancel = Ready []
-          + sigterm = Empty [Publish, BeginDrain { mode: Wait, within: 600s }, Stop]
+          + sigterm = Empty [Publish, BeginDrain { mode: Migrate, within: 600s }, Stop]
           + load = Ready []
           + no load = Ready []
           + deadline: refused
@@ -85,7 +85,7 @@ fn every_state_with_every_event() {
           + not warm = Starting [Publish]
           + drain = Draining [Publish, BeginDrain { mode: Migrate, within: 60s }]
           + cancel = Ready []
-          + sigterm = Draining [Publish, BeginDrain { mode: Wait, within: 600s }]
+          + sigterm = Draining [Publish, BeginDrain { mode: Migrate, within: 600s }]
           + load = Ready []
           + no load = Ready []
           + deadline: refused

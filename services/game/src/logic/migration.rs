@@ -1,0 +1,446 @@
+//! A match changes its owner while it is played: what source and target decide. docs/migration.md tells the whole
+//! story.
+//!
+//! ```text
+//! reserve ──accepted──▸ warm ──level, proven, seats taken──▸ close ──closed──▸ swap ──committed──▸ hand over ──owning──▸ moved
+//!    └──────────────────┴───── anything goes wrong: the log is open, it stays ──┘                     └── take back ──▸ stays, two epochs later
+//! ```
+//!
+//! Until the swap a failure costs nothing. At the swap the registry decides: an answer that is lost is replaced by
+//! writing the record again, unchanged, which only one of both writes survives. After it the source keeps the
+//! match's state until the target says that it publishes.
+
+mod target;
+
+use std::collections::VecDeque;
+
+pub use target::{Target, TargetEffect, TargetEvent, TargetPhase, Whose};
+
+use arena_types::{Epoch, InstanceId};
+
+/// Equal hashes before the log is closed.
+const PROOFS: u32 = 2;
+/// Ticks that a level target may be behind: what is on its way to it and back.
+const LEVEL_TICKS: u32 = 24;
+/// Hashes of our own that wait for the target's: ten seconds of proofs.
+const HASHES_MAX: usize = 75;
+/// The sessions' gateways have so long to take their seats at the target; who is later resumes.
+const SEATS_MS: u64 = 1_500;
+/// A target answers within this.
+const RESERVE_MS: u64 = 5_000;
+/// A target is level within this, or never will be.
+const WARM_MS: u64 = 15_000;
+/// The tick thread closes a log within this.
+const CLOSE_MS: u64 = 1_000;
+/// A target that the registry names as the owner begins to publish within this, or is asked.
+const HAND_OVER_MS: u64 = 1_000;
+
+/// The source's side of a move.
+#[derive(Clone, Debug)]
+pub struct Source {
+    phase: Phase,
+    since_ms: u64,
+    sessions: u32,
+    newest: u32,
+    proofs: u32,
+    hashes: VecDeque<(u32, u64)>,
+    /// The target has said that it cannot take the match, while the registry was being asked.
+    is_spurned: bool,
+    is_gone: bool,
+    /// Whether a match is only taken back if its target's lease has ended.
+    needs_death: bool,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The target is asked for room.
+    Reserve,
+    /// It plays again what it missed; gateways take seats there.
+    Warm,
+    /// The log is being closed.
+    Close,
+    /// The registry is asked to name the target.
+    Swap,
+    /// The target is the owner and has not said that it publishes.
+    HandOver,
+    /// The registry is asked to name the source again.
+    TakeBack,
+    /// It is over.
+    Over,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The target has room and the state.
+    Accepted,
+    /// The target does not take it.
+    Refused(String),
+    /// The match was stepped here.
+    Stepped {
+        /// The tick reached.
+        tick: u32,
+        /// The hash, at ticks for proofs.
+        hash: Option<u64>,
+    },
+    /// The target has stepped as far.
+    Level {
+        /// The tick it reached.
+        tick: u32,
+        /// Its hash.
+        hash: u64,
+        /// Sessions that have their seats there.
+        sessions: u32,
+    },
+    /// The target took another course.
+    Unequal,
+    /// The log is closed.
+    Closed,
+    /// What became of a write to the registry.
+    Written(Written),
+    /// The target publishes.
+    Owning,
+    /// The way to the target broke.
+    Gone,
+    /// What the target's instance is found to do, after the way to it broke.
+    Found(Found),
+    /// The match ended here.
+    Ended,
+    /// Nobody wants it moved any more.
+    Cancel,
+    /// Time passed.
+    Time,
+}
+
+/// What became of a write to the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is done.
+    Committed,
+    /// The record is another than expected: who owns the match, in which epoch.
+    Refused(Owner),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// Who owns a match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The source, as before.
+    Source,
+    /// The target, by this very move.
+    Target,
+    /// Somebody else, or in another epoch: whoever reads it is fenced.
+    Other(InstanceId, Epoch),
+    /// There is no record.
+    Nobody,
+}
+
+/// What a target is found to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It hosts the match.
+    Hosts,
+    /// It runs without the match, and will not own it any more: asking made sure of that.
+    Idle,
+    /// Its lease has ended.
+    Dead,
+    /// It does not answer, and its lease has not ended.
+    Silent,
+}
+
+/// What to do, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Tell the sessions where the match goes.
+    Announce,
+    /// Close the log before the next tick.
+    CloseLog,
+    /// Send the target the end of the log.
+    SendClosing,
+    /// Write the target as the owner, if the record is as it was and the target lives.
+    Swap,
+    /// Write the record again as it was, if it is as it was.
+    Fence,
+    /// Tell the target that it is the owner.
+    SendOwn,
+    /// Find out whether the target owns the match; if it does not, it shall never do so.
+    Find,
+    /// Write the source as the owner of the epoch after next, if the record is the target's; `dead`: and
+    /// the target's lease has ended.
+    TakeBack {
+        /// Whether the target must be dead.
+        dead: bool,
+    },
+    /// Go on here, as if nothing had been.
+    Stay,
+    /// Go on here, two epochs later.
+    StayLater,
+    /// The match is the target's: let go of it.
+    LetGo,
+    /// The match is somebody else's: let go of it.
+    Yield(InstanceId, Epoch),
+    /// It is over.
+    Finish(Outcome),
+}
+
+/// How a move ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Outcome {
+    /// The target owns the match.
+    #[error("moved")]
+    Moved,
+    /// The match ended meanwhile.
+    #[error("the match ended before it could move")]
+    Ended,
+    /// The target does not take it.
+    #[error("{0}")]
+    Refused(String),
+    /// The two states differ.
+    #[error("the target computes another course of the match")]
+    Unequal,
+    /// The target did not keep up.
+    #[error("the target was not level in time")]
+    Slow,
+    /// The way to the target broke.
+    #[error("the target went away")]
+    Gone,
+    /// The registry says that the match is no longer this instance's.
+    #[error("{0} owns the match in epoch {1}")]
+    Fenced(InstanceId, Epoch),
+    /// The record was changed by somebody else.
+    #[error("the record of the match was changed meanwhile, or the target's lease has ended")]
+    Conflict,
+    /// The target became the owner and did not go on.
+    #[error("the target became the owner but did not go on; the match was taken back")]
+    TakenBack,
+    /// It was called off.
+    #[error("the move was called off")]
+    Cancelled,
+}
+
+impl Source {
+    /// Begins, with a target that is being asked.
+    #[must_use]
+    pub fn new(sessions: u32, now_ms: u64) -> Self {
+        Self {
+            phase: Phase::Reserve,
+            since_ms: now_ms,
+            sessions,
+            newest: 0,
+            proofs: 0,
+            hashes: VecDeque::new(),
+            is_spurned: false,
+            is_gone: false,
+            needs_death: false,
+        }
+    }
+
+    /// Returns how far it is.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns whether hashes were found equal: the third step of the protocol.
+    #[must_use]
+    pub fn is_proving(&self) -> bool {
+        self.phase == Phase::Warm && self.proofs > 0
+    }
+
+    /// Decides what to do about `event`.
+    #[must_use]
+    pub fn on(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match self.phase {
+            Phase::Reserve => self.reserve(event, now_ms),
+            Phase::Warm => self.warm(event, now_ms),
+            Phase::Close => self.close(event, now_ms),
+            Phase::Swap => self.swap(event, now_ms),
+            Phase::HandOver => self.hand_over(&event, now_ms),
+            Phase::TakeBack => self.take_back(&event),
+            Phase::Over => Vec::new(),
+        }
+    }
+
+    fn reserve(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Accepted => {
+                self.enter(Phase::Warm, now_ms);
+                vec![Effect::Announce]
+            }
+            Event::Stepped { tick, hash } => self.stepped(tick, hash),
+            event => self.before_swap(event, RESERVE_MS, now_ms),
+        }
+    }
+
+    fn warm(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Stepped { tick, hash } => self.stepped(tick, hash),
+            Event::Level { tick, hash, sessions } => {
+                let Some(at) = self.hashes.iter().position(|(own, _)| *own == tick) else {
+                    return Vec::new(); // of before the offer, or not stepped here
+                };
+                if self.hashes[at].1 != hash {
+                    return self.stay(Outcome::Unequal);
+                }
+                self.hashes.drain(..=at);
+                self.proofs += 1;
+                let is_level = self.newest.saturating_sub(tick) <= LEVEL_TICKS;
+                let seated = sessions >= self.sessions || self.waited(now_ms) >= SEATS_MS;
+                if self.proofs < PROOFS || !is_level || !seated {
+                    return Vec::new();
+                }
+                self.enter(Phase::Close, now_ms);
+                vec![Effect::CloseLog]
+            }
+            event => self.before_swap(event, WARM_MS, now_ms),
+        }
+    }
+
+    fn close(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Closed => {
+                self.enter(Phase::Swap, now_ms);
+                vec![Effect::SendClosing, Effect::Swap]
+            }
+            Event::Stepped { .. } | Event::Level { .. } => Vec::new(),
+            event => self.before_swap(event, CLOSE_MS, now_ms),
+        }
+    }
+
+    /// What may go wrong while nothing is lost by giving up.
+    fn before_swap(&mut self, event: Event, patience_ms: u64, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Refused(why) => self.stay(Outcome::Refused(why)),
+            Event::Unequal => self.stay(Outcome::Unequal),
+            Event::Gone => self.stay(Outcome::Gone),
+            Event::Cancel => self.stay(Outcome::Cancelled),
+            Event::Ended => self.finish(None, Outcome::Ended),
+            Event::Time if self.waited(now_ms) >= patience_ms => self.stay(Outcome::Slow),
+            _ => Vec::new(),
+        }
+    }
+
+    fn swap(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Written(Written::Committed | Written::Refused(Owner::Target)) => {
+                self.enter(Phase::HandOver, now_ms);
+                match (self.is_spurned, self.is_gone) {
+                    (true, _) => self.begin_take_back(false, now_ms),
+                    (false, true) => vec![Effect::Find],
+                    (false, false) => vec![Effect::SendOwn],
+                }
+            }
+            // The swap is refused for good, by another reason than ownership.
+            Event::Written(Written::Refused(Owner::Source | Owner::Nobody)) => {
+                self.stay(Outcome::Conflict)
+            }
+            Event::Written(Written::Refused(Owner::Other(owner, epoch))) => {
+                self.give_way(owner, epoch)
+            }
+            Event::Written(Written::Unknown) => vec![Effect::Fence],
+            Event::Unequal => {
+                self.is_spurned = true;
+                Vec::new()
+            }
+            Event::Gone => {
+                self.is_gone = true;
+                Vec::new()
+            }
+            _ => Vec::new(), // the registry alone decides now
+        }
+    }
+
+    /// The fence held: the swap never happened, and never will.
+    ///
+    /// Call it instead of [`Event::Written`] when [`Effect::Fence`] was committed.
+    #[must_use]
+    pub fn fenced(&mut self) -> Vec<Effect> {
+        if self.phase == Phase::Swap { self.stay(Outcome::Conflict) } else { Vec::new() }
+    }
+
+    fn hand_over(&mut self, event: &Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Owning | Event::Found(Found::Hosts) => {
+                self.finish(Some(Effect::LetGo), Outcome::Moved)
+            }
+            Event::Unequal | Event::Found(Found::Idle) => self.begin_take_back(false, now_ms),
+            Event::Found(Found::Dead) => self.begin_take_back(true, now_ms),
+            Event::Gone => {
+                self.is_gone = true;
+                vec![Effect::Find]
+            }
+            Event::Time if self.waited(now_ms) >= HAND_OVER_MS => {
+                self.since_ms = now_ms;
+                vec![Effect::Find]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn begin_take_back(&mut self, dead: bool, now_ms: u64) -> Vec<Effect> {
+        self.enter(Phase::TakeBack, now_ms);
+        self.needs_death = dead;
+        vec![Effect::TakeBack { dead }]
+    }
+
+    fn take_back(&mut self, event: &Event) -> Vec<Effect> {
+        match event {
+            // The second is an earlier write of ours.
+            Event::Written(Written::Committed | Written::Refused(Owner::Source)) => {
+                self.finish(Some(Effect::StayLater), Outcome::TakenBack)
+            }
+            // The target owned the match, and it is over there.
+            Event::Written(Written::Refused(Owner::Nobody)) => {
+                self.finish(Some(Effect::LetGo), Outcome::Moved)
+            }
+            // It is the target's after all, and was written by it: the target goes on.
+            Event::Written(Written::Refused(Owner::Target)) => {
+                self.phase = Phase::HandOver;
+                vec![Effect::Find]
+            }
+            Event::Written(Written::Refused(Owner::Other(owner, epoch))) => {
+                self.give_way(owner.clone(), *epoch)
+            }
+            Event::Written(Written::Unknown) => vec![Effect::TakeBack { dead: self.needs_death }],
+            _ => Vec::new(),
+        }
+    }
+
+    fn stepped(&mut self, tick: u32, hash: Option<u64>) -> Vec<Effect> {
+        self.newest = tick;
+        if let Some(hash) = hash {
+            if self.hashes.len() >= HASHES_MAX {
+                self.hashes.pop_front();
+            }
+            self.hashes.push_back((tick, hash));
+        }
+        Vec::new()
+    }
+
+    fn enter(&mut self, phase: Phase, now_ms: u64) {
+        (self.phase, self.since_ms) = (phase, now_ms);
+    }
+
+    fn waited(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms)
+    }
+
+    fn stay(&mut self, outcome: Outcome) -> Vec<Effect> {
+        self.finish(Some(Effect::Stay), outcome)
+    }
+
+    fn give_way(&mut self, owner: InstanceId, epoch: Epoch) -> Vec<Effect> {
+        let outcome = Outcome::Fenced(owner.clone(), epoch);
+        self.finish(Some(Effect::Yield(owner, epoch)), outcome)
+    }
+
+    fn finish(&mut self, last: Option<Effect>, outcome: Outcome) -> Vec<Effect> {
+        self.phase = Phase::Over;
+        last.into_iter().chain([Effect::Finish(outcome)]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,557 @@
+//! Matches on their way: those that leave this shard, and those that arrive. docs/migration.md says who may
+//! do what when; here is what a tick thread does about it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use arena_sdk::{ImportError, SeatInputs, StateHash, TickOutput, WorldError, WorldId, Worlds};
+use arena_types::{Epoch, InstanceId, MatchId};
+use arena_wire::game::v1::Carried;
+use arena_wire::link::{Attach, Flow, Refusal, ToGateway};
+use arena_wire::play::Input;
+
+use super::{Effects, FlowKey, InWorlds, Shard};
+use crate::logic::hosted::{CarriedError, Hosted, NewMatch, Phase};
+use crate::logic::tape::Stand as _;
+
+/// Both sides tell their hash at every tick that this divides.
+pub const PROOF_TICKS: u32 = 8;
+/// Ticks of an arriving match that wait to be stepped, at most: a minute.
+const BEHIND_MAX: usize = 3_600;
+/// Ticks of one arriving match stepped between two ticks of the others: a second is made good in eight ticks.
+const CATCH_UP_TICKS: usize = 8;
+/// Inputs that wait for an arriving match: its seats at full rate for seconds. The oldest give way.
+const EARLY_INPUTS_MAX: usize = 4_096;
+
+/// What is told to whoever takes a match away, or brings it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MoveNews {
+    /// A leaving match was stepped: the inputs that made `tick`, and the hash if it is one for a proof.
+    Stepped {
+        /// The tick reached.
+        tick: u32,
+        /// What every seat did.
+        inputs: Box<SeatInputs>,
+        /// The hash of the state.
+        hash: Option<u64>,
+    },
+    /// A leaving match's log is closed: nothing is confirmed after `tick` until it is opened again.
+    Closed {
+        /// The last tick.
+        tick: u32,
+        /// The hash of its state.
+        hash: u64,
+        /// All else that the next owner needs.
+        carried: Box<Carried>,
+    },
+    /// A leaving match ended before it could leave.
+    Over,
+    /// An arriving match was stepped as far as its inputs go, or over a tick for a proof.
+    Level {
+        /// The tick reached.
+        tick: u32,
+        /// The hash of the state.
+        hash: u64,
+        /// Sessions attached.
+        sessions: u32,
+    },
+    /// An arriving match stands as its source closed it, and can be owned.
+    Ready {
+        /// The source's last tick.
+        tick: u32,
+    },
+    /// An arriving match took another course than at its source.
+    Unequal {
+        /// The tick at which it was seen.
+        tick: u32,
+        /// The hash here.
+        hash: u64,
+        /// The state here.
+        world: Vec<u8>,
+    },
+    /// An arriving match cannot go on.
+    Broken(String),
+}
+
+/// A match as its next owner needs it, all but what follows.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// Who it is, by which rules.
+    pub new: NewMatch,
+    /// The ticks stepped.
+    pub tick: u32,
+    /// Its state after them.
+    pub world: Vec<u8>,
+    /// The hash of that.
+    pub hash: u64,
+    /// Sessions attached to it.
+    pub sessions: u32,
+}
+
+/// Why a match does not begin to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// It is not hosted here.
+    #[error("the match is not here")]
+    NotHere,
+    /// It has not begun, or is over.
+    #[error("the match does not run: it waits for its players, or is over")]
+    NotRunning,
+    /// It leaves already.
+    #[error("the match is being moved already")]
+    Moving,
+}
+
+/// Why a match cannot arrive.
+#[derive(Debug, thiserror::Error)]
+pub enum ReserveError {
+    /// No room.
+    #[error("all {capacity} places for matches are taken")]
+    Full {
+        /// Matches the shard may host.
+        capacity: usize,
+    },
+    /// It is here, or arrives already.
+    #[error("the match is here already")]
+    Here,
+    /// The state is none of this game and these rules.
+    #[error("cannot take the match's state")]
+    Import(#[from] ImportError),
+    /// The state is not what its hash says: it was damaged on the way.
+    #[error("the state has the hash {found}, not {expected}")]
+    Hash {
+        /// What was offered.
+        expected: StateHash,
+        /// What arrived.
+        found: StateHash,
+    },
+    /// The game fails.
+    #[error(transparent)]
+    World(#[from] WorldError),
+}
+
+/// Why an arriving match is not owned.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnError {
+    /// It does not arrive here, or is not complete.
+    #[error("the match has not arrived here completely")]
+    Incomplete,
+    /// What was carried with it is no match.
+    #[error(transparent)]
+    Carried(#[from] CarriedError),
+}
+
+/// A match that leaves.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    announced: Option<(InstanceId, Epoch)>,
+    log: Log,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Log {
+    Open,
+    /// To be closed between two ticks.
+    Closing,
+    Closed,
+}
+
+/// A match that arrives.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    new: NewMatch,
+    world: WorldId,
+    tick: u32,
+    told_tick: u32,
+    ahead: VecDeque<SeatInputs>,
+    sessions: BTreeMap<FlowKey, Attach>,
+    early: VecDeque<(FlowKey, Input)>,
+    closing: Option<Closing>,
+    is_ready: bool,
+}
+
+#[derive(Debug)]
+struct Closing {
+    tick: u32,
+    hash: u64,
+    carried: Carried,
+}
+
+impl Shard {
+    /// Returns a running match as it stands, and tells all that happens to it from here on.
+    ///
+    /// # Errors
+    /// [`OfferError`].
+    pub fn offer(&mut self, id: MatchId) -> Result<Offered, OfferError> {
+        let hosted = self.matches.get(&id).ok_or(OfferError::NotHere)?;
+        if hosted.phase() != Phase::Running {
+            return Err(OfferError::NotRunning);
+        }
+        if self.leaving.contains_key(&id) {
+            return Err(OfferError::Moving);
+        }
+        let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+        let offered = Offered {
+            new: hosted.description().clone(),
+            tick: hosted.tick(),
+            world: stand.state(),
+            hash: stand.hash(),
+            sessions: flows_of(&self.flows, id).len() as u32,
+        };
+        self.leaving.insert(id, Leaving { announced: None, log: Log::Open });
+        Ok(offered)
+    }
+
+    /// Tells the sessions of a leaving match where it goes, so that they take their seats there too.
+    pub fn announce(&mut self, id: MatchId, to: &InstanceId, epoch: Epoch, effects: &mut Effects) {
+        let Some(leaving) = self.leaving.get_mut(&id) else { return };
+        leaving.announced = Some((to.clone(), epoch));
+        for (link, flow) in self.flows_of(id) {
+            let moving = ToGateway::Moving { flow, owner: to.to_string(), epoch };
+            effects.messages.push((link, moving));
+        }
+    }
+
+    /// Closes a leaving match's log before the coming tick.
+    pub fn close_log(&mut self, id: MatchId) {
+        if let Some(leaving) = self.leaving.get_mut(&id).filter(|it| it.log == Log::Open) {
+            leaving.log = Log::Closing;
+        }
+    }
+
+    /// Goes on with a match that does not leave after all, in a later epoch if it was away meanwhile.
+    pub fn stay(&mut self, id: MatchId, epoch: Option<Epoch>, effects: &mut Effects) {
+        let Some(Leaving { announced, .. }) = self.leaving.remove(&id) else { return };
+        let Some(hosted) = self.matches.get_mut(&id) else { return };
+        if let Some(epoch) = epoch {
+            let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+            self.tapes.finish(id, hosted.moved_outcome(), stand.hash());
+            hosted.raise(epoch);
+            self.tapes.begin(id, || hosted.header(), &stand);
+        }
+        for (link, flow) in self.flows_of(id) {
+            if announced.is_some() {
+                effects.messages.push((link, ToGateway::Staying { flow }));
+            }
+        }
+    }
+
+    /// Lets go of a match that has another owner now, and tells its sessions.
+    pub fn let_go(&mut self, id: MatchId, to: &InstanceId, epoch: Epoch, effects: &mut Effects) {
+        self.leaving.remove(&id);
+        let Some(hosted) = self.matches.remove(&id) else { return };
+        for (link, flow) in self.flows_of(id) {
+            let moved = ToGateway::Moved { flow, owner: to.to_string(), epoch };
+            effects.messages.push((link, moved));
+        }
+        self.flows.retain(|_, (of, _)| *of != id);
+        let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+        self.tapes.finish(id, hosted.moved_outcome(), stand.hash());
+        let freed = self.worlds.free(hosted.world());
+        debug_assert!(freed.is_ok(), "the world of a hosted match lives");
+    }
+
+    /// Makes room for a match that another instance hosts in the epoch of `offered`.
+    ///
+    /// # Errors
+    /// [`ReserveError`]; nothing is kept then.
+    pub fn reserve(&mut self, offered: Offered) -> Result<(), ReserveError> {
+        let Offered { new, tick, world, hash, sessions: _ } = offered;
+        if self.matches.contains_key(&new.id) || self.arriving.contains_key(&new.id) {
+            return Err(ReserveError::Here);
+        }
+        if self.matches.len() + self.arriving.len() >= self.capacity {
+            return Err(ReserveError::Full { capacity: self.capacity });
+        }
+        let world = self.worlds.import(&world, &new.rules)?;
+        let (found, expected) = (self.worlds.state_hash(world)?, StateHash(hash));
+        if found != expected || self.worlds.tick(world)? != tick {
+            self.worlds.free(world)?;
+            return Err(ReserveError::Hash { expected, found });
+        }
+        let arriving = Arriving {
+            world,
+            tick,
+            told_tick: tick,
+            ahead: VecDeque::new(),
+            sessions: BTreeMap::new(),
+            early: VecDeque::new(),
+            closing: None,
+            is_ready: false,
+            new,
+        };
+        self.arriving.insert(arriving.new.id, arriving);
+        Ok(())
+    }
+
+    /// Takes confirmed inputs of an arriving match; `first` is the tick that the first of them makes.
+    pub fn follow(
+        &mut self,
+        id: MatchId,
+        first: u32,
+        inputs: Vec<SeatInputs>,
+        effects: &mut Effects,
+    ) {
+        let Some(arriving) = self.arriving.get_mut(&id) else { return };
+        let next = arriving.tick + 1 + arriving.ahead.len() as u32;
+        let broken = if first != next {
+            Some(format!("inputs of tick {first} came where those of tick {next} are next"))
+        } else if arriving.ahead.len() + inputs.len() > BEHIND_MAX {
+            Some(format!("it is more than {BEHIND_MAX} ticks behind its source"))
+        } else {
+            arriving.ahead.extend(inputs);
+            None
+        };
+        if let Some(why) = broken {
+            effects.moves.push((id, MoveNews::Broken(why)));
+        }
+    }
+
+    /// Takes the last that an arriving match's source says of it.
+    pub fn closing(&mut self, id: MatchId, tick: u32, hash: u64, carried: Carried) {
+        if let Some(arriving) = self.arriving.get_mut(&id) {
+            arriving.closing = Some(Closing { tick, hash, carried });
+        }
+    }
+
+    /// Begins to own a match that has arrived; returns its tick. Its sessions go on from the next one.
+    ///
+    /// # Errors
+    /// [`OwnError`]; it still arrives then.
+    pub fn own(
+        &mut self,
+        id: MatchId,
+        epoch: Epoch,
+        effects: &mut Effects,
+    ) -> Result<u32, OwnError> {
+        let arriving = self.arriving.get(&id).filter(|it| it.is_ready);
+        let Some(Arriving { new, world, tick, closing: Some(closing), .. }) = arriving else {
+            return Err(OwnError::Incomplete);
+        };
+        let (world, tick) = (*world, *tick);
+        let (new, carried) = (NewMatch { epoch, ..new.clone() }, closing.carried.clone());
+        let owner = self.owner.clone();
+        let hosted = Hosted::arrive(new, owner, (world, tick), carried, self.now)?;
+        let Some(Arriving { sessions, early, .. }) = self.arriving.remove(&id) else {
+            return Err(OwnError::Incomplete);
+        };
+        self.matches.insert(id, hosted);
+        let stand = InWorlds { worlds: &*self.worlds, id: world };
+        if let Some(hosted) = self.matches.get(&id) {
+            self.tapes.begin(id, || hosted.header(), &stand);
+        }
+        for (key, attach) in sessions {
+            self.adopt(key, &attach, effects);
+        }
+        for (key, input) in early {
+            self.input(key, &input, effects);
+        }
+        if let Some(hosted) = self.matches.get_mut(&id) {
+            hosted.miss_absent(self.now);
+        }
+        Ok(tick)
+    }
+
+    /// Forgets a match that does not arrive after all.
+    pub fn forget(&mut self, id: MatchId, effects: &mut Effects) {
+        let Some(arriving) = self.arriving.remove(&id) else { return };
+        let freed = self.worlds.free(arriving.world);
+        debug_assert!(freed.is_ok(), "the world of an arriving match lives");
+        for key in arriving.sessions.into_keys() {
+            self.flows.remove(&key);
+            let (why, detail) = (Refusal::UnknownMatch, "the match does not come here".to_owned());
+            effects.messages.push((key.link, ToGateway::Refused { flow: key.flow, why, detail }));
+        }
+    }
+
+    /// Returns whether a match is owned here in `epoch` or later. If not it never will be by the move that
+    /// brings it now: its source takes it back.
+    pub fn give_back(&mut self, id: MatchId, epoch: Epoch, effects: &mut Effects) -> bool {
+        if self.matches.get(&id).is_some_and(|it| it.epoch() >= epoch) {
+            return true;
+        }
+        if self.arriving.contains_key(&id) {
+            self.forget(id, effects);
+            let why = "its source takes it back".to_owned();
+            effects.moves.push((id, MoveNews::Broken(why)));
+        }
+        false
+    }
+
+    /// Seats a session that came before its match.
+    fn adopt(&mut self, key: FlowKey, attach: &Attach, effects: &mut Effects) {
+        let Attach { match_id, player, seat, ack_event, .. } = attach;
+        let Some(hosted) = self.matches.get_mut(match_id) else { return };
+        let worlds: &mut dyn Worlds = &mut *self.worlds;
+        match hosted.adopt(key, (*player, *seat), *ack_event, (self.now, worlds)) {
+            Ok(replaced) => {
+                let (epoch, start) = (hosted.epoch(), hosted.start(*seat));
+                let attached = ToGateway::Attached { flow: key.flow, epoch, start };
+                effects.messages.push((key.link, attached));
+                if let Some(old) = replaced.filter(|it| *it != key) {
+                    self.flows.remove(&old);
+                    effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
+                }
+            }
+            Err(refused) => {
+                self.flows.remove(&key);
+                let (why, detail) = super::refusal(refused);
+                let refused = ToGateway::Refused { flow: key.flow, why, detail };
+                effects.messages.push((key.link, refused));
+            }
+        }
+    }
+
+    /// Keeps a session whose match arrives; false if it does not.
+    pub(super) fn attach_early(&mut self, key: FlowKey, attach: &Attach) -> bool {
+        let Some(arriving) = self.arriving.get_mut(&attach.match_id) else { return false };
+        arriving.sessions.insert(key, attach.clone());
+        self.flows.insert(key, (attach.match_id, attach.seat));
+        true
+    }
+
+    /// Keeps an input for an arriving match; false if the session's match does not arrive.
+    pub(super) fn input_early(&mut self, key: FlowKey, input: &Input) -> bool {
+        let Some((id, _)) = self.flows.get(&key) else { return false };
+        let Some(arriving) = self.arriving.get_mut(id) else { return false };
+        if arriving.early.len() >= EARLY_INPUTS_MAX {
+            arriving.early.pop_front();
+        }
+        arriving.early.push_back((key, *input));
+        true
+    }
+
+    /// Drops a session whose match arrives.
+    pub(super) fn detach_early(&mut self, key: FlowKey) {
+        for arriving in self.arriving.values_mut() {
+            arriving.sessions.remove(&key);
+        }
+    }
+
+    /// Whether inputs of a match are not confirmed here now.
+    pub(super) fn is_closed(&self, id: MatchId) -> bool {
+        self.leaving.get(&id).is_some_and(Leaving::is_closed)
+    }
+
+    /// Returns where a match goes, if its sessions were told so.
+    pub(super) fn announced(&self, id: MatchId) -> Option<(InstanceId, Epoch)> {
+        self.leaving.get(&id)?.announced.clone()
+    }
+
+    /// Closes the logs that are to be closed, now that a tick is whole.
+    pub(super) fn close_logs(&mut self, effects: &mut Effects) {
+        for (id, leaving) in &mut self.leaving {
+            if leaving.log != Log::Closing {
+                continue;
+            }
+            let Some(hosted) = self.matches.get(id) else { continue };
+            leaving.log = Log::Closed;
+            let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+            let (tick, hash) = (hosted.tick(), stand.hash());
+            let carried = Box::new(hosted.carry(self.now));
+            effects.moves.push((*id, MoveNews::Closed { tick, hash, carried }));
+        }
+    }
+
+    /// Tells of a tick of a match, if it leaves.
+    pub(super) fn tell_leaving(&mut self, effects: &mut Effects) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        for (id, inputs) in self.batch.ids.iter().zip(&self.batch.inputs) {
+            if !self.leaving.contains_key(id) {
+                continue;
+            }
+            let Some(hosted) = self.matches.get(id) else { continue };
+            if hosted.phase() != Phase::Running {
+                let left = self.leaving.remove(id);
+                effects.moves.push((*id, MoveNews::Over));
+                if left.is_some_and(|it| it.announced.is_some()) {
+                    for (link, flow) in flows_of(&self.flows, *id) {
+                        effects.messages.push((link, ToGateway::Staying { flow }));
+                    }
+                }
+                continue;
+            }
+            let tick = hosted.tick();
+            let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+            let hash = tick.is_multiple_of(PROOF_TICKS).then(|| stand.hash());
+            let inputs = Box::new(*inputs);
+            effects.moves.push((*id, MoveNews::Stepped { tick, inputs, hash }));
+        }
+    }
+
+    /// Steps the arriving matches towards their sources.
+    pub(super) fn catch_up(&mut self, effects: &mut Effects) {
+        for _ in 0..CATCH_UP_TICKS {
+            let behind = self.arriving.values_mut().filter_map(|it| {
+                let inputs = it.ahead.pop_front()?;
+                it.tick += 1;
+                Some((it.world, inputs))
+            });
+            let (worlds, inputs): (Vec<_>, Vec<_>) = behind.unzip();
+            if worlds.is_empty() {
+                break;
+            }
+            let mut outputs = vec![TickOutput::default(); worlds.len()];
+            let stepped = self.worlds.step(&worlds, &inputs, &mut outputs);
+            assert!(stepped.is_ok(), "the game refused a batch of arriving matches: {stepped:?}");
+            self.tell_arriving(effects);
+        }
+        self.tell_arriving(effects);
+    }
+
+    fn tell_arriving(&mut self, effects: &mut Effects) {
+        for (id, arriving) in &mut self.arriving {
+            let stand = InWorlds { worlds: &*self.worlds, id: arriving.world };
+            if let Some(news) = arriving.news(&stand) {
+                effects.moves.push((*id, news));
+            }
+        }
+    }
+
+    fn flows_of(&self, id: MatchId) -> Vec<(u64, Flow)> {
+        flows_of(&self.flows, id)
+    }
+}
+
+impl Leaving {
+    /// Whether inputs are not confirmed here now.
+    pub(super) fn is_closed(&self) -> bool {
+        self.log == Log::Closed
+    }
+}
+
+impl Arriving {
+    /// Returns what is to be told after a step.
+    fn news(&mut self, stand: &InWorlds<'_>) -> Option<MoveNews> {
+        if let Some(Closing { tick, hash, .. }) = &self.closing
+            && self.ahead.is_empty()
+            && !self.is_ready
+        {
+            let found = stand.hash();
+            if (self.tick, found) != (*tick, *hash) {
+                self.closing = None;
+                let (tick, world) = (self.tick, stand.state());
+                return Some(MoveNews::Unequal { tick, hash: found, world });
+            }
+            self.is_ready = true;
+            return Some(MoveNews::Ready { tick: self.tick });
+        }
+        if self.tick == self.told_tick || !self.tick.is_multiple_of(PROOF_TICKS) {
+            return None;
+        }
+        self.told_tick = self.tick;
+        let sessions = self.sessions.len() as u32;
+        Some(MoveNews::Level { tick: self.tick, hash: stand.hash(), sessions })
+    }
+}
+
+fn flows_of(flows: &HashMap<FlowKey, (MatchId, u8)>, id: MatchId) -> Vec<(u64, Flow)> {
+    let of = flows.iter().filter(|(_, (of, _))| *of == id);
+    let mut found: Vec<_> = of.map(|(key, _)| (key.link, key.flow)).collect();
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests;

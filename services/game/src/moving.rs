@@ -1,0 +1,16 @@
+//! Matches that change their owner while they are played: the side that waits. `logic::migration` decides, the
+//! tick threads do what concerns a match, the registry says who owns it.
+
+mod command;
+mod drain;
+mod messages;
+mod records;
+mod service;
+mod source;
+mod target;
+
+pub(crate) use command::{Command, Feeds};
+pub(crate) use drain::drain;
+pub(crate) use records::Records;
+pub use service::MigrationService;
+pub use source::{MoveError, MoveReport, Mover, MoverParts, Progress};

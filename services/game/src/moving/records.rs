@@ -1,0 +1,106 @@
+//! The registry's record of a match, changed by compare-and-swap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arena_store::{Condition, Registry, Revision, StoreError, Transaction, TransactionOutcome};
+use arena_types::{MatchId, MatchRecord, match_key};
+
+/// The registry answers within this, or nobody knows.
+const CALL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A record with the commit that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) record: MatchRecord,
+    pub(crate) revision: Revision,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// It is done, by this commit.
+    Committed(Revision),
+    /// A condition did not hold; what the record is.
+    Refused(Option<Known>),
+    /// No answer, or none that says so.
+    Unknown(String),
+}
+
+/// The records of matches.
+#[derive(Clone)]
+pub(crate) struct Records {
+    registry: Arc<dyn Registry>,
+}
+
+impl Records {
+    pub(crate) fn new(registry: Arc<dyn Registry>) -> Self {
+        Self { registry }
+    }
+
+    /// Reads a record, linearizably.
+    ///
+    /// # Errors
+    /// The registry's; [`StoreError::Corrupt`] if it is no record.
+    pub(crate) async fn read(&self, id: MatchId) -> Result<Option<Known>, StoreError> {
+        let key = match_key(id);
+        let read = tokio::time::timeout(CALL_TIMEOUT, self.registry.get(&key)).await;
+        let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
+        read.unwrap_or_else(late)?.map(|it| known(&it)).transpose()
+    }
+
+    /// Writes a record over the one of `before`, if `also` holds as well.
+    pub(crate) async fn write(
+        &self,
+        id: MatchId,
+        before: Revision,
+        record: &MatchRecord,
+        also: Option<(String, Condition)>,
+    ) -> Write {
+        let key = match_key(id);
+        let value = serde_json::to_vec(record).expect("a record is plain data");
+        let mut write = Transaction::new().when(&key, Condition::WrittenAt(before));
+        if let Some((key, condition)) = also {
+            write = write.when(key, condition);
+        }
+        let write = self.registry.transact(write.put(&key, value));
+        match tokio::time::timeout(CALL_TIMEOUT, write).await {
+            Ok(Ok(TransactionOutcome::Committed { revision })) => Write::Committed(revision),
+            Ok(Ok(TransactionOutcome::Refused { found })) => {
+                let entry = found.into_iter().next().flatten();
+                match entry.map(|it| known(&it)).transpose() {
+                    Ok(found) => Write::Refused(found),
+                    Err(error) => Write::Unknown(error.to_string()),
+                }
+            }
+            Ok(Err(error)) => Write::Unknown(error.to_string()),
+            Err(_) => Write::Unknown(format!("no answer in {CALL_TIMEOUT:?}")),
+        }
+    }
+
+    /// Removes a record, unless it was written since `before`.
+    ///
+    /// # Errors
+    /// The registry's.
+    pub(crate) async fn remove(&self, id: MatchId, before: Revision) -> Result<(), StoreError> {
+        let key = match_key(id);
+        let write = Transaction::new().when(&key, Condition::WrittenAt(before)).delete(&key);
+        let removed = tokio::time::timeout(CALL_TIMEOUT, self.registry.transact(write)).await;
+        let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
+        removed.unwrap_or_else(late).map(|_| ())
+    }
+
+    /// Whether a key is there now; `None` if the registry does not say.
+    pub(crate) async fn is_there(&self, key: &str) -> Option<bool> {
+        let read = tokio::time::timeout(CALL_TIMEOUT, self.registry.get(key)).await;
+        Some(read.ok()?.ok()?.is_some())
+    }
+}
+
+fn known(entry: &arena_store::Entry) -> Result<Known, StoreError> {
+    let record = serde_json::from_slice(&entry.value).map_err(|error| StoreError::Corrupt {
+        what: entry.key.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(Known { record, revision: entry.revision })
+}
