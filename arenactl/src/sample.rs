@@ -64,6 +64,9 @@ pub struct HostedMatch {
     pub epoch: u32,
     /// Whether it is over.
     pub is_finished: bool,
+    /// Whether it is on its way to another instance.
+    #[serde(default)]
+    pub is_moving: bool,
 }
 
 impl From<Match> for HostedMatch {
@@ -76,6 +79,7 @@ impl From<Match> for HostedMatch {
             tick: it.tick,
             epoch: it.epoch,
             is_finished: it.finished,
+            is_moving: it.moving,
         }
     }
 }

@@ -79,7 +79,7 @@ const MATCHES: &[Column<MatchRow>] = &[
     }),
     Column("TICK", Length(13), ANY, ticked),
     Column("EPOCH", Length(5), ANY, |it| is(it.epoch)),
-    Column("OWNER", Fill(1), ANY, |it| is(&it.owner)),
+    Column("OWNER", Fill(1), ANY, owner),
 ];
 
 const MOVES: &[Column<MoveRow>] = &[
@@ -191,6 +191,10 @@ fn state(it: &InstanceRow) -> Shown {
 
 fn ticked(it: &MatchRow) -> Shown {
     is(if it.is_finished { format!("{} (over)", it.tick) } else { it.tick.to_string() })
+}
+
+fn owner(it: &MatchRow) -> Shown {
+    if it.is_moving { Shown(format!("{} →", it.owner), Mood::Warn) } else { is(&it.owner) }
 }
 
 fn what(it: &MoveRow) -> Shown {

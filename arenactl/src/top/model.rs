@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::board::{Board, Instance, Known, Moment};
 use super::shares::{ReleaseRow, releases};
+use crate::sample::HostedMatch;
 use crate::sample::histogram::Quantile;
 
 /// Everything that is shown.
@@ -75,6 +76,7 @@ pub(super) struct MatchRow {
     pub(super) epoch: u32,
     pub(super) owner: InstanceId,
     pub(super) is_finished: bool,
+    pub(super) is_moving: bool,
 }
 
 /// Matches that move away from an instance, or one that did.
@@ -175,7 +177,7 @@ fn match_rows(region: &Region, known: &Known) -> Vec<MatchRow> {
         .iter()
         .flat_map(|(owner, instance)| instance.matches.iter().map(move |hosted| (owner, hosted)));
     let owned = hosted.filter(|(owner, hosted)| known.moves.is_owner(&hosted.id, owner));
-    let row = |(owner, hosted): (&InstanceId, &crate::sample::HostedMatch)| MatchRow {
+    let row = |(owner, hosted): (&InstanceId, &HostedMatch)| MatchRow {
         region: region.clone(),
         id: hosted.id.clone(),
         mode: hosted.mode.clone(),
@@ -185,6 +187,7 @@ fn match_rows(region: &Region, known: &Known) -> Vec<MatchRow> {
         epoch: hosted.epoch,
         owner: owner.clone(),
         is_finished: hosted.is_finished,
+        is_moving: hosted.is_moving,
     };
     let mut rows: Vec<MatchRow> = owned.map(row).collect();
     rows.sort_by(|one, other| one.id.cmp(&other.id));
@@ -192,17 +195,7 @@ fn match_rows(region: &Region, known: &Known) -> Vec<MatchRow> {
 }
 
 fn move_rows(region: &Region, known: &Known, now: Moment) -> Vec<MoveRow> {
-    let moving = known.instances.values().filter(|it| it.unit.moving > 0);
-    let moving = moving.map(|it| MoveRow {
-        region: region.clone(),
-        state: MoveState::Moving,
-        id: None,
-        matches: it.unit.moving,
-        from: it.unit.instance.clone(),
-        to: None,
-        epoch: None,
-        age_ms: None,
-    });
+    let moving = known.instances.values().flat_map(|it| moving_rows(region, known, it));
     let moved = known.moves.latest.iter().map(|it| MoveRow {
         region: region.clone(),
         state: MoveState::Moved,
@@ -214,6 +207,27 @@ fn move_rows(region: &Region, known: &Known, now: Moment) -> Vec<MoveRow> {
         age_ms: Some(millis(now.since(it.at))),
     });
     moving.chain(moved).collect()
+}
+
+/// The matches that leave an instance, by name where it names them.
+fn moving_rows(region: &Region, known: &Known, from: &Instance) -> Vec<MoveRow> {
+    let row = |id, matches, epoch| MoveRow {
+        region: region.clone(),
+        state: MoveState::Moving,
+        id,
+        matches,
+        from: from.unit.instance.clone(),
+        to: None,
+        epoch,
+        age_ms: None,
+    };
+    let is_leaving =
+        |it: &&HostedMatch| it.is_moving && known.moves.is_owner(&it.id, &from.unit.instance);
+    let named = from.matches.iter().filter(is_leaving);
+    let named: Vec<MoveRow> = named.map(|it| row(Some(it.id.clone()), 1, Some(it.epoch))).collect();
+    let unnamed = from.unit.moving.saturating_sub(named.len() as u32);
+    let unnamed = (unnamed > 0).then(|| row(None, unnamed, None));
+    named.into_iter().chain(unnamed).collect()
 }
 
 fn millis(span: Duration) -> u64 {

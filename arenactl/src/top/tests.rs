@@ -33,6 +33,7 @@ fn hosted(id: &str, epoch: u32) -> HostedMatch {
         tick: 600,
         epoch,
         is_finished: false,
+        is_moving: false,
     }
 }
 
@@ -76,7 +77,8 @@ fn rollout() -> Board {
         store.clone(),
     ];
     board.take(&local, at(0), Ok(seen(first)));
-    let mut old = game("game-r1-0", UnitState::Draining, &[hosted("b", 1)], ticks(160, 0));
+    let leaving = HostedMatch { is_moving: true, ..hosted("b", 1) };
+    let mut old = game("game-r1-0", UnitState::Draining, &[leaving], ticks(160, 0));
     (old.unit.moving, old.unit.drain_left_s) = (1, Some(590));
     old.unit.note = "2 players, 1 match left, 1 moving".to_owned();
     old.unit.drain = Some(DrainReport {
@@ -133,11 +135,11 @@ fn a_rollout_that_moves_matches() {
             ┌ Matches by name ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────┐
             │MATCH           REGION    MODE        PLAYERS      TICK           EPOCH  OWNER                                                    │
             │a               local     arena       2 + 6 bots   600            2      game-r2-0                                                │
-            │b               local     arena       2 + 6 bots   600            1      game-r1-0                                                │
+            │b               local     arena       2 + 6 bots   600            1      game-r1-0 →                                              │
             └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
             ┌ Moves ─────────────────────────────────────────────────────────┐┌ Releases ──────────────────────────────────────────────────────┐
             │STATE   MATCH          FROM → TO                 EPOCH          ││RELEASE  REGION    RUNS  NEW WORK             ROLLOUT           │
-            │moving  1 match        game-r1-0 →                              ││r2       local     1     game 100 %           deploy game draini│
+            │moving  b              game-r1-0 →               1              ││r2       local     1     game 100 %           deploy game draini│
             │moved   a              game-r1-0 → game-r2-0     2      2 s ago ││r1       local     2     game 0 %             current           │
             └────────────────────────────────────────────────────────────────┘└────────────────────────────────────────────────────────────────┘
 
@@ -179,7 +181,7 @@ fn a_small_terminal_keeps_a_part_of_everything() {
             └──────────────────────────────────────────────────────────────────────────────┘
             ┌ Moves ───────────────────────────────┐┌ Releases ────────────────────────────┐
             │STATE   MATCH          EPOCH          ││RELEASE  REGION    RUNS  NEW WO  ROLLO│
-            │moving  1 match                       ││r2       local     1     game 1  deplo│
+            │moving  b              1              ││r2       local     1     game 1  deplo│
             │moved   a              2      2 s ago ││r1       local     2     game 0  curre│
             └──────────────────────────────────────┘└──────────────────────────────────────┘
         "]],
@@ -260,7 +262,7 @@ fn help_lies_over_the_panes() {
             └─────────────│ TICK P99        99 of 100 ticks of the last second took at most this │─────────────┘
             ┌ Moves ──────└──────────────────────────────────────────────────────────────────────┘─────────────┐
             │STATE   MATCH          FROM → T  EPOCH          ││RELEASE  REGION    RUNS  NEW WORK     ROLLOUT   │
-            │moving  1 match        game-r1-                 ││r2       local     1     game 100 %   deploy gam│
+            │moving  b              game-r1-  1              ││r2       local     1     game 100 %   deploy gam│
             │moved   a              game-r1-  2      0 s ago ││r1       local     2     game 0 %     current   │
             └────────────────────────────────────────────────┘└────────────────────────────────────────────────┘
 
