@@ -9,6 +9,7 @@ pub(crate) mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use arena_mesh::CaError;
 use arena_types::{InstanceId, Region, ReleaseId, ServiceName};
@@ -68,6 +69,12 @@ pub trait Backend {
 
     /// Returns a client of the region's config service.
     async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError>;
+
+    /// Returns a channel to the mesh port of an instance, for calls of at most `timeout` with one message there and
+    /// any number back.
+    async fn mesh(&mut self, unit: &Unit, _timeout: Duration) -> Result<AnyChannel, BackendError> {
+        Err(BackendError::no_mesh(unit))
+    }
 
     /// Returns every instance there is, stopped ones included, ordered by name.
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError>;
@@ -227,11 +234,17 @@ pub enum BackendError {
     /// A config has no content.
     #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
-    /// No certificate authority could be made.
-    #[error("cannot make the certificate authority of the cluster")]
+    /// The certificate authority could not be made or read.
+    #[error("cannot use the certificate authority of the cluster")]
     Authority {
         /// What failed.
         source: CaError,
+    },
+    /// An instance cannot be called over the mesh.
+    #[error("{instance} has no mesh port")]
+    NoMesh {
+        /// The instance.
+        instance: InstanceId,
     },
     /// A rehearsal issues nothing.
     #[error("this backend has no certificate authority")]
@@ -245,6 +258,11 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// Makes one of an instance that cannot be called.
+    pub(crate) fn no_mesh(unit: &Unit) -> Self {
+        Self::NoMesh { instance: unit.instance.clone() }
+    }
+
     /// One thing the operator can do next.
     #[must_use]
     pub fn help(&self) -> String {
@@ -279,6 +297,7 @@ impl BackendError {
                     .to_owned()
             }
             Self::ConfigFile(error) => error.help(),
+            Self::NoMesh { .. } => "see `arenactl status`: only what runs can be called".to_owned(),
             Self::NoAuthority => "leave out `--backend`".to_owned(),
             Self::Authority { .. } => "run the command again".to_owned(),
             Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),

@@ -10,7 +10,7 @@ mod client;
 mod protocol;
 mod serve;
 
-pub(crate) use channel::RelayChannel;
+pub(crate) use channel::{Answers, RelayChannel};
 pub(crate) use client::Relay;
 pub use client::RelayError;
 pub(crate) use protocol::{Call, Reply, Target};

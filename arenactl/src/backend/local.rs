@@ -12,6 +12,7 @@ mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use arena_mesh::Material;
 use arena_types::{ClusterName, InstanceId, Region, ReleaseId, ServiceName};
@@ -188,6 +189,10 @@ impl Backend for Local {
     async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError> {
         let units = self.units().await?;
         Ok(config_client::connect(&self.cluster, &self.region, &self.folder, &units)?)
+    }
+
+    async fn mesh(&mut self, unit: &Unit, _: Duration) -> Result<AnyChannel, BackendError> {
+        self.mesh_channel(unit)
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

@@ -28,6 +28,7 @@ mod survey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arena_types::{InstanceId, ReleaseId, ServiceName};
 use arena_wire::config::v1::config_client::ConfigClient;
@@ -153,6 +154,10 @@ impl Backend for SwarmBackend {
 
     async fn config(&mut self) -> Result<ConfigClient<AnyChannel>, BackendError> {
         self.config_channel().await
+    }
+
+    async fn mesh(&mut self, unit: &Unit, timeout: Duration) -> Result<AnyChannel, BackendError> {
+        self.mesh_channel(unit, timeout).await
     }
 
     async fn units(&mut self) -> Result<Vec<Unit>, BackendError> {

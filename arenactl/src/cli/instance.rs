@@ -2,3 +2,4 @@
 
 pub(super) mod drain;
 pub(super) mod logs;
+pub(super) mod migrate;

@@ -1,4 +1,4 @@
-//! Generated clients over the relay: one message there, one back.
+//! Generated clients over the relay: one message there, one or several back.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +19,8 @@ use tower::Service;
 
 use super::{Call, Relay, Reply, Target};
 
+/// Messages that one call may gather: a move tells of seven phases.
+const MESSAGE_COUNT_MAX: usize = 256;
 /// Bytes before a message: a flag and its length (gRPC over HTTP/2, `Length-Prefixed-Message`).
 const PREFIX_LEN: usize = 5;
 
@@ -30,6 +32,16 @@ pub(crate) struct RelayChannel {
     service: String,
     target: Target,
     timeout: Duration,
+    answers: Answers,
+}
+
+/// How many messages a method answers with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// One.
+    One,
+    /// Several: they come together, when the last one is there.
+    Several,
 }
 
 impl RelayChannel {
@@ -39,28 +51,30 @@ impl RelayChannel {
         service: &str,
         target: Target,
         timeout: Duration,
+        answers: Answers,
     ) -> Self {
         let (cluster, service) = (cluster.to_owned(), service.to_owned());
-        Self { relay, cluster, service, target, timeout }
+        Self { relay, cluster, service, target, timeout, answers }
     }
 
     async fn send(self, request: http::Request<Body>) -> Result<http::Response<Body>, Status> {
         let path = request.uri().path().to_owned();
         let body = request.into_body().collect().await?.to_bytes();
-        let message = body.get(PREFIX_LEN..).unwrap_or_default();
-        let call = Call::Unary {
-            cluster: self.cluster,
-            service: self.service,
-            target: self.target,
-            path,
-            body: STANDARD.encode(message),
-            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+        let body = STANDARD.encode(body.get(PREFIX_LEN..).unwrap_or_default());
+        let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
+        let Self { cluster, service, target, .. } = self;
+        let call = match self.answers {
+            Answers::One => Call::Unary { cluster, service, target, path, body, timeout_ms },
+            Answers::Several => Call::Gather { cluster, service, target, path, body, timeout_ms },
         };
         let reply = self.relay.lock().await.call(&call).await;
         match reply.map_err(|error| Status::unavailable(error.to_string()))? {
             Reply::Message { body: Some(body), .. } => {
-                let message = STANDARD.decode(body);
-                Ok(response(&message.map_err(|error| Status::internal(error.to_string()))?))
+                response(&[decoded(&body)?], &Status::ok(""))
+            }
+            Reply::Messages { bodies, code, why } => {
+                let messages = bodies.iter().map(|body| decoded(body));
+                response(&messages.collect::<Result<Vec<_>, _>>()?, &Status::new(code.into(), why))
             }
             Reply::Message { code, why, .. } => Err(Status::new(code.into(), why)),
             Reply::Unreachable { why } | Reply::Failed { why } => Err(Status::unavailable(why)),
@@ -69,19 +83,25 @@ impl RelayChannel {
     }
 }
 
-/// Frames a message as gRPC does, its status behind it.
-fn response(message: &[u8]) -> http::Response<Body> {
-    let mut frame = BytesMut::with_capacity(PREFIX_LEN + message.len());
-    frame.put_u8(0);
-    frame.put_u32(message.len() as u32);
-    frame.put_slice(message);
+fn decoded(body: &str) -> Result<Vec<u8>, Status> {
+    STANDARD.decode(body).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// Frames messages as gRPC does, the status behind them.
+fn response(messages: &[Vec<u8>], status: &Status) -> Result<http::Response<Body>, Status> {
+    let mut frames = BytesMut::new();
+    for message in messages {
+        frames.put_u8(0);
+        frames.put_u32(message.len() as u32);
+        frames.put_slice(message);
+    }
     let mut trailers = http::HeaderMap::new();
-    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-    let body = Full::new(frame.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
+    status.add_header(&mut trailers)?;
+    let body = Full::new(frames.freeze()).with_trailers(std::future::ready(Some(Ok(trailers))));
     let mut response = http::Response::new(Body::new(body));
     let grpc = http::HeaderValue::from_static("application/grpc");
     response.headers_mut().insert(http::header::CONTENT_TYPE, grpc);
-    response
+    Ok(response)
 }
 
 impl Service<http::Request<Body>> for RelayChannel {
@@ -114,6 +134,38 @@ pub(super) async fn call(
     }
     let answer = client.unary(tonic::Request::new(message), path, Raw).await;
     Ok(answer.map(tonic::Response::into_inner))
+}
+
+/// Calls a method with one message as it is, and returns all that it answers, and how it ended.
+///
+/// # Errors
+/// If the path is none.
+pub(super) async fn gather(
+    channel: Channel,
+    path: &str,
+    message: Bytes,
+) -> Result<(Vec<Bytes>, Status), http::uri::InvalidUri> {
+    let path: http::uri::PathAndQuery = path.parse()?;
+    let mut client = tonic::client::Grpc::new(channel);
+    if let Err(error) = client.ready().await {
+        return Ok((Vec::new(), Status::unavailable(error.to_string())));
+    }
+    let mut messages = Vec::new();
+    let answer = client.server_streaming(tonic::Request::new(message), path, Raw).await;
+    let mut stream = match answer {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => return Ok((messages, status)),
+    };
+    loop {
+        match stream.message().await {
+            Ok(Some(_)) if messages.len() >= MESSAGE_COUNT_MAX => {
+                return Ok((messages, Status::resource_exhausted("too many answers")));
+            }
+            Ok(Some(message)) => messages.push(message),
+            Ok(None) => return Ok((messages, Status::ok(""))),
+            Err(status) => return Ok((messages, status)),
+        }
+    }
 }
 
 /// Messages as bytes.
@@ -159,5 +211,21 @@ impl Decoder for Raw {
 
     fn buffer_settings(&self) -> BufferSettings {
         BufferSettings::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_are_framed_one_by_one_and_the_status_is_behind_them() {
+        let status = Status::aborted("somebody else moves it");
+        let answer = response(&[b"ab".to_vec(), Vec::new()], &status).unwrap();
+        let body = answer.into_body().collect().await.unwrap();
+        let trailers = body.trailers().unwrap().clone();
+        assert_eq!(body.to_bytes().as_ref(), b"\0\0\0\0\x02ab\0\0\0\0\0");
+        let told = Status::from_header_map(&trailers).unwrap();
+        assert_eq!((told.code(), told.message()), (tonic::Code::Aborted, "somebody else moves it"));
     }
 }

@@ -16,6 +16,8 @@ use super::{Call, Reply};
 
 /// Longest call: a drain or a probe of an instance that does not answer takes 2 s, a write of rules 10 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for the relay to tell what it gathered, on top of what the call itself may take.
+const GATHER_SLACK: Duration = Duration::from_secs(5);
 /// The program in the operator's image.
 const PROGRAM: [&str; 2] = [arenactl_planning::spec::PROGRAM, "relay"];
 /// Characters of what the relay wrote on its standard error that are kept for the failure.
@@ -50,6 +52,14 @@ impl RelayError {
         use bollard::errors::Error as Engine;
         let Self::Start { source } = self else { return false };
         matches!(source, Engine::DockerResponseServerError { status_code: 404 | 409, .. })
+    }
+}
+
+/// A call that says itself how long it may take has that time, and the relay a moment to say so.
+fn limit(call: &Call) -> Duration {
+    match call {
+        Call::Gather { timeout_ms, .. } => Duration::from_millis(*timeout_ms) + GATHER_SLACK,
+        _ => CALL_TIMEOUT,
     }
 }
 
@@ -101,7 +111,7 @@ impl Relay {
     pub(crate) async fn call(&mut self, call: &Call) -> Result<Reply, RelayError> {
         let mut line = serde_json::to_vec(call).expect("our own types serialise to JSON");
         line.push(b'\n');
-        timeout(CALL_TIMEOUT, self.exchange(&line)).await.unwrap_or(Err(RelayError::TimedOut))
+        timeout(limit(call), self.exchange(&line)).await.unwrap_or(Err(RelayError::TimedOut))
     }
 
     async fn exchange(&mut self, line: &[u8]) -> Result<Reply, RelayError> {

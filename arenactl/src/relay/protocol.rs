@@ -48,6 +48,16 @@ pub(crate) enum Call {
         body: String,
         timeout_ms: u64,
     },
+    /// The same for a method that answers with several; answered by [`Reply::Messages`] once all are there. An
+    /// operator of an older release does not know it.
+    Gather {
+        cluster: String,
+        service: String,
+        target: Target,
+        path: String,
+        body: String,
+        timeout_ms: u64,
+    },
 }
 
 /// What the relay answers.
@@ -64,6 +74,8 @@ pub(crate) enum Reply {
     Material { cert: String, key: String, roots: String },
     /// The answer of a method: a message in base64, or a status of gRPC and its words.
     Message { body: Option<String>, code: i32, why: String },
+    /// The answers of a method, and the status of gRPC that it ended with, 0 if all went well.
+    Messages { bodies: Vec<String>, code: i32, why: String },
     /// Nobody answered.
     Unreachable { why: String },
     /// It was refused, or failed.

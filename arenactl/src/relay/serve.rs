@@ -90,6 +90,10 @@ async fn answer(call: Call, folder: &Path, channels: &mut Option<Channels>) -> R
             let timeout = Duration::from_millis(timeout_ms);
             unary(&cluster, &service, &target, &path, &body, timeout, folder).await
         }
+        Call::Gather { cluster, service, target, path, body, timeout_ms } => {
+            let timeout = Duration::from_millis(timeout_ms);
+            gather(&cluster, &service, &target, &path, &body, timeout, folder).await
+        }
     };
     done.unwrap_or_else(|error| Reply::Failed { why: causes(error.as_ref()) })
 }
@@ -145,10 +149,7 @@ async fn unary(
     timeout: Duration,
     folder: &Path,
 ) -> Result<Reply, Failure> {
-    let channel = Channel::builder(own(cluster, folder)?)
-        .service(service)
-        .default_deadline(timeout)
-        .pinned(Endpoint::new(&target.instance, target.address));
+    let channel = pinned(cluster, service, target, timeout, folder)?;
     let body = STANDARD.decode(body)?;
     Ok(match channel::call(channel, path, body.into()).await? {
         Ok(message) => {
@@ -160,6 +161,34 @@ async fn unary(
             why: status.message().to_owned(),
         },
     })
+}
+
+async fn gather(
+    cluster: &str,
+    service: &str,
+    target: &Target,
+    path: &str,
+    body: &str,
+    timeout: Duration,
+    folder: &Path,
+) -> Result<Reply, Failure> {
+    let channel = pinned(cluster, service, target, timeout, folder)?;
+    let (messages, end) = channel::gather(channel, path, STANDARD.decode(body)?.into()).await?;
+    let bodies = messages.iter().map(|message| STANDARD.encode(message)).collect();
+    Ok(Reply::Messages { bodies, code: end.code() as i32, why: end.message().to_owned() })
+}
+
+fn pinned(
+    cluster: &str,
+    service: &str,
+    target: &Target,
+    timeout: Duration,
+    folder: &Path,
+) -> Result<Channel, Failure> {
+    Ok(Channel::builder(own(cluster, folder)?)
+        .service(service)
+        .default_deadline(timeout)
+        .pinned(Endpoint::new(&target.instance, target.address)))
 }
 
 #[cfg(test)]
@@ -205,6 +234,21 @@ mod tests {
         let replies = ask(line, folder.path()).await;
         let [Reply::Samples { samples }] = replies.as_slice() else { panic!("{replies:?}") };
         assert!(samples[0].probe.report.is_err() && samples[0].matches.is_none(), "{samples:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_gathers_ends_with_its_status_within_its_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let ca = Ca::create("demo").unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_KEY), ca.key_pem()).unwrap();
+        std::fs::write(folder.path().join(AUTHORITY_CERT), ca.cert_pem()).unwrap();
+        let line = r#"{"call":"gather","cluster":"demo","service":"game","target":{"instance":"game-r1-0","address":"127.0.0.1:1"},"path":"/arena.game.v1.Game/List","body":"","timeout_ms":200}"#;
+        let replies = ask(line, folder.path()).await;
+        let [Reply::Messages { bodies, code, why }] = replies.as_slice() else {
+            panic!("{replies:?}")
+        };
+        let codes = [tonic::Code::Unavailable, tonic::Code::DeadlineExceeded];
+        assert!(bodies.is_empty() && codes.contains(&(*code).into()), "{code} {why}");
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod failing;
 mod games;
 mod judged;
 mod killed;
+mod migrate;
 mod moving;
 mod party;
 mod picture;

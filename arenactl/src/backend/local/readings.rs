@@ -8,6 +8,7 @@ use arena_mesh::{Ca, CaError, Identity, SpiffeId};
 
 use super::{Local, OPERATOR, unit};
 use crate::backend::{BackendError, Unit};
+use crate::config_client::{AnyChannel, any};
 use crate::relay::Target;
 use crate::sample::{self, Asked, Channels, Reading};
 
@@ -24,13 +25,25 @@ impl Local {
             }
             units.push(unit);
         }
-        let (cluster, authority) = (self.cluster.clone(), self.folder.authority());
-        let issue = || own(cluster.as_str(), &authority);
         // Without an authority nothing was ever deployed; what can be asked without one still is.
-        let channels = Channels::fresh(&mut self.channels, issue).ok();
+        let channels = self.mesh_channels().ok();
         let targets: Vec<Asked> = asked.iter().map(|(_, asked)| asked.clone()).collect();
         let samples = sample::take(&targets, channels).await;
         Ok(sample::readings(units, &asked, samples))
+    }
+
+    /// Returns a channel to the mesh port of an instance.
+    pub(super) fn mesh_channel(&mut self, unit: &Unit) -> Result<AnyChannel, BackendError> {
+        let address = unit.addresses.get("mesh").copied();
+        let asked = address.map(|address| whom(unit, address));
+        let channels = self.mesh_channels().map_err(|source| BackendError::Authority { source })?;
+        let channel = asked.and_then(|asked| channels.to(&asked));
+        channel.map(any).ok_or_else(|| BackendError::no_mesh(unit))
+    }
+
+    fn mesh_channels(&mut self) -> Result<&Channels, CaError> {
+        let (cluster, authority) = (&self.cluster, self.folder.authority());
+        Channels::fresh(&mut self.channels, || own(cluster.as_str(), &authority))
     }
 }
 

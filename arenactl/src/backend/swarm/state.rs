@@ -2,6 +2,7 @@
 //! operator plans against the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use arena_types::ServiceName;
 use arena_wire::config::v1::config_client::ConfigClient;
@@ -10,10 +11,10 @@ use serde_json::Value;
 
 use super::SwarmBackend;
 use super::start::store;
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Unit};
 use crate::config_client::{self, Active, AnyChannel, CALL_TIMEOUT, CONFIG, ConfigError};
 use crate::journal::json;
-use crate::relay::{Call, RelayChannel, Reply, Target};
+use crate::relay::{Answers, Call, RelayChannel, Reply, Target};
 use crate::swarm::{Kind, Record, Swap, SwarmError};
 
 /// Label, followed by a service: its shares, as JSON.
@@ -111,8 +112,23 @@ impl SwarmBackend {
         })?;
         let target = Target { instance: instance.clone(), address };
         let (relay, cluster) = (self.relay().await?, self.swarm.cluster.as_str());
-        let channel = RelayChannel::new(relay, cluster, CONFIG, target, CALL_TIMEOUT);
+        let channel = RelayChannel::new(relay, cluster, CONFIG, target, CALL_TIMEOUT, Answers::One);
         Ok(ConfigClient::new(config_client::any(channel)))
+    }
+
+    /// Returns a channel to the mesh port of an instance, over the relay.
+    pub(super) async fn mesh_channel(
+        &mut self,
+        unit: &Unit,
+        timeout: Duration,
+    ) -> Result<AnyChannel, BackendError> {
+        let address = unit.addresses.get("mesh").copied();
+        let address = address.ok_or_else(|| BackendError::no_mesh(unit))?;
+        let target = Target { instance: unit.instance.clone(), address };
+        let (relay, cluster) = (self.relay().await?, self.swarm.cluster.as_str());
+        let service = unit.service.as_str();
+        let channel = RelayChannel::new(relay, cluster, service, target, timeout, Answers::Several);
+        Ok(config_client::any(channel))
     }
 
     async fn state(&self) -> Result<Option<Record>, SwarmError> {
