@@ -157,7 +157,9 @@ fn left(report: &InstanceReport) -> String {
 
 /// Says when a drain is over, from the seconds at its pace and those to its deadline.
 pub(crate) fn outlook(estimate_s: Option<u64>, left_s: Option<u64>) -> String {
-    let estimate = estimate_s.map(|s| format!("about {} to go", lasting(s)));
+    // Nobody is left: what it still waits for has no pace.
+    let estimate = estimate_s.filter(|s| *s > 0);
+    let estimate = estimate.map(|s| format!("about {} to go", lasting(s)));
     let deadline = left_s.map(|s| match s {
         0 => "deadline passed".to_owned(),
         s => format!("deadline in {}", lasting(s)),

@@ -205,7 +205,13 @@ fn what(it: &MoveRow) -> Shown {
     }
 }
 
+/// Mostly all services are treated alike, and then one figure says all.
 fn shares(it: &ReleaseRow) -> Shown {
+    let mut percents = it.weights.values();
+    let first = percents.next();
+    if let Some(percent) = first.filter(|first| percents.all(|it| it == *first)) {
+        return is(format!("{percent} %"));
+    }
     let shares = it.weights.iter().map(|(service, percent)| format!("{service} {percent} %"));
     is(shares.collect::<Vec<_>>().join(", "))
 }

@@ -1,8 +1,9 @@
 //! What is shown: rows of plain values, made of what was seen.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arena_types::{InstanceId, Region};
+use arena_types::{InstanceId, Region, ServiceName};
 use arenactl_planning::observed::UnitState;
 use serde::Serialize;
 
@@ -31,6 +32,7 @@ pub(super) struct RegionRow {
     pub(super) ready: u32,
     pub(super) occupied: u32,
     pub(super) draining: u32,
+    /// Of the service that holds most: a player's session is held by a gateway and by a game.
     pub(super) sessions: u32,
     pub(super) matches: u32,
     pub(super) moving: u32,
@@ -126,16 +128,18 @@ fn region_row(region: &Region, known: &Known, now: Moment) -> RegionRow {
     row.release = known.seen.as_ref().and_then(|it| it.release).map(|it| it.to_string());
     row.age_ms = known.seen.as_ref().map(|_| millis(now.since(known.at)));
     row.error.clone_from(&known.error);
+    let mut sessions: BTreeMap<&ServiceName, u32> = BTreeMap::new();
     for Instance { unit, .. } in known.instances.values() {
+        *sessions.entry(&unit.service).or_default() += unit.sessions;
         row.instances += u32::from(unit.state != UnitState::Stopped);
         row.ready += u32::from(unit.state == UnitState::Ready);
         row.occupied += u32::from(unit.state == UnitState::Ready && unit.matches > 0);
         row.draining += u32::from(unit.state == UnitState::Draining);
-        row.sessions += unit.sessions;
         row.matches += unit.matches;
         row.moving += unit.moving;
         row.capacity += unit.capacity;
     }
+    row.sessions = sessions.into_values().max().unwrap_or(0);
     row
 }
 

@@ -59,10 +59,13 @@ fn rollout() -> Board {
     let local = "local".parse().unwrap();
     let seen = |readings| RegionSeen {
         release: Some("r1".parse().unwrap()),
-        weights: [(
-            "game".parse().unwrap(),
-            [("r1", 0), ("r2", 100)].map(|(id, it)| (id.parse().unwrap(), it)).into(),
-        )]
+        weights: [
+            (
+                "game".parse().unwrap(),
+                [("r1", 0), ("r2", 100)].map(|(id, it)| (id.parse().unwrap(), it)).into(),
+            ),
+            ("store".parse().unwrap(), [("r1".parse().unwrap(), 100)].into()),
+        ]
         .into(),
         rollout: Some(RolloutSeen {
             release: "r2".parse().unwrap(),
@@ -70,7 +73,9 @@ fn rollout() -> Board {
         }),
         readings,
     };
-    let store = Reading::of(unit("store-r1-0", UnitState::Ready), Answer::Given);
+    // It holds those sessions that the games hold, too.
+    let store = unit("store-r1-0", UnitState::Ready);
+    let store = Reading::of(Unit { sessions: 4, ..store }, Answer::Given);
     let first = vec![
         game("game-r1-0", UnitState::Ready, &[hosted("a", 1), hosted("b", 1)], ticks(100, 0)),
         game("game-r2-0", UnitState::Ready, &[], ticks(50, 0)),
@@ -130,7 +135,7 @@ fn a_rollout_that_moves_matches() {
             │INSTANCE          REGION    STATE        RELEASE  SESSIONS  MATCHES   TICK P99   MOVING  RESTARTS  NOTE                           │
             │game-r1-0         local     moving       r1       2         1/8       1.00 ms    1       0         2 players, 1 match left, 1 movi│
             │game-r2-0         local     occupied     r2       4         2/8       4.00 ms    0       0                                        │
-            │store-r1-0        local     ready        r1       0         -         -          0       0                                        │
+            │store-r1-0        local     ready        r1       4         -         -          0       0                                        │
             └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
             ┌ Matches by name ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────┐
             │MATCH           REGION    MODE        PLAYERS      TICK           EPOCH  OWNER                                                    │
@@ -139,8 +144,8 @@ fn a_rollout_that_moves_matches() {
             └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
             ┌ Moves ─────────────────────────────────────────────────────────┐┌ Releases ──────────────────────────────────────────────────────┐
             │STATE   MATCH          FROM → TO                 EPOCH          ││RELEASE  REGION    RUNS  NEW WORK             ROLLOUT           │
-            │moving  b              game-r1-0 →               1              ││r2       local     1     game 100 %           deploy game draini│
-            │moved   a              game-r1-0 → game-r2-0     2      2 s ago ││r1       local     2     game 0 %             current           │
+            │moving  b              game-r1-0 →               1              ││r2       local     1     100 %                deploy game draini│
+            │moved   a              game-r1-0 → game-r2-0     2      2 s ago ││r1       local     2     game 0 %, store 100  current           │
             └────────────────────────────────────────────────────────────────┘└────────────────────────────────────────────────────────────────┘
 
 
@@ -174,14 +179,14 @@ fn a_small_terminal_keeps_a_part_of_everything() {
             │INSTANCE          REGION    STATE        SESSIONS  MATCHES   TICK P99   MOVING│
             │game-r1-0         local     moving       2         1/8       1.00 ms    1     │
             │game-r2-0         local     occupied     4         2/8       4.00 ms    0     │
-            │store-r1-0        local     ready        0         -         -          0     │
+            │store-r1-0        local     ready        4         -         -          0     │
             └──────────────────────────────────────────────────────────────────────────────┘
             ┌ Matches by name ─────────────────────────────────────────────────────────────┐
             │MATCH           REGION    MODE        PLAYERS      TICK           EPOCH  OWNER│
             └──────────────────────────────────────────────────────────────────────────────┘
             ┌ Moves ───────────────────────────────┐┌ Releases ────────────────────────────┐
             │STATE   MATCH          EPOCH          ││RELEASE  REGION    RUNS  NEW WO  ROLLO│
-            │moving  b              1              ││r2       local     1     game 1  deplo│
+            │moving  b              1              ││r2       local     1     100 %   deplo│
             │moved   a              2      2 s ago ││r1       local     2     game 0  curre│
             └──────────────────────────────────────┘└──────────────────────────────────────┘
         "]],
@@ -215,7 +220,7 @@ fn one_that_is_silent_keeps_its_last_words_and_their_age() {
             ┌ Instances by name ───────────────────────────────────────────────────────────────────────────────────────────────────────────────┐
             │INSTANCE          REGION    STATE        RELEASE  SESSIONS  MATCHES   TICK P99   MOVING  RESTARTS  NOTE                           │
             │game-r2-0         local     silent 5 s   r2       4         2/8       -          0       0         no answer from 127.0.0.1:7 with│
-            │store-r1-0        local     silent 5 s   r1       0         -         -          0       0         connection refused             │
+            │store-r1-0        local     silent 5 s   r1       4         -         -          0       0         connection refused             │
             └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
             ┌ Matches by name ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────┐
             │MATCH           REGION    MODE        PLAYERS      TICK           EPOCH  OWNER                                                    │
@@ -262,8 +267,8 @@ fn help_lies_over_the_panes() {
             └─────────────│ TICK P99        99 of 100 ticks of the last second took at most this │─────────────┘
             ┌ Moves ──────└──────────────────────────────────────────────────────────────────────┘─────────────┐
             │STATE   MATCH          FROM → T  EPOCH          ││RELEASE  REGION    RUNS  NEW WORK     ROLLOUT   │
-            │moving  b              game-r1-  1              ││r2       local     1     game 100 %   deploy gam│
-            │moved   a              game-r1-  2      0 s ago ││r1       local     2     game 0 %     current   │
+            │moving  b              game-r1-  1              ││r2       local     1     100 %        deploy gam│
+            │moved   a              game-r1-  2      0 s ago ││r1       local     2     game 0 %, s  current   │
             └────────────────────────────────────────────────┘└────────────────────────────────────────────────┘
 
 
@@ -341,7 +346,7 @@ fn rows_are_chosen_by_name_whatever_the_order() {
     assert_eq!(chosen(&view), "game-r2-0");
     for (sort, order) in [
         (Sort::Standing, "game-r1-0 game-r2-0 store-r1-0"),
-        (Sort::Sessions, "game-r2-0 game-r1-0 store-r1-0"),
+        (Sort::Sessions, "game-r2-0 store-r1-0 game-r1-0"),
         (Sort::Matches, "game-r2-0 game-r1-0 store-r1-0"),
         (Sort::TickP99, "game-r2-0 game-r1-0 store-r1-0"),
         (Sort::Restarts, "game-r1-0 game-r2-0 store-r1-0"),
