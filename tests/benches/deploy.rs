@@ -40,7 +40,7 @@ impl Scale {
             players: variable("ARENA_BENCH_PLAYERS", 1_000)?,
             matches: variable("ARENA_BENCH_MATCHES", 64)?,
             seconds: variable("ARENA_BENCH_SECONDS", 60)?,
-            match_seconds: variable("ARENA_BENCH_MATCH_SECONDS", 60)?,
+            match_seconds: variable("ARENA_BENCH_MATCH_SECONDS", 600)?,
         })
     }
 

@@ -46,11 +46,6 @@ impl Course {
         self.has_ended = true;
     }
 
-    /// Whether a player was told of its end.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.has_ended
-    }
-
     /// Returns the last tick that anybody was shown, 0 if none.
     pub(crate) fn last_tick(&self) -> u32 {
         self.shown.len().saturating_sub(1) as u32

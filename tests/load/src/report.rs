@@ -71,6 +71,8 @@ pub struct Report {
     pub gap_ms_p50: u64,
     /// 99 of 100 are not longer.
     pub gap_ms_p99: u64,
+    /// 999 of 1 000 are not longer.
+    pub gap_ms_p999: u64,
     /// The longest of these times in ticks.
     pub longest_gap_ticks: f64,
     /// The median of the times from an input to the first frame that counts it, in milliseconds; inputs are
@@ -142,6 +144,7 @@ impl Report {
             longest_wait_ms: judge.longest_wait_ms,
             gap_ms_p50: all.gaps.at(500),
             gap_ms_p99: all.gaps.at(990),
+            gap_ms_p999: all.gaps.at(999),
             longest_gap_ticks: in_ticks(all.longest_gap_ms(), judge.ticks_per_s),
             latency_ms_p50: all.latencies.at(500),
             latency_ms_p99: all.latencies.at(990),

@@ -14,8 +14,8 @@ use arena_wire::play::{OwnView, PlayerView, quantise};
 
 use crate::diary::{Diary, Sight};
 
-/// The reason of an outcome of a match that was ended before its rules did.
-const CUT: &str = "abandoned";
+/// The reason of an outcome of a match that was ended with its instance, before its rules did.
+const CUT: &str = "drained";
 /// Frames of one replay that differ and are told of.
 const DIFFERENCES_MAX: usize = 4;
 

@@ -29,6 +29,10 @@ fn input(tick: u32) -> arena_wire::play::Input {
 /// A match of one player, who sends an input for each tick and sees every second one; `played` says which input
 /// a tick is played with.
 fn recorded(played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
+    recorded_to("moved", played)
+}
+
+fn recorded_to(reason: &str, played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
     let header = arena::header(&Rules::standard(), 9);
     let (mut game, mut encoder) = (ArenaMatch::on_cpu(), Encoder::new().unwrap());
     game.start(&header).unwrap();
@@ -56,7 +60,7 @@ fn recorded(played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
             course.shown(tick, u64::from(tick) * 16);
         }
     }
-    let outcome = Outcome::of(&game, "moved", 0).unwrap();
+    let outcome = Outcome::of(&game, reason, 0).unwrap();
     file.extend(writer.finish(outcome, game.hash().unwrap(), &mut encoder).unwrap().bytes);
     (file, Seen { course, diaries: vec![diary] })
 }
@@ -162,6 +166,14 @@ fn what_was_seen_and_is_not_so_is_a_mismatch() {
     damaged[middle] ^= 1;
     let report = check_files(&[(1, damaged)], &seen);
     assert!(report.replay_mismatches > 0 && report.replays_verified == 0, "{report:?}");
+}
+
+#[test]
+fn a_match_that_ended_with_its_instance_was_cut() {
+    let (file, seen) = recorded_to("drained", |tick| tick);
+    assert_eq!(check_files(&[(1, file)], &seen).matches_cut, 1);
+    let (file, seen) = recorded(|tick| tick);
+    assert_eq!(check_files(&[(1, file)], &seen).matches_cut, 0);
 }
 
 #[test]
