@@ -115,8 +115,6 @@ pub struct Observed {
     pub services: BTreeMap<ServiceName, ObservedService>,
     /// The machines; empty if the backend cannot tell.
     pub nodes: Vec<Node>,
-    /// Whether running matches can be moved between instances here.
-    pub moves_matches: bool,
 }
 
 impl Observed {
@@ -129,7 +127,6 @@ impl Observed {
             releases: BTreeMap::new(),
             services: BTreeMap::new(),
             nodes: Vec::new(),
-            moves_matches: false,
         }
     }
 }

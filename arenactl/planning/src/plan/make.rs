@@ -146,21 +146,19 @@ fn waiting(stage: &Stage, wanted: &Release, observed: &Observed) -> Option<Waiti
         return None;
     }
     let kind = wanted.spec.services.get(&stage.service).map(|it| it.kind);
-    let why = match kind {
-        Some(Kind::Matches) if matches > 0 => why_not_moved(stage, observed.moves_matches),
-        _ => None,
-    };
+    let hosts = kind == Some(Kind::Matches) && matches > 0;
+    let why = if hosts { why_not_moved(stage, wanted, observed) } else { None };
     let (service, deadline) = (stage.service.clone(), stage.drain.deadline);
-    Some(Waiting { service, matches, sessions, deadline, why })
+    let moves = hosts && why.is_none();
+    Some(Waiting { service, matches, sessions, deadline, moves, why })
 }
 
-fn why_not_moved(stage: &Stage, backend_moves: bool) -> Option<String> {
+fn why_not_moved(stage: &Stage, wanted: &Release, observed: &Observed) -> Option<String> {
     use arena_types::contract::DrainMode;
+    let running = stage.from.and_then(|id| observed.releases.get(&id));
     if stage.drain.mode == DrainMode::Wait {
         Some("`drain.mode` is `wait`".to_owned())
-    } else if !backend_moves {
-        Some("matches cannot be moved here yet".to_owned())
-    } else if !stage.moves {
+    } else if running.is_some_and(|it| it.schema != wanted.schema) {
         Some("the rules or state schema differs".to_owned())
     } else {
         None

@@ -55,7 +55,7 @@ fn a_first_deploy_creates_all_in_dependency_order() {
                start auth-r1-0
                start auth-r1-1
                route r1 100 %
-          3. game: blue-green (running matches finish where they are)
+          3. game: blue-green (running matches move, or finish where they are)
                start game-r1-0 game-r1-1
                route r1 100 %
           4. gateway: rolling, start first (sessions move to the replacement)
@@ -100,10 +100,10 @@ fn only_what_changed_is_replaced_and_running_matches_are_waited_for() {
         local (dev): r1 -> r2
           ~ game: replace, 2 -> 2
               [restart ] env.ARENA_GAME_BOTS: unset -> 3
-          1. game: blue-green (running matches finish where they are)
+          1. game: blue-green (running matches move, or finish where they are)
                start game-r2-0 game-r2-1; stop game-r1-0 game-r1-1
                route r1 0 %, r2 100 %
-          waits for game: 4 matches, 22 sessions, up to 10m (matches cannot be moved here yet)
+          moves the matches of game: 4 matches, 22 sessions, up to 10m
           free match slots: 4 now, 4 at the least, floor 0
           1 replace (start first) · 3 keep · 2 start, 2 stop · digest DIGEST
     "]],
@@ -131,7 +131,7 @@ fn new_binaries_replace_everything() {
                start auth-r2-0; stop auth-r1-0
                start auth-r2-1; stop auth-r1-1
                route r1 0 %, r2 100 %
-          3. game: blue-green (running matches finish where they are)
+          3. game: blue-green (running matches move, or finish where they are)
                start game-r2-0 game-r2-1; stop game-r1-0 game-r1-1
                route r1 0 %, r2 100 %
           4. gateway: rolling, start first (sessions move to the replacement)
@@ -292,7 +292,7 @@ fn an_older_release_comes_back_on_its_stopped_instances() {
                start auth-r1-0; stop auth-r2-0
                start auth-r1-1; stop auth-r2-1
                route r1 100 %, r2 0 %
-          3. game: blue-green (running matches finish where they are)
+          3. game: blue-green (running matches move, or finish where they are)
                start game-r1-0 game-r1-1; stop game-r2-0 game-r2-1
                route r1 100 %, r2 0 %
           4. gateway: rolling, start first (sessions move to the replacement)
@@ -320,7 +320,7 @@ fn the_strategy_follows_the_free_gpus() {
         local (dev): r1 -> r2
           ~ game: replace, 2 -> 2
               [restart ] artifact: sha256:49d7b278386d -> sha256:79660cdf0a6d
-          1. game: blue-green (running matches finish where they are)
+          1. game: blue-green (running matches move, or finish where they are)
                start game-r2-0 game-r2-1; stop game-r1-0 game-r1-1
                route r1 0 %, r2 100 %
           GPUs: 2 needed, 2 free of 4

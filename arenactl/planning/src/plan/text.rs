@@ -100,7 +100,8 @@ fn write_batch(batch: &Batch, out: &mut String) -> fmt::Result {
 
 fn write_waiting(plan: &Plan, out: &mut String) -> fmt::Result {
     for waiting in &plan.waiting {
-        write!(out, "  waits for {}: ", waiting.service)?;
+        let what = if waiting.moves { "moves the matches of" } else { "waits for" };
+        write!(out, "  {what} {}: ", waiting.service)?;
         write!(out, "{} matches, {} sessions", waiting.matches, waiting.sessions)?;
         write!(out, ", up to {}", waiting.deadline)?;
         match &waiting.why {

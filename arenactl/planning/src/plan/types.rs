@@ -104,6 +104,9 @@ pub struct Waiting {
     pub sessions: u32,
     /// How long they are waited for.
     pub deadline: Span,
+    /// Whether the matches move to other instances while they are played, and their sessions with them.
+    #[serde(default)]
+    pub moves: bool,
     /// Why they are waited for and not moved, if somebody might expect that.
     pub why: Option<String>,
 }

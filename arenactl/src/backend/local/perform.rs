@@ -7,7 +7,7 @@ use std::time::Duration;
 use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
 use arenactl_planning::observed::UnitState;
-use arenactl_planning::rollout::{Awaited, Effect, Event, Rollout, Wait};
+use arenactl_planning::rollout::{Awaited, Effect, Event, MOVE_LIMIT, Rollout, Wait};
 use arenactl_planning::units::Span;
 
 use super::start::SECRETS;
@@ -43,10 +43,9 @@ impl Local {
                 let store = self.running_store()?;
                 traffic::set(&self.folder, store, service, weights).await?;
             }
-            // Moving matches needs instances that can hand them over; until they can, the rollout waits
-            // for them to end, and its plan said so beforehand.
+            // A draining instance moves its matches itself, to where the traffic goes.
             Effect::Move { instance, .. } => {
-                return Ok(Some(Event::MoveUnsupported { instance: instance.clone() }));
+                self.drain(instance, MOVE_LIMIT, DrainMode::Migrate, AtDeadline::Keep).await?;
             }
             Effect::Drain { instance, deadline, mode, at_deadline, .. } => {
                 self.drain(instance, *deadline, *mode, *at_deadline).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
 use arenactl_planning::observed::UnitState;
-use arenactl_planning::rollout::{Effect, Event};
+use arenactl_planning::rollout::{Effect, Event, MOVE_LIMIT};
 use arenactl_planning::spec::Kind;
 use arenactl_planning::units::{Span, Timestamp};
 use bollard::models::ServiceSpec;
@@ -39,10 +39,9 @@ impl SwarmBackend {
                 self.start(service, instance, *release, replaces.as_ref()).await?;
             }
             Effect::SetTraffic { service, weights } => self.route(service, weights).await?,
-            // Moving matches needs instances that can hand them over; until they can, the rollout waits
-            // for them to end, and its plan said so beforehand.
+            // A draining instance moves its matches itself, to where the traffic goes.
             Effect::Move { instance, .. } => {
-                return Ok(Some(Event::MoveUnsupported { instance: instance.clone() }));
+                self.drain(instance, MOVE_LIMIT, DrainMode::Migrate, AtDeadline::Keep).await?;
             }
             Effect::Drain { instance, deadline, mode, at_deadline, .. } => {
                 self.drain(instance, *deadline, *mode, *at_deadline).await?;
