@@ -153,7 +153,9 @@ fn choose(view: &View<'_>) -> Choice {
     }
     let (strategy, why) = match (spec.strategy, spec.kind) {
         (Some(strategy), _) => (strategy, "chosen in the spec"),
-        (None, Kind::Matches) => (Strategy::BlueGreen, "running matches move, or finish where they are"),
+        (None, Kind::Matches) => {
+            (Strategy::BlueGreen, "running matches move, or finish where they are")
+        }
         (None, Kind::Sessions) => (Strategy::Rolling, "sessions move to the replacement"),
         (None, Kind::Stateless | Kind::Data) => (Strategy::Rolling, "any instance can answer"),
     };
