@@ -23,7 +23,7 @@ async fn a_deploy_in_a_terminal_shows_plan_progress_and_address() -> anyhow::Res
     assert_eq!(terminal.end().await?, 0, "{}", terminal.shown());
     for part in [
         "local (dev): r1 -> r2",
-        "running matches finish where they are",
+        "running matches move, or finish where they are",
         "game-r2-0",
         "✓ local runs r2, revision 2",
         "play at http://127.0.0.1:",
