@@ -402,13 +402,14 @@ impl Client {
                 self.attach(seat, (ack_tick, ack_event)).await;
             }
             Effect::AttachNext { seat, ack_tick, ack_event } => {
-                self.detach_next().await;
+                self.detach_next(Leave::Moved).await;
                 self.next = Some(self.take_seat(seat, (ack_tick, ack_event)).await);
             }
-            Effect::DetachNext => self.detach_next().await,
+            Effect::DetachNext(why) => self.detach_next(why).await,
             Effect::Promote => {
-                if let (Some(old), Some(next)) = (self.seated.take(), self.next.take()) {
-                    self.seated = Some(next);
+                if let Some(next) = self.next.take()
+                    && let Some(old) = self.seated.replace(next)
+                {
                     old.detach(Leave::Moved).await;
                 }
             }
@@ -457,9 +458,9 @@ impl Client {
         self.seated = Some(self.take_seat(seat, acks).await);
     }
 
-    async fn detach_next(&mut self) {
+    async fn detach_next(&mut self, why: Leave) {
         if let Some(next) = self.next.take() {
-            next.detach(Leave::Moved).await;
+            next.detach(why).await;
         }
     }
 

@@ -8,17 +8,21 @@ use std::collections::VecDeque;
 use arena_types::{Epoch, InstanceId, MatchId, PlayerId, SessionId, Tick, TicketId};
 use arena_wire::link::Leave;
 use arena_wire::play::{
-    ClientMessage, Code, EventKind, Input, MatchStart, Move, Owner, Party, Playback, QueueUpdate,
+    ClientMessage, Code, EventKind, MatchStart, Move, Owner, Party, Playback, QueueUpdate,
     RatingChange, RegionRtt, ServerMessage, Watch,
 };
 
 use super::record::{Activity, Record, Seat, Waiting};
 pub use calls::PartyCall;
+use inputs::Seen;
 use moving::Next;
+use queued::age_ms;
 use watching::Watching;
 
 mod calls;
+mod inputs;
 mod moving;
+mod queued;
 mod watching;
 
 /// First wait before a lost game is tried again; it doubles up to [`RETRY_MS_MAX`].
@@ -31,12 +35,6 @@ const PATIENCE_MS: u64 = 15_000;
 const UNKNOWN_MAX: u32 = 4;
 /// A client that has the end of its match says so at once; one that does not is taken at its silence.
 const OVER_MS: u64 = 5_000;
-/// Wait before a broken queue stream is opened at another matchmaker.
-const REQUEUE_MS: u64 = 250;
-/// A ticket that cannot be queued anywhere for so long is handed back to the player.
-const QUEUE_PATIENCE_MS: u64 = 60_000;
-/// What a player is told while no matchmaker answers.
-const AWAY: &str = "the matchmaker does not answer and is tried again: you keep your place";
 /// Effects of one event are few; the queue is a formality with a bound.
 const EFFECTS_MAX: usize = 64;
 
@@ -167,8 +165,8 @@ pub enum Effect {
         /// The last event the client has seen.
         ack_event: u32,
     },
-    /// Let go of the seat at the next owner.
-    DetachNext,
+    /// Let go of the seat at the next owner, which is told why.
+    DetachNext(Leave),
     /// The seat at the next owner is the one there is.
     Promote,
     /// Show a match at this instance, or at any; it answers as to [`Effect::Attach`].
@@ -222,23 +220,6 @@ pub struct Session {
     wake_at_ms: Option<u64>,
     leaving: bool,
     effects: VecDeque<Effect>,
-}
-
-/// How far the client and its inputs are.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    ack_tick: Tick,
-    ack_event: u32,
-    /// The last event that was sent on: an owner tells again what the one before told.
-    told_event: u32,
-    input_seq: u32,
-    /// After a start the client counts anew from here; what it sent before is dropped.
-    expected: Option<u32>,
-}
-
-impl Seen {
-    const NOTHING: Self =
-        Self { ack_tick: Tick(0), ack_event: 0, told_event: 0, input_seq: 0, expected: None };
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -377,29 +358,6 @@ impl Session {
         }
     }
 
-    /// Checks an input; returns it if the game should have it.
-    ///
-    /// # Errors
-    /// [`Code::Replayed`] if its sequence does not grow.
-    pub fn input(&mut self, input: Input) -> Result<Option<Input>, Code> {
-        self.client.ack_tick = self.client.ack_tick.max(input.ack_tick);
-        self.client.ack_event = self.client.ack_event.max(input.ack_event);
-        if matches!(self.phase, Phase::Watching(_)) {
-            return Ok(Some(input)); // it says what the client holds
-        }
-        let Phase::Playing { .. } = self.phase else { return Ok(None) };
-        if let Some(expected) = self.client.expected {
-            if input.seq != expected {
-                return Ok(None);
-            }
-            self.client.expected = None;
-        } else if input.seq <= self.client.input_seq {
-            return Err(Code::Replayed);
-        }
-        self.client.input_seq = input.seq;
-        Ok(Some(input))
-    }
-
     /// Decides what to do about `event`.
     pub fn on(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
         match event {
@@ -425,7 +383,7 @@ impl Session {
                 }
             }
             Event::Moving(owner, epoch) => self.moving(owner, epoch),
-            Event::Staying => self.staying(),
+            Event::Staying => self.let_go_of_next(Leave::Moved),
             Event::Moved(epoch) => self.moved(epoch, now_ms),
             Event::Replaced => self.replaced(),
             Event::Expel => self.act(Effect::Close(Code::Moved)),
@@ -479,87 +437,6 @@ impl Session {
         }
     }
 
-    fn queue(&mut self, mode: String, rtts: Vec<RegionRtt>, now_ms: u64) {
-        self.rtts = rtts;
-        let id = TicketId::from_u64(self.draw());
-        let Some(state) = &self.party else {
-            let members = vec![(self.player, self.name.clone())];
-            let rtts = self.rtts.clone();
-            return self.enqueue(Ticket { id, mode, waited_ms: 0, members, rtts }, now_ms);
-        };
-        if state.party.leader == self.player {
-            let code = state.party.code.clone();
-            self.act(Effect::AskParty(PartyCall::Queue(code, id)));
-        } else {
-            let text = "only the leader can queue the party: ask, or leave the party".to_owned();
-            self.act(Effect::Send(ServerMessage::Error { code: Code::NotLeader, text }));
-        }
-    }
-
-    fn queue_again(&mut self, waiting: &Waiting, now_ms: u64) {
-        let Waiting { ticket, mode, waited_ms, members } = waiting.clone();
-        let rtts = self.rtts.clone();
-        self.enqueue(Ticket { id: ticket, mode, waited_ms, members, rtts }, now_ms);
-    }
-
-    fn enqueue(&mut self, ticket: Ticket, now_ms: u64) {
-        self.act(Effect::Enqueue(ticket.clone()));
-        self.followed = Some(ticket.id);
-        let waited_ms = u32::try_from(ticket.waited_ms).unwrap_or(u32::MAX);
-        self.tell(QueueUpdate::Waiting { waited_ms, tickets: 0, window: 0, reason: String::new() });
-        self.phase = Phase::Queued { ticket, since_ms: now_ms, broken_since_ms: None };
-        self.save(now_ms);
-    }
-
-    fn ticket(&mut self, id: TicketId, event: TicketEvent, now_ms: u64) {
-        let Phase::Queued { ticket, since_ms, broken_since_ms } = &mut self.phase else { return };
-        if ticket.id != id {
-            return;
-        }
-        match event {
-            TicketEvent::Wait { tickets, window, reason } => {
-                *broken_since_ms = None;
-                let waited_ms = age_ms(ticket, *since_ms, now_ms);
-                let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
-                self.tell(QueueUpdate::Waiting { waited_ms, tickets, window, reason });
-            }
-            TicketEvent::Assign(seat) => {
-                self.tell(QueueUpdate::Assigned { match_id: seat.match_id });
-                self.client = Seen::NOTHING;
-                self.seek(seat, now_ms);
-            }
-            TicketEvent::End(reason) => self.idle(reason, now_ms),
-            TicketEvent::Break => {
-                let since = *broken_since_ms.get_or_insert(now_ms);
-                if now_ms.saturating_sub(since) >= QUEUE_PATIENCE_MS {
-                    self.idle("no matchmaker answers: try again in a minute".to_owned(), now_ms);
-                } else {
-                    let waited_ms = age_ms(ticket, *since_ms, now_ms);
-                    let waited_ms = u32::try_from(waited_ms).unwrap_or(u32::MAX);
-                    let reason = AWAY.to_owned();
-                    self.tell(QueueUpdate::Waiting { waited_ms, tickets: 0, window: 0, reason });
-                    self.wake_at_ms = Some(now_ms + REQUEUE_MS + self.jitter(REQUEUE_MS));
-                }
-            }
-        }
-    }
-
-    fn party(&mut self, state: Option<PartyState>, now_ms: u64) {
-        let before = self.party.as_ref().map(|it| it.party.code.clone());
-        self.act(Effect::Send(ServerMessage::Party(state.as_ref().map(|it| it.party.clone()))));
-        self.party = state;
-        if before != self.party.as_ref().map(|it| it.party.code.clone()) {
-            self.save(now_ms);
-        }
-        let Some(PartyState { party, ticket: Some(id) }) = &self.party else { return };
-        if self.phase != Phase::Lobby || self.followed == Some(*id) {
-            return;
-        }
-        let members = party.members.iter().map(|it| (it.player, it.name.clone())).collect();
-        let (mode, rtts) = (party.mode.clone(), self.rtts.clone());
-        self.enqueue(Ticket { id: *id, mode, waited_ms: 0, members, rtts }, now_ms);
-    }
-
     /// Goes for a match whose owner is known from the assignment or the session's record.
     fn seek(&mut self, seat: Seat, now_ms: u64) {
         self.attach(&seat);
@@ -608,6 +485,7 @@ impl Session {
     }
 
     fn lost(&mut self, now_ms: u64) {
+        self.let_go_of_next(Leave::Lost);
         let Phase::Playing { seat, over_since_ms, .. } = &self.phase else {
             return match self.phase {
                 Phase::Watching(_) => self.watch_lost(now_ms),
@@ -671,12 +549,13 @@ impl Session {
     }
 
     fn replaced(&mut self) {
+        self.let_go_of_next(Leave::Moved);
         self.phase = Phase::Lobby; // whoever replaced this socket saves the session from here on
         self.act(Effect::Close(if self.leaving { Code::Moved } else { Code::TakenOver }));
     }
 
     fn enter_lobby(&mut self, why: Leave, now_ms: u64) {
-        self.staying();
+        self.let_go_of_next(why);
         self.act(Effect::Detach(why));
         self.phase = Phase::Lobby;
         self.wake_at_ms = None;
@@ -687,13 +566,6 @@ impl Session {
         let text = "the match is over or cannot be reached: queue for another one".to_owned();
         self.act(Effect::Send(ServerMessage::Error { code: Code::MatchGone, text }));
         self.idle(String::new(), now_ms);
-    }
-
-    fn idle(&mut self, reason: String, now_ms: u64) {
-        self.phase = Phase::Lobby;
-        self.wake_at_ms = None;
-        self.tell(QueueUpdate::Idle { reason });
-        self.save(now_ms);
     }
 
     fn leave_gateway(&mut self, to: Move, now_ms: u64) {
@@ -736,8 +608,8 @@ impl Session {
                 self.save(now_ms);
             }
             Phase::Seeking { .. } | Phase::Playing { .. } => {
-                self.staying();
                 let why = if self.leaving { Leave::Moved } else { Leave::Lost };
+                self.let_go_of_next(why);
                 self.act(Effect::Detach(why));
             }
             Phase::Watching(_) => self.act(Effect::Detach(Leave::Left)),
@@ -775,10 +647,6 @@ impl Session {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-}
-
-fn age_ms(ticket: &Ticket, since_ms: u64, now_ms: u64) -> u64 {
-    ticket.waited_ms + now_ms.saturating_sub(since_ms)
 }
 
 #[cfg(test)]

@@ -32,11 +32,11 @@ impl Session {
         self.act(Effect::AttachNext { seat: there, ack_tick, ack_event });
     }
 
-    /// The match stays where it is.
-    pub(super) fn staying(&mut self) {
+    /// Lets go of the seat at the next owner, if there is one.
+    pub(super) fn let_go_of_next(&mut self, why: Leave) {
         let Phase::Playing { next, .. } = &mut self.phase else { return };
         if next.take().is_some() {
-            self.act(Effect::DetachNext);
+            self.act(Effect::DetachNext(why));
         }
     }
 
@@ -82,7 +82,7 @@ impl Session {
     pub(super) fn next_lost(&mut self, epoch: Epoch, now_ms: u64) -> bool {
         let Phase::Playing { next, .. } = &mut self.phase else { return false };
         let Some(lost) = next.take_if(|it| it.epoch == epoch) else { return false };
-        self.act(Effect::DetachNext);
+        self.act(Effect::DetachNext(Leave::Lost));
         if lost.is_alone {
             self.lost(now_ms);
         }
@@ -108,7 +108,7 @@ impl Session {
     pub(super) fn next_is_late(&mut self, now_ms: u64) {
         let Phase::Playing { next, .. } = &mut self.phase else { return };
         if next.take_if(|it| it.is_alone).is_some() {
-            self.act(Effect::DetachNext);
+            self.act(Effect::DetachNext(Leave::Lost));
             self.act(Effect::Detach(Leave::Lost));
             self.lost(now_ms);
         }

@@ -1,10 +1,11 @@
 use std::fmt::Write as _;
 
 use arena_types::{InstanceId, ReleaseId};
-use arena_wire::play::{Controls, Event as MatchEvent, SeatName, Standing};
+use arena_wire::play::{Controls, Event as MatchEvent, Input, SeatName, Standing};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
+use super::queued::{AWAY, QUEUE_PATIENCE_MS};
 use super::*;
 
 const PLAYER: PlayerId = PlayerId::from_u64(1);
@@ -137,7 +138,7 @@ fn brief(effect: &Effect) -> String {
                 seat.owner, seat.epoch
             )
         }
-        Effect::DetachNext => "detach there".to_owned(),
+        Effect::DetachNext(why) => format!("detach there: {why:?}"),
         Effect::Promote => "go over".to_owned(),
         Effect::Watch { watch, at } => {
             let at = at.as_ref().map_or("any game", InstanceId::as_str);
@@ -452,6 +453,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         (1_u32..4).prop_map(|it| Event::Moving(instance("game-r2-1"), Epoch(it))),
         (1_u32..4).prop_map(|it| Event::Moved(Epoch(it))),
         Just(Event::Staying),
+        Just(Event::Replaced),
         (1_u32..4).prop_map(|it| Event::AttachRefused(AttachRefusal::Unreachable, Epoch(it))),
         Just(Event::AttachRefused(AttachRefusal::Gone, Epoch(1))),
     ];
@@ -475,6 +477,7 @@ proptest! {
     fn no_order_of_events_breaks_a_session(events in prop::collection::vec((0_u64..2_000, any_event()), 0..60)) {
         let mut session = session();
         let (mut now_ms, mut epoch, mut ticket) = (0, Epoch(0), None);
+        let mut is_there_too = false;
         for (wait_ms, event) in events {
             now_ms += wait_ms;
             let event = match (event, ticket) {
@@ -484,6 +487,10 @@ proptest! {
             for effect in session.on(event, now_ms) {
                 match effect {
                     Effect::Enqueue(it) => ticket = Some(it.id),
+                    Effect::AttachNext { .. } => is_there_too = true,
+                    Effect::DetachNext(_) | Effect::Promote => {
+                        prop_assert!(std::mem::take(&mut is_there_too), "there is no seat to let go of");
+                    }
                     Effect::Send(ServerMessage::Queue(QueueUpdate::Assigned { .. })) => epoch = Epoch(0),
                     Effect::Send(ServerMessage::Start(start)) if start.seat == MatchStart::WATCHES => {
                         prop_assert_eq!(session.in_match(), None);
@@ -502,6 +509,8 @@ proptest! {
                     _ => {}
                 }
             }
+            let waits = matches!(&session.phase, Phase::Playing { next: Some(_), .. });
+            prop_assert_eq!(is_there_too, waits, "a seat at the next owner leaks");
             prop_assert!(session.wake_at_ms().is_none_or(|it| it <= now_ms + 10_000));
         }
     }

@@ -55,11 +55,11 @@ fn a_move_that_is_called_off_changes_nothing() {
         ],
         &expect![[r"
             200: attach to game-r2-1 e2 too, from tick 0, event 0
-            300: detach there
+            300: detach there: Moved
             310: 
             400: say event
             500: attach to game-r2-2 e2 too, from tick 0, event 0
-            600: detach there
+            600: detach there: Lost
             700: say event
         "]],
     );
@@ -86,7 +86,7 @@ fn an_owner_that_lets_go_before_the_next_one_plays_is_waited_for_a_while() {
             400: attach to game-r3-1 e3 too, from tick 0, event 0
             500: 
             1400: 
-            1500: detach there · detach: Lost · locate
+            1500: detach there: Lost · detach: Lost · locate
             1510: say moving to game-r3-1 e3 · attach to game-r3-1 e3 from tick 0, event 0
         "]],
     );
@@ -110,7 +110,7 @@ fn without_a_seat_at_the_next_owner_the_registry_is_asked() {
             320: say start at game-r2-1 e2
             400: attach to game-r3-1 e3 too, from tick 0, event 0
             500: 
-            510: detach there · locate
+            510: detach there: Lost · locate
         "]],
     );
 }
@@ -124,4 +124,66 @@ fn an_owner_of_the_past_moves_nobody() {
     assert_eq!(session.on(moving(2, "game-r2-1"), 200).len(), 1);
     assert_eq!(session.on(moving(2, "game-r9-9"), 200), [], "the second one for the same epoch");
     assert_eq!(session.on(start(1, "game-r1-1", 0), 300), [], "the present owner starts nothing");
+}
+
+#[test]
+fn whoever_stops_playing_lets_go_of_both_seats_for_the_same_reason() {
+    let leave = || Event::Client(ClientMessage::Leave);
+    let to = || moving(2, "game-r2-1");
+    let play = |events: Vec<Event>, expect: Expect| {
+        let events = events.into_iter().zip(1..).map(|(event, at)| (at, event)).collect();
+        check(playing(), events, &expect);
+    };
+    play(
+        vec![to(), Event::Replaced],
+        expect![[r"
+        1: attach to game-r2-1 e2 too, from tick 0, event 0
+        2: detach there: Moved · close TakenOver
+    "]],
+    );
+    play(
+        vec![to(), leave()],
+        expect![[r"
+        1: attach to game-r2-1 e2 too, from tick 0, event 0
+        2: detach there: Left · detach: Left · save lobby · say idle
+    "]],
+    );
+    play(
+        vec![to(), Event::Close],
+        expect![[r"
+        1: attach to game-r2-1 e2 too, from tick 0, event 0
+        2: detach there: Lost · detach: Lost
+    "]],
+    );
+    play(
+        vec![drain(), to(), Event::Close],
+        expect![[r"
+        1: save match at game-r1-1 e1 · say move
+        2: attach to game-r2-1 e2 too, from tick 0, event 0
+        3: detach there: Moved · detach: Moved
+    "]],
+    );
+    play(
+        vec![to(), Event::Ended(MATCH)],
+        expect![[r"
+        1: attach to game-r2-1 e2 too, from tick 0, event 0
+        2: detach there: Lost · detach: Lost · save lobby
+    "]],
+    );
+    play(
+        vec![to(), Event::Moved(Epoch(3)), Event::LinkLost(Epoch(2))],
+        expect![[r"
+        1: attach to game-r2-1 e2 too, from tick 0, event 0
+        2: detach there: Lost · locate
+        3: 
+    "]],
+    );
+    play(
+        vec![end(), to(), Event::LinkLost(Epoch(1))],
+        expect![[r"
+        1: say event · follow the rating
+        2: 
+        3: detach: Lost · save lobby
+    "]],
+    );
 }
