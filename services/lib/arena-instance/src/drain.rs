@@ -23,14 +23,13 @@ impl Drain {
 
     /// Says what is left of it.
     pub(crate) fn report(&self, now: Instant, load: Load) -> DrainReport {
-        let moving = load.moving.min(load.matches);
         let estimate = estimate(self.held, load, now.saturating_duration_since(self.began));
         DrainReport {
             left_s: self.deadline.saturating_duration_since(now).as_secs(),
             players: load.sessions,
             matches: load.matches,
-            moving,
-            waiting: load.matches - moving,
+            moving: load.moving,
+            waiting: load.matches.saturating_sub(load.moving),
             unsaved: load.unsaved,
             estimate_s: estimate.map(|it| it.as_secs_f64().ceil() as u64),
         }
@@ -96,7 +95,7 @@ mod tests {
             estimate_s: Some(20),
         };
         assert_eq!(report, expected);
-        let over = drain.report(now + Duration::from_mins(2), Load { moving: 9, ..left });
-        assert_eq!((over.left_s, over.moving, over.waiting), (0, 3, 0));
+        let over = drain.report(now + Duration::from_mins(2), left);
+        assert_eq!((over.left_s, over.moving, over.waiting), (0, 1, 2));
     }
 }

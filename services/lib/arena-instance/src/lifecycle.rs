@@ -151,7 +151,10 @@ impl Lifecycle {
         match event {
             Event::Warm => self.waits_for = None,
             Event::NotWarm(reason) => self.waits_for = Some(reason),
-            Event::LoadChanged(load) => self.load = load,
+            // Figures of many threads, read one by one: what moves is never more than what runs.
+            Event::LoadChanged(load) => {
+                self.load = Load { moving: load.moving.min(load.matches), ..load };
+            }
             Event::Drain(request) => return self.drain(request),
             Event::CancelDrain => return self.cancel(),
             Event::Sigterm(deadline) => return Some(self.sigterm(deadline)),

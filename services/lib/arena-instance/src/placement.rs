@@ -2,7 +2,8 @@
 //!
 //! Rendezvous hashing (Thaler & Ravishankar 1998) with the weights of Schindelhauer & Schomaker
 //! (2005): score −w ÷ ln h. The bound on load is that of Mirrokni, Thorup & Zadimoghaddam
-//! (arXiv 1608.01350). It decides once, when a match is made; after that the registry says where it is.
+//! (arXiv 1608.01350). It decides when a match is made, and again where one moves to; in between the
+//! registry says where it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

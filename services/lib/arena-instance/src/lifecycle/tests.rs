@@ -148,11 +148,8 @@ fn every_state_with_every_event() {
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
-    let load = (0..3_u32, 0..3_u32, 0..3_u32).prop_map(|(sessions, matches, unsaved)| Load {
-        sessions,
-        matches,
-        moving: 0,
-        unsaved,
+    let load = prop::array::uniform4(0..3_u32).prop_map(|[sessions, matches, moving, unsaved]| {
+        Load { sessions, matches, moving, unsaved }
     });
     prop_oneof![
         Just(Event::Warm),
@@ -186,6 +183,7 @@ proptest! {
             if before != next.state() {
                 prop_assert_eq!(effects.first(), Some(&Effect::Publish));
             }
+            prop_assert!(next.load().moving <= next.load().matches);
             if next.state() != InstanceState::Ready {
                 prop_assert!(next.not_ready().is_some());
             }
