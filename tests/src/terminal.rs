@@ -8,12 +8,16 @@ use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::binary::binary;
+use crate::region::COMMAND_TIMEOUT;
 
-/// A terminal that shows nothing new for this long is stuck, on a machine that also compiles.
-const SILENCE_MAX: Duration = Duration::from_mins(2);
+/// What is waited for is shown within this time, on a machine that also compiles; a screen that is drawn again and
+/// again is never silent.
+const UNTIL_LIMIT: Duration = Duration::from_mins(2);
+/// A command ends within this time, as it does without a terminal.
+const END_LIMIT: Duration = COMMAND_TIMEOUT;
 /// What a terminal sends for Ctrl-C.
 const CTRL_C: &[u8] = b"\x03";
 
@@ -93,10 +97,12 @@ impl Terminal {
     /// Reads until the terminal has shown `text`.
     ///
     /// # Errors
-    /// If the command ends before, or shows nothing for two minutes.
+    /// If the command ends before, or does not show it within two minutes.
     pub async fn until(&mut self, text: &str) -> anyhow::Result<()> {
+        let end = Instant::now() + UNTIL_LIMIT;
         while !self.shown.contains(text) {
-            if self.read().await? == 0 {
+            let what = || format!("no `{text}` within {UNTIL_LIMIT:?}");
+            if self.read(end).await.with_context(what)? == 0 {
                 bail!("it ended without `{text}`:\n{}", self.shown);
             }
         }
@@ -106,18 +112,20 @@ impl Terminal {
     /// Reads to the end; returns the exit code.
     ///
     /// # Errors
-    /// If the command shows nothing for two minutes.
+    /// If the command does not end within five minutes.
     pub async fn end(&mut self) -> anyhow::Result<i32> {
-        while self.read().await? > 0 {}
-        let status = timeout(SILENCE_MAX, self.child.wait()).await??;
+        let end = Instant::now() + END_LIMIT;
+        let what = || format!("no end within {END_LIMIT:?}");
+        while self.read(end).await.with_context(what)? > 0 {}
+        let status = timeout_at(end, self.child.wait()).await.with_context(what)??;
         status.code().context("`script` was killed")
     }
 
-    async fn read(&mut self) -> anyhow::Result<usize> {
+    async fn read(&mut self, end: Instant) -> anyhow::Result<usize> {
         let mut bytes = [0; 4096];
-        let count = timeout(SILENCE_MAX, self.screen.read(&mut bytes))
+        let count = timeout_at(end, self.screen.read(&mut bytes))
             .await
-            .with_context(|| format!("nothing for {SILENCE_MAX:?} after:\n{}", self.shown))??;
+            .with_context(|| format!("it showed:\n{}", self.shown))??;
         self.shown += &String::from_utf8_lossy(&bytes[..count]);
         Ok(count)
     }

@@ -44,17 +44,18 @@ async fn top_shows_an_instance_and_its_match_and_leaves_the_terminal_as_it_was()
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
     let bots = Bots::start(&region.url().await?, 4, 7)?;
-    // The report of an instance follows its matches a tenth of a second later.
-    let found = wait_for("a match", MATCH_LIMIT, async || {
+    // The report of an instance follows its matches a tenth of a second later, and a busy one may miss a look.
+    let found = wait_for("a match and its figures", MATCH_LIMIT, async || {
         let seen = top(&region).await?;
-        let game = game(&seen).filter(|game| game["standing"] == "occupied").cloned();
-        Ok(game.zip(seen["matches"].get(0).cloned()).map(|(game, found)| (seen, game, found)))
+        let is_whole = |game: &&Value| {
+            let has_ticks = game["tick_p99_us"].as_u64() > Some(0);
+            game["standing"] == "occupied" && game["silent_ms"].is_null() && has_ticks
+        };
+        let game = game(&seen).filter(is_whole).cloned();
+        Ok(game.and(seen["matches"].get(0).cloned()).map(|found| (seen, found)))
     });
-    let (seen, game, found) = found.await?;
+    let (seen, found) = found.await?;
     assert_eq!((&found["owner"], &found["epoch"]), (&"game-r1-0".into(), &1.into()), "{found}");
-    assert_eq!(game["silent_ms"], Value::Null, "{game}");
-    let tick_p99_us = game["tick_p99_us"].as_u64().context("a figure")?;
-    assert!((1..100_000).contains(&tick_p99_us), "{game}");
     assert_eq!(seen["releases"][0]["release"], "r1", "{seen}");
 
     let id = found["match"].as_str().context("an id")?;
