@@ -103,8 +103,8 @@ pub trait Backend {
     /// Writes a certificate of `uri`, good for a day, with its key and the roots into a folder of this machine.
     async fn issue_certificate(&mut self, uri: &str, folder: &Path) -> Result<(), BackendError>;
 
-    /// Performs one effect; performing it again changes nothing. Some effects answer with an event.
-    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError>;
+    /// Performs one effect; performing it again changes nothing.
+    async fn perform(&mut self, effect: &Effect) -> Result<(), BackendError>;
 
     /// Stops an instance at once, whoever it holds.
     async fn kill(&mut self, instance: &InstanceId) -> Result<(), BackendError>;

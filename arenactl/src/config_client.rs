@@ -16,7 +16,7 @@ use tower::{Service, ServiceExt as _};
 use crate::backend::Unit;
 use crate::lock;
 use crate::state_folder::StateFolder;
-use crate::supervisor::Authority;
+use crate::supervisor::{Authority, operator_uri};
 
 /// The service that holds flags and rules.
 pub const CONFIG: &str = "config";
@@ -91,7 +91,7 @@ pub fn connect(
     let found = ready.and_then(|unit| Some((&unit.instance, *unit.addresses.get("mesh")?)));
     let (instance, address) =
         found.ok_or_else(|| ConfigError::NoInstance { region: region.clone() })?;
-    let uri = format!("spiffe://{cluster}/operator/arenactl");
+    let uri = operator_uri(cluster.as_str());
     Authority::load(cluster.as_str(), &folder.authority())
         .and_then(|authority| authority.issue(&uri, &folder.operator()))
         .map_err(|source| ConfigError::Identity { source: source.into() })?;

@@ -153,7 +153,7 @@ impl Drive<'_> {
 
     async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, DriveError> {
         let answer = match (self.backend.perform(effect).await, effect) {
-            (Ok(answer), _) => answer,
+            (Ok(()), _) => None,
             // What cannot be started has failed, and the rollout knows what to do about that.
             (Err(error), Effect::Start { instance, .. } | Effect::Restore { instance, .. }) => {
                 Some(Event::Failed { instance: instance.clone(), reason: causes(&error) })

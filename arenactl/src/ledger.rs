@@ -144,6 +144,14 @@ pub enum LedgerError {
         /// The parser's answer.
         source: serde_json::Error,
     },
+    /// Another arenactl wrote the journal of the open rollout.
+    #[error("the journal of the rollout is of version {found}, this arenactl knows {known}")]
+    Journal {
+        /// Its version.
+        found: u64,
+        /// The newest one that can be read here.
+        known: u32,
+    },
     /// Anything else.
     #[error("cannot use `{}`", path.display())]
     Other {
@@ -176,6 +184,10 @@ impl LedgerError {
                 path.parent().unwrap_or(path).display()
             ),
             Self::Newer { .. } => "use the arenactl that wrote it, or a newer one".to_owned(),
+            Self::Journal { .. } => {
+                "end the rollout with the arenactl that began it: `arenactl resume`, or `arenactl abort`"
+                    .to_owned()
+            }
             Self::Other { path, .. } => {
                 format!("check that `{}` is yours and writable", path.display())
             }

@@ -195,10 +195,15 @@ fn stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Writes a number of things: `1 player`, `2 players`.
+/// Writes a number of things: `1 player`, `2 players`, `3 matches`.
 #[must_use]
-pub fn counted(count: u32, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+pub fn counted(count: impl Into<u64>, what: &str) -> String {
+    let hisses = what.ends_with("ch") || what.ends_with("sh");
+    match count.into() {
+        1 => format!("1 {what}"),
+        count if hisses => format!("{count} {what}es"),
+        count => format!("{count} {what}s"),
+    }
 }
 
 /// Writes a span as precisely as a person wants it: `90 s`, `10 min`, `3 h`.
@@ -239,6 +244,18 @@ mod tests {
             [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h")]
         {
             assert_eq!(lasting(s), text);
+        }
+    }
+
+    #[test]
+    fn things_are_counted_as_people_say_them() {
+        for (count, what, text) in [
+            (1, "match", "1 match"),
+            (0, "match", "0 matches"),
+            (2, "hash", "2 hashes"),
+            (3, "player", "3 players"),
+        ] {
+            assert_eq!(counted(count as u32, what), text);
         }
     }
 

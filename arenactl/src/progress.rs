@@ -117,10 +117,8 @@ impl<'a> Progress<'a> {
     fn show_drain(&mut self, unit: &Unit) {
         let Some(live) = &mut self.live else { return };
         let Some(row) = live.row(&unit.instance) else { return };
-        let outlook = unit.outlook();
-        let parts = [unit.note.as_str(), &outlook].into_iter().filter(|part| !part.is_empty());
         let word = self.printer.paint(Style::Warn, unit.standing());
-        row.bar.set_message(format!("{word}: {}", parts.collect::<Vec<_>>().join("; ")));
+        row.bar.set_message(format!("{word}: {}", unit.told()));
     }
 }
 
@@ -179,7 +177,6 @@ impl Watcher for Progress<'_> {
             Effect::Start { .. } | Effect::Restore { .. } => "starting",
             Effect::Drain { .. } => "draining",
             Effect::Stop { .. } => "stopping",
-            Effect::Move { .. } => "moving",
             Effect::SetTraffic { .. } => "routed",
         };
         self.mark(effect.unit(), word, Style::Warn);
@@ -239,9 +236,8 @@ const fn reached(event: &Event) -> (&'static str, Style) {
     match event {
         Event::Ready { .. } => ("ready", Style::Good),
         Event::Failed { .. } => ("failed", Style::Bad),
-        Event::Empty { .. } | Event::Moved { .. } => ("empty", Style::Dim),
+        Event::Empty { .. } => ("empty", Style::Dim),
         Event::Stopped { .. } => ("stopped", Style::Dim),
-        Event::MoveUnsupported { .. } => ("draining", Style::Warn),
         Event::Deadline | Event::Promote | Event::Abort { .. } | Event::Pause | Event::Resume => {
             ("", Style::Dim)
         }
@@ -260,7 +256,7 @@ pub(crate) fn phase(rollout: &Rollout) -> String {
 /// Returns the instances that are waited for and drain, as they were last seen.
 fn draining(backend: &dyn Backend, rollout: &Rollout) -> Vec<Unit> {
     let waits = rollout.waits().into_iter();
-    let drains = waits.filter(|wait| matches!(wait.state, Awaited::Empty | Awaited::Moved));
+    let drains = waits.filter(|wait| wait.state == Awaited::Empty);
     let units = drains.filter_map(|wait| backend.seen(&wait.unit));
     units.filter(|unit| unit.state == UnitState::Draining).collect()
 }
@@ -281,7 +277,6 @@ fn wait_text(backend: &dyn Backend, rollout: &Rollout) -> String {
     };
     let word = match first.state {
         Awaited::Ready => "ready",
-        Awaited::Moved => "moved",
         Awaited::Empty => "empty",
         Awaited::Stopped => "stopped",
     };

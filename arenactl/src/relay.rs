@@ -13,7 +13,7 @@ mod serve;
 pub(crate) use channel::{Answers, RelayChannel};
 pub(crate) use client::Relay;
 pub use client::RelayError;
-pub(crate) use protocol::{Call, Reply, Target};
+pub(crate) use protocol::{Call, Method, Reply, Target};
 pub(crate) use serve::serve;
 
 /// Folder in which the operator finds its secrets.

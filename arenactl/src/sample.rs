@@ -37,6 +37,17 @@ pub(crate) struct Asked {
     pub(crate) mesh: Option<SocketAddr>,
 }
 
+impl Asked {
+    /// Makes one of an instance whose side port is `side`.
+    pub(crate) fn of(unit: &Unit, side: SocketAddr) -> Self {
+        Self {
+            service: unit.service.clone(),
+            target: Target { instance: unit.instance.clone(), address: side },
+            mesh: unit.addresses.get("mesh").copied(),
+        }
+    }
+}
+
 /// What an instance showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sample {

@@ -23,6 +23,7 @@ mod run;
 mod sockets;
 
 pub use child::exec;
+pub(crate) use identity::operator_uri;
 pub use identity::{Authority, IdentityError, key_is_private};
 pub use launch::{
     IdentityPlan, LAUNCH_FILE, Launch, LogLimits, RestartLimits, SocketKind, SocketPlan,

@@ -23,4 +23,4 @@ pub use machine::{
     RolloutId, Wait,
 };
 pub use phase::{Act, Await, Facts, Phase, Side, Signal};
-pub use strategy::{END_DEADLINE, END_LIMIT, MOVE_LIMIT, STOP_LIMIT};
+pub use strategy::{END_DEADLINE, END_LIMIT, STOP_LIMIT};

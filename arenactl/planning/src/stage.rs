@@ -74,8 +74,6 @@ pub struct Stage {
     pub ready_timeout: Span,
     /// How old instances are emptied.
     pub drain: Drain,
-    /// Whether running matches are moved before the rest is waited for.
-    pub moves: bool,
     /// How long stopped instances are kept for a way back.
     pub keep_for: Span,
 }

@@ -34,7 +34,7 @@ use crate::config_client::{self, Active, AnyChannel, ConfigError};
 use crate::durable::{self, Access};
 use crate::sample::{Channels, Reading};
 use crate::state_folder::StateFolder;
-use crate::supervisor::{self, Authority, launch::log_folder};
+use crate::supervisor::{self, Authority, launch::log_folder, operator_uri};
 use crate::{clock, configs, process, rules, secrets};
 
 /// The backend of region `local`, and of every region whose spec says so.
@@ -163,8 +163,7 @@ impl Backend for Local {
         secrets::ensure(&release.spec.secrets, &release.secret_hashes, &self.folder.secrets())?;
         self.keep_configs(release)?;
         let authority = Authority::ensure(self.cluster.as_str(), &self.folder.authority())?;
-        let uri = format!("spiffe://{}/operator/{}", self.cluster, OPERATOR);
-        authority.issue(&uri, &self.folder.operator())?;
+        authority.issue(&operator_uri(self.cluster.as_str()), &self.folder.operator())?;
         self.releases.insert(release.id, release.clone());
         self.rollout = rollout.to_owned();
         Ok(())
@@ -243,7 +242,7 @@ impl Backend for Local {
         Ok(authority.issue(uri, folder)?)
     }
 
-    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {
+    async fn perform(&mut self, effect: &Effect) -> Result<(), BackendError> {
         self.perform_effect(effect).await
     }
 
@@ -284,9 +283,6 @@ impl Backend for Local {
         preflight::remove_configs(&self.folder, kept, releases)
     }
 }
-
-/// Name of arenactl's own identity on the mesh.
-const OPERATOR: &str = "arenactl";
 
 /// proc(5): `MemTotal` in KiB.
 fn this_machine() -> Node {

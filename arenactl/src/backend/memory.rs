@@ -185,10 +185,9 @@ impl Backend for Memory {
         Err(BackendError::NoAuthority)
     }
 
-    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {
+    async fn perform(&mut self, effect: &Effect) -> Result<(), BackendError> {
         let now_ms = self.cluster.now_ms;
         let units = &mut self.cluster.units;
-        let mut answer = None;
         match effect {
             Effect::Start { service, instance, release, .. }
             | Effect::Restore { service, instance, release, .. } => {
@@ -202,18 +201,6 @@ impl Backend for Memory {
             Effect::SetTraffic { service, weights } => {
                 self.cluster.weights.insert(service.clone(), weights.clone());
             }
-            Effect::Move { instance, .. } => {
-                let unit = units.get(instance);
-                let can_move = unit.is_some_and(|unit| {
-                    self.script.behavior(unit.service.as_str(), &unit.release.to_string()).can_move
-                });
-                let instance = instance.clone();
-                answer = Some(if can_move {
-                    Event::Moved { instance }
-                } else {
-                    Event::MoveUnsupported { instance }
-                });
-            }
             Effect::Drain { instance, deadline, .. } => {
                 let until_ms = now_ms + deadline.as_ms();
                 units.entry(instance.clone()).and_modify(|unit| unit.drain(now_ms, until_ms));
@@ -222,8 +209,7 @@ impl Backend for Memory {
                 units.entry(instance.clone()).and_modify(|unit| unit.stop(now_ms));
             }
         }
-        self.save()?;
-        Ok(answer)
+        self.save()
     }
 
     async fn kill(&mut self, instance: &InstanceId) -> Result<(), BackendError> {
@@ -244,12 +230,9 @@ impl Backend for Memory {
             let instance = wait.unit.clone();
             match (wait.state, self.state(&wait.unit)) {
                 (Awaited::Ready, UnitState::Ready) => Some(Event::Ready { instance }),
-                (Awaited::Empty | Awaited::Moved, UnitState::Empty) => {
-                    Some(Event::Empty { instance })
-                }
+                (Awaited::Empty, UnitState::Empty) => Some(Event::Empty { instance }),
                 (Awaited::Ready, _) => None,
-                (_, UnitState::Stopped) => Some(Event::Stopped { instance }),
-                (Awaited::Empty | Awaited::Moved, UnitState::Failed) => {
+                (_, UnitState::Stopped) | (Awaited::Empty, UnitState::Failed) => {
                     Some(Event::Stopped { instance })
                 }
                 _ => None,

@@ -192,7 +192,7 @@ impl Backend for SwarmBackend {
         self.issue_into(uri, folder).await
     }
 
-    async fn perform(&mut self, effect: &Effect) -> Result<Option<Event>, BackendError> {
+    async fn perform(&mut self, effect: &Effect) -> Result<(), BackendError> {
         self.perform_effect(effect).await
     }
 

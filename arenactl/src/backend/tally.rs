@@ -86,7 +86,10 @@ impl Tally {
 
 /// Sums up `units` by service; `release` says what is wanted.
 #[must_use]
-pub fn tally(units: &[Unit], release: Option<&Release>) -> BTreeMap<ServiceName, Tally> {
+pub fn tally<'a>(
+    units: impl IntoIterator<Item = &'a Unit>,
+    release: Option<&Release>,
+) -> BTreeMap<ServiceName, Tally> {
     let services = release.map(|release| &release.spec.services).into_iter().flatten();
     let desired = |desired| Tally { desired, ..Tally::default() };
     let mut tallies: BTreeMap<ServiceName, Tally> =

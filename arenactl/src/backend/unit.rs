@@ -102,6 +102,13 @@ impl Unit {
         outlook(estimate, self.drain_left_s.filter(|_| is_draining))
     }
 
+    /// Says what it waits for, or why it failed, and when its drain is over; empty if all is well.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let parts = [self.note.clone(), self.outlook()];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+
     /// Takes over what the instance says of itself. An answer on its port may come from another program once it
     /// is gone: names decide.
     pub(crate) fn judge(&mut self, probe: Probe) {
@@ -169,12 +176,15 @@ pub(crate) fn outlook(estimate_s: Option<u64>, left_s: Option<u64>) -> String {
 
 /// Says how many players and matches are left, and how many of these move.
 pub(crate) fn what_is_left(players: u32, matches: u32, moving: u32) -> String {
-    let matches = match matches {
-        1 => "1 match".to_owned(),
-        matches => format!("{matches} matches"),
-    };
     let moving = if moving > 0 { format!(", {moving} moving") } else { String::new() };
-    format!("{}, {matches} left{moving}", counted(players, "player"))
+    format!("{}, {} left{moving}", counted(players, "player"), counted(matches, "match"))
+}
+
+/// Keeps what an instance said while it was waited for; how it goes away explains nothing.
+pub(crate) fn remember(seen: &mut BTreeMap<InstanceId, Unit>, wait: &Wait, unit: Option<&Unit>) {
+    if let Some(unit) = unit.filter(|_| wait.state != Awaited::Stopped) {
+        seen.insert(wait.unit.clone(), unit.clone());
+    }
 }
 
 /// Says whether what is waited for is there; what does not run is empty, and has stopped.
@@ -184,10 +194,8 @@ pub(crate) fn answer(wait: Wait, unit: Option<&Unit>) -> Option<Event> {
     let is_gone = state == UnitState::Stopped;
     match wait.state {
         Awaited::Ready => (state == UnitState::Ready).then_some(Event::Ready { instance }),
-        Awaited::Empty | Awaited::Moved if state == UnitState::Empty => {
-            Some(Event::Empty { instance })
-        }
-        Awaited::Empty | Awaited::Moved | Awaited::Stopped => {
+        Awaited::Empty if state == UnitState::Empty => Some(Event::Empty { instance }),
+        Awaited::Empty | Awaited::Stopped => {
             let is_over = is_gone || (state == UnitState::Failed && wait.state != Awaited::Stopped);
             is_over.then_some(Event::Stopped { instance })
         }

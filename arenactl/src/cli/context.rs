@@ -121,11 +121,20 @@ impl Context {
     /// Opens the place of the region meant, also where there is no spec: commands that look or stop must
     /// work from any folder, as long as it is clear which cluster is meant.
     pub(crate) async fn known_place(&self) -> Result<Place, CliError> {
+        let (place, note) = self.kept_place().await?;
+        if let Some(note) = note {
+            self.printer.say(&note);
+        }
+        Ok(place)
+    }
+
+    /// The same for who draws on the screen: what there is to say is returned.
+    pub(crate) async fn kept_place(&self) -> Result<(Place, Option<String>), CliError> {
         let read = self.global.file.exists().then(|| self.spec());
         let mistakes = match read {
             Some(Ok(spec)) => {
                 let region = self.region(&spec)?;
-                return self.place(&spec, &region).await;
+                return Ok((self.place(&spec, &region).await?, None));
             }
             Some(Err(mistakes)) => Some(mistakes),
             None => None,
@@ -134,11 +143,11 @@ impl Context {
         let region = self.global.region.as_deref().unwrap_or("local");
         let clusters = clusters_with(&root, region);
         if let (Ok(region), [cluster]) = (region.parse(), clusters.as_slice()) {
-            if let Some(mistakes) = mistakes {
+            let note = mistakes.map(|mistakes| {
                 let what = mistakes.chain().join(": ");
-                self.printer.say(&format!("{what}; going by what is kept of {cluster}/{region}"));
-            }
-            return self.place_of(cluster.clone(), region, None).await;
+                format!("{what}; going by what is kept of {cluster}/{region}")
+            });
+            return Ok((self.place_of(cluster.clone(), region, None).await?, note));
         }
         Err(mistakes.unwrap_or_else(|| {
             let what = format!("no `{}` here, and which cluster?", self.global.file.display());

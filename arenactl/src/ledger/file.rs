@@ -207,11 +207,11 @@ impl FileLedger {
         table: &'static str,
         text: &str,
     ) -> Result<T, LedgerError> {
-        serde_json::from_str(text).map_err(|source| LedgerError::Row {
-            path: self.path.clone(),
-            table,
-            source,
-        })
+        serde_json::from_str(text).map_err(|source| self.unparsed(table, source))
+    }
+
+    fn unparsed(&self, table: &'static str, source: serde_json::Error) -> LedgerError {
+        LedgerError::Row { path: self.path.clone(), table, source }
     }
 }
 

@@ -17,10 +17,14 @@ use tonic::body::Body;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tower::Service;
 
-use super::{Call, Relay, Reply, Target};
+use super::protocol::UNKNOWN_CALL;
+use super::{Call, Method, Relay, Reply, Target};
+use crate::error::causes;
 
 /// Messages that one call may gather: a move tells of seven phases.
 const MESSAGE_COUNT_MAX: usize = 256;
+/// Bytes of all these together: in base64 they fit into one line of the relay.
+const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Bytes before a message: a flag and its length (gRPC over HTTP/2, `Length-Prefixed-Message`).
 const PREFIX_LEN: usize = 5;
 
@@ -62,29 +66,37 @@ impl RelayChannel {
         let body = request.into_body().collect().await?.to_bytes();
         let body = STANDARD.encode(body.get(PREFIX_LEN..).unwrap_or_default());
         let timeout_ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        let Self { cluster, service, target, .. } = self;
-        let call = match self.answers {
-            Answers::One => Call::Unary { cluster, service, target, path, body, timeout_ms },
-            Answers::Several => Call::Gather { cluster, service, target, path, body, timeout_ms },
+        let Self { relay, cluster, service, target, answers, .. } = self;
+        let method = Method { cluster, service, target, path, body, timeout_ms };
+        let call = match answers {
+            Answers::One => Call::Unary(method),
+            Answers::Several => Call::Gather(method),
         };
-        let reply = self.relay.lock().await.call(&call).await;
-        match reply.map_err(|error| Status::unavailable(error.to_string()))? {
-            Reply::Message { body: Some(body), .. } => {
-                response(&[decoded(&body)?], &Status::ok(""))
-            }
-            Reply::Messages { bodies, code, why } => {
-                let messages = bodies.iter().map(|body| decoded(body));
-                response(&messages.collect::<Result<Vec<_>, _>>()?, &Status::new(code.into(), why))
-            }
-            Reply::Message { code, why, .. } => Err(Status::new(code.into(), why)),
-            Reply::Unreachable { why } | Reply::Failed { why } => Err(Status::unavailable(why)),
-            other => Err(Status::internal(format!("unexpected reply {other:?}"))),
+        let reply = relay.lock().await.call(&call).await;
+        // The relay may have made the call before it fell silent.
+        answered(reply.map_err(|error| Status::unknown(causes(&error)))?)
+    }
+}
+
+/// Frames what a relay replied to the call of a method.
+fn answered(reply: Reply) -> Result<http::Response<Body>, Status> {
+    match reply {
+        Reply::Message { body: Some(body), .. } => response(&[decoded(&body)?], &Status::ok("")),
+        Reply::Messages { bodies, code, why } => {
+            let messages = bodies.iter().map(|body| decoded(body));
+            response(&messages.collect::<Result<Vec<_>, _>>()?, &Status::new(code.into(), why))
         }
+        Reply::Message { code, why, .. } => Err(Status::new(code.into(), why)),
+        Reply::Failed { why } if why.starts_with(UNKNOWN_CALL) => Err(Status::unimplemented(
+            "the operator in the cluster is of an older release, the next `arenactl deploy` replaces it",
+        )),
+        Reply::Unreachable { why } | Reply::Failed { why } => Err(Status::unavailable(why)),
+        other => Err(Status::unknown(format!("unexpected reply {other:?}"))),
     }
 }
 
 fn decoded(body: &str) -> Result<Vec<u8>, Status> {
-    STANDARD.decode(body).map_err(|error| Status::internal(error.to_string()))
+    STANDARD.decode(body).map_err(|error| Status::unknown(error.to_string()))
 }
 
 /// Frames messages as gRPC does, the status behind them.
@@ -150,7 +162,7 @@ pub(super) async fn gather(
     if let Err(error) = client.ready().await {
         return Ok((Vec::new(), Status::unavailable(error.to_string())));
     }
-    let mut messages = Vec::new();
+    let (mut messages, mut bytes) = (Vec::new(), 0);
     let answer = client.server_streaming(tonic::Request::new(message), path, Raw).await;
     let mut stream = match answer {
         Ok(answer) => answer.into_inner(),
@@ -158,10 +170,13 @@ pub(super) async fn gather(
     };
     loop {
         match stream.message().await {
-            Ok(Some(_)) if messages.len() >= MESSAGE_COUNT_MAX => {
-                return Ok((messages, Status::resource_exhausted("too many answers")));
+            Ok(Some(message)) => {
+                bytes += message.len();
+                if messages.len() >= MESSAGE_COUNT_MAX || bytes > MESSAGE_BYTES_MAX {
+                    return Ok((messages, Status::resource_exhausted("too many answers")));
+                }
+                messages.push(message);
             }
-            Ok(Some(message)) => messages.push(message),
             Ok(None) => return Ok((messages, Status::ok(""))),
             Err(status) => return Ok((messages, status)),
         }
@@ -216,7 +231,29 @@ impl Decoder for Raw {
 
 #[cfg(test)]
 mod tests {
+    use tonic::Code;
+
     use super::*;
+
+    #[test]
+    fn a_reply_says_whether_the_call_was_made() {
+        let failed = |why: &str| Reply::Failed { why: why.to_owned() };
+        let code = |reply| answered(reply).err().map(|status| status.code());
+        for (reply, expected) in [
+            (Reply::Message { body: Some(String::new()), code: 0, why: String::new() }, None),
+            (Reply::Messages { bodies: Vec::new(), code: 4, why: String::new() }, None),
+            (failed("cannot use the authority"), Some(Code::Unavailable)),
+            (failed(&format!("{UNKNOWN_CALL}: unknown variant")), Some(Code::Unimplemented)),
+            (Reply::Done, Some(Code::Unknown)),
+            (
+                Reply::Message { body: Some("?".to_owned()), code: 0, why: String::new() },
+                Some(Code::Unknown),
+            ),
+        ] {
+            let text = format!("{reply:?}");
+            assert_eq!(code(reply), expected, "{text}");
+        }
+    }
 
     #[tokio::test]
     async fn messages_are_framed_one_by_one_and_the_status_is_behind_them() {
@@ -226,6 +263,6 @@ mod tests {
         let trailers = body.trailers().unwrap().clone();
         assert_eq!(body.to_bytes().as_ref(), b"\0\0\0\0\x02ab\0\0\0\0\0");
         let told = Status::from_header_map(&trailers).unwrap();
-        assert_eq!((told.code(), told.message()), (tonic::Code::Aborted, "somebody else moves it"));
+        assert_eq!((told.code(), told.message()), (Code::Aborted, "somebody else moves it"));
     }
 }

@@ -58,7 +58,7 @@ impl RelayError {
 /// A call that says itself how long it may take has that time, and the relay a moment to say so.
 fn limit(call: &Call) -> Duration {
     match call {
-        Call::Gather { timeout_ms, .. } => Duration::from_millis(*timeout_ms) + GATHER_SLACK,
+        Call::Gather(method) => Duration::from_millis(method.timeout_ms) + GATHER_SLACK,
         _ => CALL_TIMEOUT,
     }
 }

@@ -12,6 +12,8 @@ use crate::side_port::Probe;
 
 /// Longest line: a message of the mesh is at most 4 MiB, in base64.
 pub(crate) const LINE_LEN_MAX: usize = 8 << 20;
+/// How a relay begins to say that it is older than a call.
+pub(crate) const UNKNOWN_CALL: &str = "this relay does not know the call";
 
 /// Where an instance answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,26 +40,23 @@ pub(crate) enum Call {
     /// Write the shares of new work where matchmakers and balancers watch them; an empty map removes them.
     Traffic { cluster: String, store: SocketAddr, service: ServiceName, weights: Weights },
     /// Call a method of a service with one message; answered by [`Reply::Message`].
-    Unary {
-        cluster: String,
-        service: String,
-        target: Target,
-        /// `/package.Service/Method`.
-        path: String,
-        /// The message, in base64.
-        body: String,
-        timeout_ms: u64,
-    },
+    Unary(Method),
     /// The same for a method that answers with several; answered by [`Reply::Messages`] once all are there. An
     /// operator of an older release does not know it.
-    Gather {
-        cluster: String,
-        service: String,
-        target: Target,
-        path: String,
-        body: String,
-        timeout_ms: u64,
-    },
+    Gather(Method),
+}
+
+/// A method of a service, and the one message that it is called with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Method {
+    pub(crate) cluster: String,
+    pub(crate) service: String,
+    pub(crate) target: Target,
+    /// `/package.Service/Method`.
+    pub(crate) path: String,
+    /// The message, in base64.
+    pub(crate) body: String,
+    pub(crate) timeout_ms: u64,
 }
 
 /// What the relay answers.

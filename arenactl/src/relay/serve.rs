@@ -15,13 +15,14 @@ use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
 };
 
-use super::protocol::LINE_LEN_MAX;
-use super::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Reply, Target, channel};
+use super::protocol::{LINE_LEN_MAX, UNKNOWN_CALL};
+use super::{AUTHORITY_CERT, AUTHORITY_KEY, Call, Method, Reply, channel};
 use crate::error::causes;
 use crate::registry_client::write_traffic;
 use crate::sample::{self, Channels};
 use crate::secrets;
 use crate::side_port::{self, SidePortError};
+use crate::supervisor::operator_uri;
 
 /// The relay's own certificate is made for one command.
 const OWN_LIFE: Duration = Duration::from_hours(1);
@@ -47,9 +48,7 @@ pub(crate) async fn serve(
         }
         let reply = match serde_json::from_slice(&line) {
             Ok(call) => answer(call, folder, &mut channels).await,
-            Err(error) => {
-                Reply::Failed { why: format!("this relay does not know the call: {error}") }
-            }
+            Err(error) => Reply::Failed { why: format!("{UNKNOWN_CALL}: {error}") },
         };
         let mut text = serde_json::to_vec(&reply).expect("our own types serialise to JSON");
         text.push(b'\n');
@@ -86,14 +85,8 @@ async fn answer(call: Call, folder: &Path, channels: &mut Option<Channels>) -> R
         Call::Traffic { cluster, store, service, weights } => {
             traffic(&cluster, store, &service, &weights, folder).await
         }
-        Call::Unary { cluster, service, target, path, body, timeout_ms } => {
-            let timeout = Duration::from_millis(timeout_ms);
-            unary(&cluster, &service, &target, &path, &body, timeout, folder).await
-        }
-        Call::Gather { cluster, service, target, path, body, timeout_ms } => {
-            let timeout = Duration::from_millis(timeout_ms);
-            gather(&cluster, &service, &target, &path, &body, timeout, folder).await
-        }
+        Call::Unary(method) => unary(&method, folder).await,
+        Call::Gather(method) => gather(&method, folder).await,
     };
     done.unwrap_or_else(|error| Reply::Failed { why: causes(error.as_ref()) })
 }
@@ -116,7 +109,7 @@ fn authority(cluster: &str, folder: &Path) -> Result<Ca, Failure> {
 }
 
 fn own(cluster: &str, folder: &Path) -> Result<Identity, Failure> {
-    let id: SpiffeId = format!("spiffe://{cluster}/operator/arenactl").parse()?;
+    let id: SpiffeId = operator_uri(cluster).parse()?;
     Ok(Identity::new(authority(cluster, folder)?.issue(&id, OWN_LIFE)?))
 }
 
@@ -140,18 +133,9 @@ async fn traffic(
     Ok(Reply::Done)
 }
 
-async fn unary(
-    cluster: &str,
-    service: &str,
-    target: &Target,
-    path: &str,
-    body: &str,
-    timeout: Duration,
-    folder: &Path,
-) -> Result<Reply, Failure> {
-    let channel = pinned(cluster, service, target, timeout, folder)?;
-    let body = STANDARD.decode(body)?;
-    Ok(match channel::call(channel, path, body.into()).await? {
+async fn unary(method: &Method, folder: &Path) -> Result<Reply, Failure> {
+    let (channel, message) = (pinned(method, folder)?, STANDARD.decode(&method.body)?);
+    Ok(match channel::call(channel, &method.path, message.into()).await? {
         Ok(message) => {
             Reply::Message { body: Some(STANDARD.encode(message)), code: 0, why: String::new() }
         }
@@ -163,32 +147,18 @@ async fn unary(
     })
 }
 
-async fn gather(
-    cluster: &str,
-    service: &str,
-    target: &Target,
-    path: &str,
-    body: &str,
-    timeout: Duration,
-    folder: &Path,
-) -> Result<Reply, Failure> {
-    let channel = pinned(cluster, service, target, timeout, folder)?;
-    let (messages, end) = channel::gather(channel, path, STANDARD.decode(body)?.into()).await?;
+async fn gather(method: &Method, folder: &Path) -> Result<Reply, Failure> {
+    let (channel, message) = (pinned(method, folder)?, STANDARD.decode(&method.body)?);
+    let (messages, end) = channel::gather(channel, &method.path, message.into()).await?;
     let bodies = messages.iter().map(|message| STANDARD.encode(message)).collect();
     Ok(Reply::Messages { bodies, code: end.code() as i32, why: end.message().to_owned() })
 }
 
-fn pinned(
-    cluster: &str,
-    service: &str,
-    target: &Target,
-    timeout: Duration,
-    folder: &Path,
-) -> Result<Channel, Failure> {
-    Ok(Channel::builder(own(cluster, folder)?)
-        .service(service)
-        .default_deadline(timeout)
-        .pinned(Endpoint::new(&target.instance, target.address)))
+fn pinned(method: &Method, folder: &Path) -> Result<Channel, Failure> {
+    Ok(Channel::builder(own(&method.cluster, folder)?)
+        .service(&method.service)
+        .default_deadline(Duration::from_millis(method.timeout_ms))
+        .pinned(Endpoint::new(&method.target.instance, method.target.address)))
 }
 
 #[cfg(test)]

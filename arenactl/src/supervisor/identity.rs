@@ -41,6 +41,11 @@ pub enum IdentityError {
     File(#[from] FileError),
 }
 
+/// Returns arenactl's own identity on the mesh of a cluster.
+pub(crate) fn operator_uri(cluster: &str) -> String {
+    format!("spiffe://{cluster}/operator/arenactl")
+}
+
 /// The certificate authority of a cluster, in a folder of this machine.
 pub struct Authority {
     ca: Ca,

@@ -123,23 +123,43 @@ impl Instance {
         let Reading { unit, answer, ticks, matches } = reading;
         match (answer, known) {
             (Answer::Missing(why), Some(known)) => known.silent(unit, why),
-            (answer, known) => {
-                let before = known.as_ref().and_then(|known| known.ticks.as_ref());
-                let newer = ticks.as_ref().zip(before).map(|(now, then)| now.since(then));
-                let silent = match answer {
-                    Answer::Missing(why) => Some(why),
-                    Answer::Given | Answer::NotAsked => None,
-                };
-                Self {
-                    unit,
-                    answered: at,
-                    silent,
-                    tick_p99: newer.and_then(|it| it.quantile(TICK_PERCENT)),
-                    ticks,
-                    matches: matches.unwrap_or_default(),
-                }
+            (Answer::Missing(why), None) => Self::new(unit, at, Some(why)),
+            (Answer::NotAsked, _) | (Answer::Given, None) => {
+                let matches = matches.unwrap_or_default();
+                Self { ticks, matches, ..Self::new(unit, at, None) }
+            }
+            (Answer::Given, Some(known)) => {
+                let mut told = Self::new(unit, at, None);
+                told.go_on_from(known, ticks, matches);
+                told
             }
         }
+    }
+
+    fn new(unit: Unit, answered: Moment, silent: Option<String>) -> Self {
+        Self { unit, answered, silent, ticks: None, tick_p99: None, matches: Vec::new() }
+    }
+
+    /// Takes over figures that were told, and keeps the old ones of those that were not this time: metrics and
+    /// matches are calls of their own, and one that comes late is no news of the instance.
+    fn go_on_from(
+        &mut self,
+        known: Self,
+        ticks: Option<Histogram>,
+        matches: Option<Vec<HostedMatch>>,
+    ) {
+        let hosts = self.unit.matches > 0;
+        self.matches = matches.unwrap_or_else(|| if hosts { known.matches } else { Vec::new() });
+        if self.unit.restarts != known.unit.restarts {
+            self.ticks = ticks; // They count from its start.
+            return;
+        }
+        self.tick_p99 = match (&ticks, &known.ticks) {
+            (Some(now), Some(then)) => now.since(then).quantile(TICK_PERCENT),
+            (Some(_), None) => None,
+            (None, _) => known.tick_p99,
+        };
+        self.ticks = ticks.or(known.ticks);
     }
 
     /// One that is silent stands where it last said, unless whoever runs it knows better: that it was started

@@ -198,11 +198,7 @@ fn owner(it: &MatchRow) -> Shown {
 }
 
 fn what(it: &MoveRow) -> Shown {
-    match (&it.id, it.matches) {
-        (Some(id), _) => is(id),
-        (None, 1) => is("1 match"),
-        (None, count) => is(format!("{count} matches")),
-    }
+    is(it.id.clone().unwrap_or_else(|| counted(it.matches, "match")))
 }
 
 /// Mostly all services are treated alike, and then one figure says all.

@@ -116,10 +116,7 @@ pub(super) fn heights(height: u16, model: &Model) -> [u16; 4] {
 
 fn heading(area: Rect, buffer: &mut Buffer, model: &Model) {
     let sum = |of: fn(&RegionRow) -> u32| model.regions.iter().map(of).sum::<u32>();
-    let matches = match sum(|row| row.matches) {
-        1 => "1 match".to_owned(),
-        count => format!("{count} matches"),
-    };
+    let matches = counted(sum(|row| row.matches), "match");
     let counts = [
         "arenactl top".to_owned(),
         counted(model.regions.len() as u32, "region"),

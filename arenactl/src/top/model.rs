@@ -1,14 +1,14 @@
 //! What is shown: rows of plain values, made of what was seen.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use arena_types::{InstanceId, Region, ServiceName};
+use arena_types::{InstanceId, Region};
 use arenactl_planning::observed::UnitState;
 use serde::Serialize;
 
 use super::board::{Board, Instance, Known, Moment};
 use super::shares::{ReleaseRow, releases};
+use crate::backend::tally::tally;
 use crate::sample::HostedMatch;
 use crate::sample::histogram::Quantile;
 
@@ -128,18 +128,17 @@ fn region_row(region: &Region, known: &Known, now: Moment) -> RegionRow {
     row.release = known.seen.as_ref().and_then(|it| it.release).map(|it| it.to_string());
     row.age_ms = known.seen.as_ref().map(|_| millis(now.since(known.at)));
     row.error.clone_from(&known.error);
-    let mut sessions: BTreeMap<&ServiceName, u32> = BTreeMap::new();
-    for Instance { unit, .. } in known.instances.values() {
-        *sessions.entry(&unit.service).or_default() += unit.sessions;
-        row.instances += u32::from(unit.state != UnitState::Stopped);
-        row.ready += u32::from(unit.state == UnitState::Ready);
-        row.occupied += u32::from(unit.state == UnitState::Ready && unit.matches > 0);
-        row.draining += u32::from(unit.state == UnitState::Draining);
-        row.matches += unit.matches;
-        row.moving += unit.moving;
-        row.capacity += unit.capacity;
+    let units = || known.instances.values().map(|it| &it.unit);
+    row.instances = units().filter(|unit| unit.state != UnitState::Stopped).count() as u32;
+    row.capacity = units().map(|unit| unit.capacity).sum();
+    for tally in tally(units(), None).values() {
+        row.ready += tally.ready;
+        row.occupied += tally.occupied;
+        row.draining += tally.draining;
+        row.matches += tally.matches;
+        row.moving += tally.moving;
+        row.sessions = row.sessions.max(tally.sessions);
     }
-    row.sessions = sessions.into_values().max().unwrap_or(0);
     row
 }
 
@@ -151,11 +150,7 @@ fn instance_row(region: &Region, instance: &Instance, now: Moment) -> InstanceRo
         Some(Quantile::Above(it)) => (Some(it), true),
         None => (None, false),
     };
-    let note = match &instance.silent {
-        Some(why) => vec![why.clone()],
-        None => vec![unit.note.clone(), unit.outlook()],
-    };
-    let note: Vec<String> = note.into_iter().filter(|part| !part.is_empty()).collect();
+    let note = instance.silent.clone().unwrap_or_else(|| unit.told());
     InstanceRow {
         region: region.clone(),
         instance: unit.instance.clone(),
@@ -170,7 +165,7 @@ fn instance_row(region: &Region, instance: &Instance, now: Moment) -> InstanceRo
         moving: unit.moving,
         restarts: unit.restarts,
         silent_ms: silence.map(millis),
-        note: note.join("; "),
+        note,
     }
 }
 

@@ -52,7 +52,10 @@ pub(crate) async fn show(
     mut watching: Watching,
     paint: Paint,
 ) -> Result<Status, CliError> {
-    let failed = |error: io::Error| CliError::new(Status::PreflightFailed, error);
+    let failed = |error: io::Error| {
+        CliError::new(Status::PreflightFailed, format!("cannot draw on this terminal: {error}"))
+            .with_help("one plain frame: `arenactl top --once`")
+    };
     let interrupts = Interrupts::listen().map_err(failed)?;
     let mut screen = Screen::open().map_err(failed)?;
     let mut keys = keys();

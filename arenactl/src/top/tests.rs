@@ -193,6 +193,33 @@ fn a_small_terminal_keeps_a_part_of_everything() {
     );
 }
 
+/// Metrics and matches are calls of their own: one that was missed changes no figure, an instance that hosts no more
+/// or was started again has no old ones.
+#[test]
+fn figures_that_were_not_told_stay_as_they_were() {
+    let local = "local".parse().unwrap();
+    let missed = |matches: u32, restarts: u32| {
+        let unit = unit("game-r1-0", UnitState::Ready);
+        let unit = Unit { matches, restarts, capacity: 8, ..unit };
+        Reading::of(unit, Answer::Given)
+    };
+    for (reading, matches, has_ticks) in
+        [(missed(2, 0), 2, true), (missed(0, 0), 0, true), (missed(2, 1), 2, false)]
+    {
+        let mut board = Board::of(["local".parse().unwrap()]);
+        let hosted = [hosted("a", 1), hosted("b", 1)];
+        let told =
+            [100, 200].map(|fast| game("game-r1-0", UnitState::Ready, &hosted, ticks(fast, 0)));
+        for (index, reading) in told.into_iter().chain([reading]).enumerate() {
+            let seen = RegionSeen { readings: vec![reading], ..RegionSeen::default() };
+            board.take(&local, at(1_000 * index as u64), Ok(seen));
+        }
+        let model = serde_json::to_value(board.model(at(3_000))).unwrap();
+        let found = (model["matches"].as_array().unwrap().len(), &model["instances"][0]);
+        assert_eq!((found.0, found.1["tick_p99_us"].is_u64()), (matches, has_ticks), "{model}");
+    }
+}
+
 #[test]
 fn one_that_is_silent_keeps_its_last_words_and_their_age() {
     let mut board = rollout();

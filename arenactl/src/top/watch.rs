@@ -1,22 +1,26 @@
 //! Looks at regions, each in a task of its own, and tells what it saw.
 
+use std::future::Future;
 use std::time::Duration;
 
 use arena_types::{InstanceId, Region};
 use arenactl_planning::rollout::Rollout;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::board::{RegionSeen, RolloutSeen};
 use super::view::Details;
 use crate::cli::{Context, Place};
-use crate::error::CliError;
+use crate::error::{CliError, Status};
 use crate::history::Revision;
 use crate::journal::word;
 
 /// How often a region is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// A region that takes longer for one look, or to be opened, is told as not seen: other calls have limits of their own
+/// of up to two seconds, and a look makes a handful of them.
+const LOOK_LIMIT: Duration = Duration::from_secs(10);
 /// Pause before a region that could not be seen is opened anew.
 const RETRY: Duration = Duration::from_secs(5);
 /// What was told and not yet shown: each region tells about once a second.
@@ -93,7 +97,7 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self) {
         loop {
-            let error = match self.open().await {
+            let error = match timely(self.open()).await {
                 Ok(mut place) => self.watch(&mut place).await,
                 Err(error) => error,
             };
@@ -107,14 +111,15 @@ impl Watcher {
     async fn open(&self) -> Result<Place, CliError> {
         let mut context = self.context.clone();
         context.global.region = Some(self.region.to_string());
-        context.known_place().await
+        // What it goes by instead of a spec with mistakes is not said over the screen.
+        Ok(context.kept_place().await?.0)
     }
 
     /// Looks once a second until that fails.
     async fn watch(&mut self, place: &mut Place) -> CliError {
         loop {
             let due = Instant::now() + INTERVAL;
-            let seen = match look(place).await {
+            let seen = match timely(look(place)).await {
                 Ok(seen) => seen,
                 Err(error) => return error,
             };
@@ -126,7 +131,11 @@ impl Watcher {
                 tokio::select! {
                     () = sleep_until(due) => break,
                     Some(instance) = self.wished.recv() => {
-                        let details = details(place, &instance).await;
+                        let details = timely(async { Ok(details(place, &instance).await) });
+                        let details = match details.await {
+                            Ok(details) => details,
+                            Err(error) => return error,
+                        };
                         let _ = self.tell.send(Told::Details(instance, details)).await;
                     }
                 }
@@ -137,6 +146,15 @@ impl Watcher {
     async fn tell(&self, seen: Result<RegionSeen, String>) -> Option<()> {
         self.tell.send(Told::Seen(self.region.clone(), Box::new(seen))).await.ok()
     }
+}
+
+/// What is given up here may have left a connection in the middle of an answer: the region is opened anew.
+async fn timely<T>(look: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
+    let late = |_| {
+        let what = format!("no answer within {} s", LOOK_LIMIT.as_secs());
+        Err(CliError::new(Status::PreflightFailed, what))
+    };
+    timeout(LOOK_LIMIT, look).await.unwrap_or_else(late)
 }
 
 async fn look(place: &mut Place) -> Result<RegionSeen, CliError> {

@@ -57,8 +57,6 @@ pub(super) fn stage(
 ) -> Result<Stage, PlanError> {
     room.turn_to(&view.keep);
     let (choice, batches) = first_that_fits(view, around, room)?;
-    let running = view.serving.and_then(|id| around.observed.releases.get(&id));
-    let same_schema = running.is_some_and(|it| it.schema == around.wanted.schema);
     let spec = view.wanted.or(around.former);
     let drain = spec.map_or(
         Drain {
@@ -71,10 +69,6 @@ pub(super) fn stage(
     Ok(Stage {
         service: view.name.clone(),
         weights: weights(view, &choice, &batches),
-        moves: choice.strategy == Strategy::BlueGreen
-            && view.hosts_matches()
-            && same_schema
-            && drain.mode == DrainMode::Migrate,
         strategy: choice.strategy,
         why: choice.why,
         from: view.serving,

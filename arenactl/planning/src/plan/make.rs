@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use arena_types::ServiceName;
+use arena_types::contract::DrainMode;
 use serde::Serialize;
 
 use crate::Digest;
@@ -15,7 +16,7 @@ use crate::plan::{choice, diff, joinable, order, shortage};
 use crate::release::Release;
 use crate::rollout::RolloutId;
 use crate::spec::Kind;
-use crate::stage::Stage;
+use crate::stage::{Order, Stage};
 
 /// Where a plan's random choices come from: its rollout's name. The same seed gives the same plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,16 +154,29 @@ fn waiting(stage: &Stage, wanted: &Release, observed: &Observed) -> Option<Waiti
     Some(Waiting { service, matches, sessions, deadline, moves, why })
 }
 
+/// Returns why a drain cannot move matches, as far as that is known beforehand.
 fn why_not_moved(stage: &Stage, wanted: &Release, observed: &Observed) -> Option<String> {
-    use arena_types::contract::DrainMode;
     let running = stage.from.and_then(|id| observed.releases.get(&id));
-    if stage.drain.mode == DrainMode::Wait {
-        Some("`drain.mode` is `wait`".to_owned())
+    let why = if stage.drain.mode == DrainMode::Wait {
+        "`drain.mode` is `wait`"
     } else if running.is_some_and(|it| it.schema != wanted.schema) {
-        Some("the rules or state schema differs".to_owned())
+        "the rules or state schema differs"
+    } else if stage.order == Order::StopFirst && stops_all_at_once(stage, observed) {
+        "no other instance runs while the old ones stop"
     } else {
-        None
-    }
+        return None;
+    };
+    Some(why.to_owned())
+}
+
+/// Says whether the first batch stops every instance that serves: recreate does, and stop-first of a single one.
+fn stops_all_at_once(stage: &Stage, observed: &Observed) -> bool {
+    let service = observed.services.get(&stage.service);
+    let serving = service.into_iter().flat_map(|it| &it.instances).filter(|it| it.state.serves());
+    let first = stage.batches.first();
+    serving.into_iter().all(|it| {
+        first.is_some_and(|batch| batch.stop.iter().any(|stop| stop.instance == it.instance))
+    })
 }
 
 fn by_name(mut services: Vec<ServicePlan>) -> Vec<ServicePlan> {

@@ -110,6 +110,31 @@ fn only_what_changed_is_replaced_and_running_matches_are_waited_for() {
     );
 }
 
+/// Matches move, or the plan says what keeps them.
+#[test]
+fn a_plan_says_why_matches_are_waited_for() {
+    let nobody_else = Some("no other instance runs while the old ones stop");
+    // Instances, further keys, version of the rules, free GPUs beside those that the old ones hold.
+    for (count, keys, rules, free, why) in [
+        (2, "", 1, 2, None),
+        (2, ", drain: { mode: wait }", 1, 2, Some("`drain.mode` is `wait`")),
+        (2, "", 2, 2, Some("the rules or state schema differs")),
+        (2, "", 1, 0, None),
+        (1, "", 1, 1, None),
+        (1, "", 1, 0, nobody_else),
+    ] {
+        let yaml = GPU.replace("instances: 2", &format!("instances: {count}{keys}"));
+        let (old, mut new) = (release(1, &yaml, "a"), release(2, &yaml, "b"));
+        new.schema.insert("rules".to_owned(), rules);
+        let mut observed = running(&old);
+        observed.nodes = vec![node(count + free, free)];
+        instances(&mut observed, "game").iter_mut().for_each(|it| it.matches = 2);
+        let plan = plan(&new, &observed, Seed(7)).unwrap();
+        let found = (plan.waiting[0].why.as_deref(), plan.waiting[0].moves);
+        assert_eq!(found, (why, why.is_none()), "{}", text(&plan));
+    }
+}
+
 #[test]
 fn new_binaries_replace_everything() {
     check(

@@ -17,10 +17,7 @@ pub fn on(phase: Phase, signal: Signal, facts: Facts) -> Option<Phase> {
         (P::Starting(_), S::Lost | S::Deadline | S::Revert) => P::Discarding(0),
         (P::Routing(step), S::Deadline) if step + 1 < facts.steps => P::Routing(step + 1),
         (P::Routing(step), S::Promote) if step + 1 < facts.steps => P::Routing(facts.steps - 1),
-        (P::Routing(_), S::Deadline) if facts.moves => P::Moving,
-        (P::Routing(_), S::Deadline)
-        | (P::Moving, S::Moved | S::MoveUnsupported | S::Deadline)
-        | (P::Overdue(_), S::Resume) => P::Draining(0),
+        (P::Routing(_), S::Deadline) | (P::Overdue(_), S::Resume) => P::Draining(0),
         (P::Draining(_), S::Deadline) => match facts.at_deadline {
             AtDeadline::Keep => P::Overdue(0),
             AtDeadline::End => P::Ending(0),
@@ -31,10 +28,7 @@ pub fn on(phase: Phase, signal: Signal, facts: Facts) -> Option<Phase> {
         | (P::Stuck(_), S::Resume) => P::Stopping(0),
         (P::Stopping(_), S::Stopped) | (P::Stuck(_), S::Promote) => P::Promoted,
         (P::Stopping(_), S::Deadline) => P::Stuck(0),
-        (
-            P::Routing(_) | P::Moving | P::Draining(_) | P::Ending(_) | P::Stopping(_),
-            S::Lost | S::Revert,
-        )
+        (P::Routing(_) | P::Draining(_) | P::Ending(_) | P::Stopping(_), S::Lost | S::Revert)
         | (P::Overdue(_) | P::Stuck(_) | P::Promoted, S::Revert) => P::Restoring(0),
         _ => return revert::on(phase, signal, facts),
     })
@@ -47,7 +41,6 @@ pub fn acts(phase: Phase) -> Vec<Act> {
     match phase {
         Phase::Starting(batch) => vec![Act::Route(0), Act::Start(Side::New(batch))],
         Phase::Routing(step) => vec![Act::Route(step + 1)],
-        Phase::Moving => vec![Act::Move(Side::Old(0))],
         Phase::Draining(batch) => vec![Act::Drain(Side::Old(batch))],
         Phase::Ending(batch) => vec![Act::End(Side::Old(batch))],
         Phase::Stopping(batch) => vec![Act::Stop(Side::Old(batch))],

@@ -42,15 +42,6 @@ pub enum Effect {
         /// Percent by release.
         weights: Weights,
     },
-    /// Move the running matches of an instance to another release.
-    Move {
-        /// The service.
-        service: ServiceName,
-        /// The instance that gives its matches away.
-        instance: InstanceId,
-        /// The release that takes them.
-        to: ReleaseId,
-    },
     /// Ask an instance to take no new work and to empty out.
     Drain {
         /// The service.
@@ -84,7 +75,6 @@ impl Effect {
         match self {
             Self::Start { instance, .. }
             | Self::Restore { instance, .. }
-            | Self::Move { instance, .. }
             | Self::Drain { instance, .. }
             | Self::Stop { instance, .. } => Some(instance),
             Self::SetTraffic { .. } => None,
@@ -98,7 +88,6 @@ impl Effect {
             Self::Start { service, .. }
             | Self::Restore { service, .. }
             | Self::SetTraffic { service, .. }
-            | Self::Move { service, .. }
             | Self::Drain { service, .. }
             | Self::Stop { service, .. } => service,
         }
@@ -120,7 +109,6 @@ impl fmt::Display for Effect {
             Self::SetTraffic { service, weights } => {
                 write!(f, "route {service}: {}", weights_text(weights))
             }
-            Self::Move { instance, to, .. } => write!(f, "move matches of {instance} to {to}"),
             Self::Drain { instance, at_deadline: AtDeadline::Keep, deadline, .. } => {
                 write!(f, "drain {instance} (up to {deadline})")
             }
@@ -158,16 +146,6 @@ pub enum Event {
         /// The instance.
         instance: InstanceId,
     },
-    /// All matches of an instance were moved.
-    Moved {
-        /// The instance.
-        instance: InstanceId,
-    },
-    /// The matches of an instance cannot be moved here.
-    MoveUnsupported {
-        /// The instance.
-        instance: InstanceId,
-    },
     /// The time given by [`Rollout::deadline`](super::Rollout::deadline) is over.
     Deadline,
     /// The operator says: go on, whatever is waited for.
@@ -191,9 +169,7 @@ impl Event {
             Self::Ready { instance }
             | Self::Failed { instance, .. }
             | Self::Empty { instance }
-            | Self::Stopped { instance }
-            | Self::Moved { instance }
-            | Self::MoveUnsupported { instance } => Some(instance),
+            | Self::Stopped { instance } => Some(instance),
             Self::Deadline | Self::Promote | Self::Abort { .. } | Self::Pause | Self::Resume => {
                 None
             }
@@ -208,10 +184,6 @@ impl fmt::Display for Event {
             Self::Failed { instance, reason } => write!(f, "{instance} failed: {reason}"),
             Self::Empty { instance } => write!(f, "{instance} is empty"),
             Self::Stopped { instance } => write!(f, "{instance} has stopped"),
-            Self::Moved { instance } => write!(f, "the matches of {instance} were moved"),
-            Self::MoveUnsupported { instance } => {
-                write!(f, "the matches of {instance} cannot be moved here")
-            }
             Self::Deadline => write!(f, "the time is over"),
             Self::Promote => write!(f, "promote"),
             Self::Abort { reason } if reason.is_empty() => write!(f, "abort"),

@@ -16,7 +16,7 @@ use crate::stage::Stage;
 use crate::units::Span;
 
 /// The version of the journal's content; a reader refuses a larger one.
-pub const ROLLOUT_VERSION: u32 = 1;
+pub const ROLLOUT_VERSION: u32 = 2;
 
 /// The name of one run: eight hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -138,8 +138,6 @@ impl Outcome {
 pub enum Awaited {
     /// To take work.
     Ready,
-    /// To have given its matches away.
-    Moved,
     /// To have nothing left.
     Empty,
     /// To have stopped.
@@ -272,7 +270,6 @@ impl Rollout {
         let state = match self.phase.awaits() {
             Await::Nothing | Await::Elapsed => return Vec::new(),
             Await::Ready(_) => Awaited::Ready,
-            Await::Moved(_) => Awaited::Moved,
             Await::Empty(_) => Awaited::Empty,
             Await::Stopped(_) => Awaited::Stopped,
         };
@@ -326,11 +323,9 @@ impl Rollout {
             _ if self.paused => None,
             Event::Deadline => self.time_out(),
             Event::Failed { instance, reason } => self.lose(instance, reason),
-            Event::Ready { instance }
-            | Event::Empty { instance }
-            | Event::Stopped { instance }
-            | Event::Moved { instance } => self.see(instance, event),
-            Event::MoveUnsupported { .. } => self.signal(Signal::MoveUnsupported),
+            Event::Ready { instance } | Event::Empty { instance } | Event::Stopped { instance } => {
+                self.see(instance, event)
+            }
         }
     }
 
@@ -391,9 +386,6 @@ impl Rollout {
         let awaits = self.phase.awaits();
         let fits = match awaits {
             Await::Ready(_) => matches!(event, Event::Ready { .. }),
-            Await::Moved(_) => {
-                matches!(event, Event::Moved { .. } | Event::Empty { .. } | Event::Stopped { .. })
-            }
             Await::Empty(_) => matches!(event, Event::Empty { .. } | Event::Stopped { .. }),
             Await::Stopped(_) => matches!(event, Event::Stopped { .. }),
             Await::Nothing | Await::Elapsed => false,

@@ -15,9 +15,7 @@ pub enum Phase {
     Starting(u32),
     /// New work goes to new instances, which are watched for a moment.
     Routing(u32),
-    /// Running matches move to new instances.
-    Moving,
-    /// Old instances finish what they have.
+    /// Old instances give away or finish what they have.
     Draining(u32),
     /// Old instances still hold something at the deadline: paused.
     Overdue(u32),
@@ -86,10 +84,6 @@ pub enum Signal {
     Ready,
     /// One that must stay alive is gone.
     Lost,
-    /// All matches were moved.
-    Moved,
-    /// Matches cannot be moved here.
-    MoveUnsupported,
     /// All that were waited for are empty.
     Empty,
     /// All that were waited for have stopped.
@@ -113,8 +107,6 @@ pub struct Facts {
     pub steps: u32,
     /// Which comes first.
     pub order: Order,
-    /// Whether matches are moved.
-    pub moves: bool,
     /// What happens at a drain's deadline.
     pub at_deadline: AtDeadline,
 }
@@ -127,7 +119,6 @@ impl Facts {
             batches: stage.batches.len().max(1) as u32,
             steps: stage.weights.len().saturating_sub(1).max(1) as u32,
             order: stage.order,
-            moves: stage.moves,
             at_deadline: stage.drain.at_deadline,
         }
     }
@@ -161,8 +152,6 @@ pub enum Act {
     Restore(Side),
     /// Write the weights with this index.
     Route(u32),
-    /// Move the matches of these away.
-    Move(Side),
     /// Drain these.
     Drain(Side),
     /// End what is left on these.
@@ -180,8 +169,6 @@ pub enum Await {
     Elapsed,
     /// These are ready.
     Ready(Side),
-    /// The matches of these have moved.
-    Moved(Side),
     /// These are empty.
     Empty(Side),
     /// These have stopped.
@@ -195,7 +182,6 @@ impl Phase {
         match self {
             Self::Starting(batch) => Await::Ready(Side::New(batch)),
             Self::Routing(_) => Await::Elapsed,
-            Self::Moving => Await::Moved(Side::Old(0)),
             Self::Draining(batch) | Self::Ending(batch) => Await::Empty(Side::Old(batch)),
             Self::Stopping(batch) => Await::Stopped(Side::Old(batch)),
             Self::Discarding(batch) => Await::Stopped(Side::New(batch)),

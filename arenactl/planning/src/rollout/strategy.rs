@@ -12,9 +12,6 @@ use crate::spec::{Drain, Strategy};
 use crate::stage::{Batch, Order, Stage};
 use crate::units::Span;
 
-/// How long matches may take to move before the rest is waited for: a move takes well under a second,
-/// and an instance moves its matches in sequence.
-pub const MOVE_LIMIT: Span = Span::from_s(60);
 /// How long an instance may take to end what is left: it has nothing to wait for but its stores.
 pub const END_LIMIT: Span = Span::from_s(10);
 /// The deadline of a drain that ends what is left: the shortest the contract allows.
@@ -47,7 +44,6 @@ pub(super) const fn limit(stage: &Stage, phase: Phase) -> Option<Span> {
     match phase {
         Phase::Starting(_) | Phase::Restoring(_) => Some(stage.ready_timeout),
         Phase::Routing(_) => Some(stage.settle),
-        Phase::Moving => Some(MOVE_LIMIT),
         Phase::Draining(_) | Phase::DrainingBack(_) => Some(stage.drain.deadline),
         Phase::Ending(_) | Phase::EndingBack(_) => Some(END_LIMIT),
         Phase::Stopping(_) | Phase::Discarding(_) | Phase::StoppingBack(_) => Some(STOP_LIMIT),
@@ -60,7 +56,6 @@ pub(super) const fn fulfilled(awaits: Await) -> Option<Signal> {
     match awaits {
         Await::Nothing | Await::Elapsed => None,
         Await::Ready(_) => Some(Signal::Ready),
-        Await::Moved(_) => Some(Signal::Moved),
         Await::Empty(_) => Some(Signal::Empty),
         Await::Stopped(_) => Some(Signal::Stopped),
     }
@@ -70,7 +65,7 @@ pub(super) const fn fulfilled(awaits: Await) -> Option<Signal> {
 pub(super) fn awaited(stage: &Stage, awaits: Await) -> BTreeSet<InstanceId> {
     match awaits {
         Await::Nothing | Await::Elapsed => BTreeSet::new(),
-        Await::Ready(side) | Await::Moved(side) | Await::Empty(side) | Await::Stopped(side) => {
+        Await::Ready(side) | Await::Empty(side) | Await::Stopped(side) => {
             units(stage, side).into_iter().map(|it| it.instance.clone()).collect()
         }
     }
@@ -80,7 +75,7 @@ pub(super) fn awaited(stage: &Stage, awaits: Await) -> BTreeSet<InstanceId> {
 pub(super) fn watched(stage: &Stage, phase: Phase) -> BTreeSet<InstanceId> {
     let side = match (phase, stage.order) {
         (Phase::Restoring(batch), _) => Side::OldUpTo(batch),
-        (Phase::Routing(_) | Phase::Moving, _) => Side::NewUpTo(0),
+        (Phase::Routing(_), _) => Side::NewUpTo(0),
         (Phase::Starting(batch), _)
         | (
             Phase::Draining(batch) | Phase::Ending(batch) | Phase::Stopping(batch),
@@ -103,7 +98,6 @@ pub(super) fn effects(stage: &Stage, acts: &[Act]) -> Vec<Effect> {
             Act::Route(index) => effects.extend(route(stage, index)),
             Act::Start(side)
             | Act::Restore(side)
-            | Act::Move(side)
             | Act::Drain(side)
             | Act::End(side)
             | Act::Stop(side) => {
@@ -173,7 +167,6 @@ impl Unit<'_> {
         Some(match act {
             Act::Start(_) => Effect::Start { service, instance, release, replaces },
             Act::Restore(_) => Effect::Restore { service, instance, release, replaces },
-            Act::Move(_) => Effect::Move { service, instance, to: stage.to? },
             Act::Drain(_) => {
                 let Drain { deadline, mode, at_deadline } = stage.drain;
                 Effect::Drain { service, instance, deadline, mode, at_deadline }

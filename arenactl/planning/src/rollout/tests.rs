@@ -12,13 +12,12 @@ use crate::observed::{Observed, Weights};
 use crate::plan::{Plan, Seed, plan};
 use crate::stage::Order;
 
-const PHASES: [Phase; 31] = [
+const PHASES: [Phase; 30] = [
     Phase::Pending,
     Phase::Starting(0),
     Phase::Starting(1),
     Phase::Routing(0),
     Phase::Routing(1),
-    Phase::Moving,
     Phase::Draining(0),
     Phase::Draining(1),
     Phase::Overdue(0),
@@ -46,12 +45,10 @@ const PHASES: [Phase; 31] = [
     Phase::RevertFailed,
 ];
 
-const SIGNALS: [Signal; 11] = [
+const SIGNALS: [Signal; 9] = [
     Signal::Begin,
     Signal::Ready,
     Signal::Lost,
-    Signal::Moved,
-    Signal::MoveUnsupported,
     Signal::Empty,
     Signal::Stopped,
     Signal::Deadline,
@@ -85,13 +82,8 @@ fn check_table(
     expect.assert_eq(&table);
 }
 
-const FACTS: Facts = Facts {
-    batches: 2,
-    steps: 2,
-    order: Order::StartFirst,
-    moves: true,
-    at_deadline: AtDeadline::Keep,
-};
+const FACTS: Facts =
+    Facts { batches: 2, steps: 2, order: Order::StartFirst, at_deadline: AtDeadline::Keep };
 
 #[test]
 fn blue_green_with_every_signal() {
@@ -206,7 +198,6 @@ impl World {
                 }
                 self.serves.remove(instance);
             }
-            Effect::Move { .. } => {}
         }
         Ok(())
     }
@@ -231,7 +222,6 @@ fn helpful(rollout: &Rollout) -> Event {
             let instance = unit.clone();
             match state {
                 Awaited::Ready => Event::Ready { instance },
-                Awaited::Moved => Event::MoveUnsupported { instance },
                 Awaited::Empty => Event::Empty { instance },
                 Awaited::Stopped => Event::Stopped { instance },
             }
@@ -258,10 +248,6 @@ fn any_event(rollout: &Rollout, choice: u8) -> Event {
         6 => match rollout.waits().last() {
             Some(it) => Event::Failed { instance: it.unit.clone(), reason: reason() },
             None => Event::Resume,
-        },
-        7 => match rollout.waits().last() {
-            Some(it) => Event::Moved { instance: it.unit.clone() },
-            None => Event::Promote,
         },
         _ => helpful(rollout),
     }

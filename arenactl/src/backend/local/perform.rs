@@ -7,12 +7,12 @@ use std::time::Duration;
 use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
 use arenactl_planning::observed::UnitState;
-use arenactl_planning::rollout::{Awaited, Effect, Event, MOVE_LIMIT, Rollout, Wait};
+use arenactl_planning::rollout::{Effect, Event, Rollout};
 use arenactl_planning::units::Span;
 
 use super::start::SECRETS;
 use super::{Local, traffic, unit};
-use crate::backend::unit::answer;
+use crate::backend::unit::{answer, remember};
 use crate::backend::{BackendError, Unit};
 use crate::secrets::{self, DRAIN_TOKEN};
 use crate::side_port::{self as http, SidePortError};
@@ -27,10 +27,7 @@ const DRAIN_ATTEMPT_COUNT_MAX: u32 = 5;
 const DRAIN_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Local {
-    pub(super) async fn perform_effect(
-        &mut self,
-        effect: &Effect,
-    ) -> Result<Option<Event>, BackendError> {
+    pub(super) async fn perform_effect(&mut self, effect: &Effect) -> Result<(), BackendError> {
         match effect {
             Effect::Start { service, instance, release, replaces } => {
                 self.start(service, instance, *release, replaces.as_ref()).await?;
@@ -44,15 +41,12 @@ impl Local {
                 traffic::set(&self.folder, store, service, weights).await?;
             }
             // A draining instance moves its matches itself, to where the traffic goes.
-            Effect::Move { instance, .. } => {
-                self.drain(instance, MOVE_LIMIT, DrainMode::Migrate, AtDeadline::Keep).await?;
-            }
             Effect::Drain { instance, deadline, mode, at_deadline, .. } => {
                 self.drain(instance, *deadline, *mode, *at_deadline).await?;
             }
             Effect::Stop { instance, .. } => self.stop(instance).await?,
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Returns the first thing that a rollout waits for or must be told, in the order it waits.
@@ -69,20 +63,12 @@ impl Local {
         }
         for wait in rollout.waits() {
             let unit = self.unit(&wait.unit).await?;
-            self.remember(&wait, unit.as_ref());
+            remember(&mut self.seen, &wait, unit.as_ref());
             if let Some(event) = answer(wait, unit.as_ref()) {
                 return Ok(Some(event));
             }
         }
         Ok(None)
-    }
-
-    /// Keeps what an instance said while it was waited for; how it goes away explains nothing.
-    fn remember(&mut self, wait: &Wait, unit: Option<&Unit>) {
-        let is_kept = wait.state != Awaited::Stopped;
-        if let Some(unit) = unit.filter(|_| is_kept) {
-            self.seen.insert(wait.unit.clone(), unit.clone());
-        }
     }
 
     async fn unit(&self, instance: &InstanceId) -> Result<Option<Unit>, BackendError> {

@@ -1,16 +1,15 @@
 //! What instances show of themselves, asked from this machine.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use arena_mesh::{Ca, CaError, Identity, SpiffeId};
 
-use super::{Local, OPERATOR, unit};
+use super::{Local, unit};
 use crate::backend::{BackendError, Unit};
 use crate::config_client::{AnyChannel, any};
-use crate::relay::Target;
 use crate::sample::{self, Asked, Channels, Reading};
+use crate::supervisor::operator_uri;
 
 /// arenactl's own certificate is made for one command, and stays in its memory.
 const OWN_LIFE: Duration = Duration::from_hours(1);
@@ -21,7 +20,7 @@ impl Local {
         for folder in unit::folders(&self.folder.instances())? {
             let Some((unit, side)) = unit::stand(&folder)? else { continue };
             if let Some(address) = side {
-                asked.push((units.len(), whom(&unit, address)));
+                asked.push((units.len(), Asked::of(&unit, address)));
             }
             units.push(unit);
         }
@@ -35,7 +34,7 @@ impl Local {
     /// Returns a channel to the mesh port of an instance.
     pub(super) fn mesh_channel(&mut self, unit: &Unit) -> Result<AnyChannel, BackendError> {
         let address = unit.addresses.get("mesh").copied();
-        let asked = address.map(|address| whom(unit, address));
+        let asked = address.map(|address| Asked::of(unit, address));
         let channels = self.mesh_channels().map_err(|source| BackendError::Authority { source })?;
         let channel = asked.and_then(|asked| channels.to(&asked));
         channel.map(any).ok_or_else(|| BackendError::no_mesh(unit))
@@ -47,18 +46,8 @@ impl Local {
     }
 }
 
-fn whom(unit: &Unit, address: SocketAddr) -> Asked {
-    Asked {
-        service: unit.service.clone(),
-        target: Target { instance: unit.instance.clone(), address },
-        mesh: unit.addresses.get("mesh").copied(),
-    }
-}
-
 /// A certificate of arenactl's own that no file is written for: who looks changes nothing.
 fn own(cluster: &str, authority: &Path) -> Result<Identity, CaError> {
-    let id: SpiffeId = format!("spiffe://{cluster}/operator/{OPERATOR}")
-        .parse()
-        .expect("a cluster's name is part of an id");
+    let id: SpiffeId = operator_uri(cluster).parse().expect("a cluster's name is part of an id");
     Ok(Identity::new(Ca::load(cluster, authority)?.issue(&id, OWN_LIFE)?))
 }

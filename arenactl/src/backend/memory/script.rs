@@ -51,8 +51,6 @@ pub(super) struct Behavior {
     pub(super) empty_after_ms: u64,
     /// Time it takes to stop.
     pub(super) stops_after_ms: u64,
-    /// Its matches can be moved.
-    pub(super) can_move: bool,
     /// Lines it writes.
     pub(super) log: Vec<String>,
 }
@@ -69,7 +67,6 @@ impl Default for Behavior {
             capacity: 0,
             empty_after_ms: 500,
             stops_after_ms: 50,
-            can_move: false,
             log: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use arena_types::InstanceId;
 use arenactl_planning::observed::UnitState;
 use arenactl_planning::release::Release;
-use arenactl_planning::rollout::{Awaited, Event, Rollout};
+use arenactl_planning::rollout::{Event, Rollout};
 use bollard::models::{
     Node, NodeSpecAvailabilityEnum, NodeState, Service, ServiceSpec, Task, TaskState,
 };
@@ -16,7 +16,7 @@ use bollard::query_parameters::{
 
 use super::operator::OPERATOR;
 use super::{SwarmBackend, address, nodes, seal};
-use crate::backend::unit::answer;
+use crate::backend::unit::{answer, remember};
 use crate::backend::{BackendError, Lack, Unit};
 use crate::clock;
 use crate::relay::{Call, Reply, Target};
@@ -275,11 +275,7 @@ impl SwarmBackend {
         }
         for wait in waits {
             let unit = unit(&wait.unit);
-            // What an instance said while it was waited for; how it goes away explains nothing.
-            let is_kept = wait.state != Awaited::Stopped;
-            if let Some(unit) = unit.filter(|_| is_kept) {
-                self.seen.insert(wait.unit.clone(), unit.clone());
-            }
+            remember(&mut self.seen, &wait, unit);
             if let Some(event) = answer(wait, unit) {
                 return Ok(Some(event));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arena_types::InstanceId;
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest};
 use arenactl_planning::observed::UnitState;
-use arenactl_planning::rollout::{Effect, Event, MOVE_LIMIT};
+use arenactl_planning::rollout::Effect;
 use arenactl_planning::spec::Kind;
 use arenactl_planning::units::{Span, Timestamp};
 use bollard::models::ServiceSpec;
@@ -26,10 +26,7 @@ const DRAIN_RETRY_INTERVAL: Duration = Duration::from_millis(500);
 const END_DEADLINE_S: u64 = 1;
 
 impl SwarmBackend {
-    pub(super) async fn perform_effect(
-        &mut self,
-        effect: &Effect,
-    ) -> Result<Option<Event>, BackendError> {
+    pub(super) async fn perform_effect(&mut self, effect: &Effect) -> Result<(), BackendError> {
         match effect {
             Effect::Start { service, instance, release, replaces } => {
                 self.start(service, instance, *release, replaces.as_ref()).await?;
@@ -40,15 +37,12 @@ impl SwarmBackend {
             }
             Effect::SetTraffic { service, weights } => self.route(service, weights).await?,
             // A draining instance moves its matches itself, to where the traffic goes.
-            Effect::Move { instance, .. } => {
-                self.drain(instance, MOVE_LIMIT, DrainMode::Migrate, AtDeadline::Keep).await?;
-            }
             Effect::Drain { instance, deadline, mode, at_deadline, .. } => {
                 self.drain(instance, *deadline, *mode, *at_deadline).await?;
             }
             Effect::Stop { instance, .. } => self.stop(instance).await?,
         }
-        Ok(None)
+        Ok(())
     }
 
     async fn drain(

@@ -2,7 +2,7 @@
 
 use super::SwarmBackend;
 use super::observe::settle;
-use crate::backend::{BackendError, Unit};
+use crate::backend::BackendError;
 use crate::error::causes;
 use crate::relay::{Call, Reply, Target};
 use crate::sample::{self, Asked, Reading, Sample};
@@ -14,7 +14,7 @@ impl SwarmBackend {
         let (units, targets) = self.stand(&seen, &all);
         let asked: Vec<(usize, Asked)> = targets
             .into_iter()
-            .map(|(index, target)| (index, whom(&units[index], target)))
+            .map(|(index, target)| (index, Asked::of(&units[index], target.address)))
             .collect();
         let samples = self.samples(&asked).await;
         let mut readings = sample::readings(units, &asked, samples);
@@ -46,8 +46,4 @@ impl SwarmBackend {
         };
         vec![Sample::silent(&why); asked.len()]
     }
-}
-
-fn whom(unit: &Unit, target: Target) -> Asked {
-    Asked { service: unit.service.clone(), target, mesh: unit.addresses.get("mesh").copied() }
 }

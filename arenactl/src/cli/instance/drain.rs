@@ -14,6 +14,7 @@ use crate::cli::{Context, context::Place};
 use crate::error::{CliError, Status};
 use crate::interrupt::Interrupts;
 use crate::lock::Lock;
+use crate::print::counted;
 
 /// Empty one instance: it takes no new work, its matches move to other instances; it stays up.
 #[derive(Debug, Args)]
@@ -132,11 +133,12 @@ impl Drain {
             (true, false) => format!("{instance} is empty"),
             (false, true) => format!("{instance} is not ready yet: {}", unit.note),
             (false, false) => format!(
-                "{instance} still holds {} players and {} matches\n  \
+                "{instance} still holds {} and {}\n  \
                  next     arenactl drain {instance} --region {region}                        # waits once more\n           \
                  arenactl drain {instance} --region {region} --end --deadline 1s    # ends them\n           \
                  arenactl drain {instance} --region {region} --cancel               # takes work again",
-                unit.sessions, unit.matches
+                counted(unit.sessions, "player"),
+                counted(unit.matches, "match")
             ),
         };
         context.printer.verdict(status, &json!({"region": region, "instance": unit}), &text);

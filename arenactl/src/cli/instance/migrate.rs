@@ -2,7 +2,7 @@
 
 mod course;
 
-use std::future::Future;
+use std::time::Duration;
 
 use arena_types::{InstanceId, MatchId, MatchRecord, match_key};
 use arena_wire::game::v1::migration_client::MigrationClient;
@@ -13,7 +13,7 @@ use arenactl_planning::observed::UnitState;
 use arenactl_planning::units::Span;
 use clap::Args;
 use serde_json::json;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::backend::Unit;
 use crate::cli::rollout::session;
@@ -94,9 +94,9 @@ impl Migrate {
             let what = format!("no instance of `{STORE}` is ready in {}", place.region);
             CliError::new(Status::PreflightFailed, what).with_help("see `arenactl status`")
         })?;
-        let channel = place.backend.mesh(store, self.timeout.as_duration()).await?;
-        let request = GetRequest { key: match_key(self.id) };
-        let read = within(until, RegistryClient::new(channel).get(request)).await;
+        let channel = place.backend.mesh(store, left(until)).await?;
+        let request = until_then(until, GetRequest { key: match_key(self.id) });
+        let read = RegistryClient::new(channel).get(request).await;
         let read = read.map_err(|status| {
             let what = format!("the registry does not answer: {}", status.message());
             CliError::new(Status::PreflightFailed, what)
@@ -107,8 +107,12 @@ impl Migrate {
                 .with_help("`arenactl top --once` lists those that run")
         };
         let entry = read.into_inner().entry.ok_or_else(unknown)?;
-        let record: MatchRecord = serde_json::from_slice(&entry.value)
-            .map_err(|error| CliError::new(Status::PreflightFailed, error))?;
+        let record: MatchRecord = serde_json::from_slice(&entry.value).map_err(|error| {
+            let what =
+                format!("this arenactl does not understand the record of {}: {error}", self.id);
+            CliError::new(Status::PreflightFailed, what)
+                .with_help("use the arenactl of the release that runs: `arenactl status` names it")
+        })?;
         let owner = units.iter().find(|unit| unit.instance == record.owner).cloned();
         let gone = || {
             let what = format!("{}, which owns the match, does not run", record.owner);
@@ -127,7 +131,7 @@ impl Migrate {
         until: Instant,
         course: &mut Course,
     ) -> Result<End, CliError> {
-        let channel = place.backend.mesh(owner, self.timeout.as_duration()).await?;
+        let channel = place.backend.mesh(owner, left(until)).await?;
         let request = MigrateRequest { r#match: self.id.to_string(), to: self.to.to_string() };
         let mut tell = |update: MigrateUpdate| {
             if let Some(phase) = course.take(update) {
@@ -140,7 +144,7 @@ impl Migrate {
                 context.printer.event(&event, &text);
             }
         };
-        let status = within(until, stream(channel, request, &mut tell)).await;
+        let status = stream(channel, until_then(until, request), &mut tell).await;
         Ok(course.end(status.err().as_ref()))
     }
 
@@ -176,7 +180,7 @@ impl Migrate {
 /// Reads what a move tells to its end.
 async fn stream(
     channel: AnyChannel,
-    request: MigrateRequest,
+    request: tonic::Request<MigrateRequest>,
     tell: &mut impl FnMut(MigrateUpdate),
 ) -> Result<(), tonic::Status> {
     let mut updates = MigrationClient::new(channel).migrate(request).await?.into_inner();
@@ -186,11 +190,13 @@ async fn stream(
     Ok(())
 }
 
-/// A call that has not ended by `until` has missed its deadline.
-async fn within<T>(
-    until: Instant,
-    call: impl Future<Output = Result<T, tonic::Status>>,
-) -> Result<T, tonic::Status> {
-    let late = |_| Err(tonic::Status::deadline_exceeded("no answer in time"));
-    timeout_at(until, call).await.unwrap_or_else(late)
+/// A call that ends by itself at `until`: what it told by then is kept, also where a relay gathers it.
+fn until_then<T>(until: Instant, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(left(until));
+    request
+}
+
+fn left(until: Instant) -> Duration {
+    until.saturating_duration_since(Instant::now())
 }

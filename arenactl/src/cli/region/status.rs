@@ -135,10 +135,8 @@ fn value(unit: &Unit) -> Value {
 
 fn row(unit: &Unit) -> Vec<String> {
     let backend = unit.backend.as_ref().and_then(told).unwrap_or_default();
-    let note: Vec<String> = [unit.note.clone(), unit.outlook(), backend]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
+    let note: Vec<String> =
+        [unit.told(), backend].into_iter().filter(|part| !part.is_empty()).collect();
     let slots = match unit.capacity {
         0 => unit.matches.to_string(),
         capacity => format!("{}/{capacity}", unit.matches),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{game_of, open, shown, unplayable};
 use crate::cli::Context;
 use crate::error::{CliError, Status};
-use crate::print::{Output, Style};
+use crate::print::{Output, Style, counted};
 
 /// Play a replay again and compare every state hash, every keyframe and the result.
 ///
@@ -47,8 +47,8 @@ impl Verify {
     fn text(&self, context: &Context, verification: &Verification, ticks: (u32, u32)) -> String {
         let (path, compared) = (self.path.display(), verification.compared);
         let (first, last) = ticks;
-        let hashes = counted(compared.hashes, "hash", "hashes");
-        let keyframes = counted(compared.keyframes, "keyframe", "keyframes");
+        let hashes = counted(compared.hashes, "hash");
+        let keyframes = counted(compared.keyframes, "keyframe");
         if verification.is_true() {
             let mark = context.printer.paint(Style::Good, "✓");
             return format!(
@@ -65,10 +65,6 @@ impl Verify {
         lines.push(format!("compared: {hashes} and {keyframes}; {proven}"));
         lines.join("\n  ")
     }
-}
-
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// A bar on terminals, nothing elsewhere.

@@ -1,10 +1,11 @@
 //! The tables `journal` and `steering`.
 
 use arenactl_planning::units::Timestamp;
+use serde_json::Value;
 use sqlx::{Connection as _, Row as _};
 
 use super::FileLedger;
-use crate::journal::{Steering, Step, json};
+use crate::journal::{Steering, Step, StepError, json};
 use crate::ledger::LedgerError;
 use crate::lock::{Lock, LockError};
 
@@ -45,11 +46,16 @@ impl FileLedger {
         let rows = sqlx::query(query).bind(id).fetch_all(&mut self.connection).await;
         let rows = rows.map_err(|source| self.failed(source))?;
         let parse = |row: &sqlx::sqlite::SqliteRow| -> Result<Step, LedgerError> {
-            Ok(Step {
-                rollout: self.parse("journal", row.get("body"))?,
-                event: self.parse("journal", row.get("event"))?,
-                effects: self.parse("journal", row.get("effects"))?,
-                at: Timestamp(row.get::<i64, _>("at_ms") as u64),
+            let column = |name| self.parse::<Value>("journal", row.get(name));
+            let written = serde_json::json!({
+                "rollout": column("body")?,
+                "event": column("event")?,
+                "effects": column("effects")?,
+                "at": Timestamp(row.get::<i64, _>("at_ms") as u64),
+            });
+            Step::read(written).map_err(|error| match error {
+                StepError::Version { found, known } => LedgerError::Journal { found, known },
+                StepError::Json(source) => self.unparsed("journal", source),
             })
         };
         rows.iter().map(parse).collect()

@@ -7,7 +7,7 @@ use arenactl_planning::Digest;
 use super::{SWAP_ATTEMPT_COUNT_MAX, SwarmLedger, TOKEN};
 use crate::clock;
 use crate::history::RevisionStatus;
-use crate::journal::{Steering, Step, json};
+use crate::journal::{Steering, Step, StepError, json};
 use crate::ledger::LedgerError;
 use crate::lock::{Lock, LockError};
 use crate::swarm::{Kind, Record, Swap, SwarmError, label};
@@ -67,8 +67,7 @@ impl SwarmLedger {
         let Some(head) = self.head(id).await? else { return Ok(Vec::new()) };
         let records = self.swarm.records(Kind::Step).await?;
         let chain = chain(&head, &records);
-        let mut steps: Vec<Step> =
-            chain.into_iter().map(Record::parse).collect::<Result<_, _>>()?;
+        let mut steps: Vec<Step> = chain.into_iter().map(step).collect::<Result<_, _>>()?;
         steps.reverse();
         Ok(steps)
     }
@@ -76,7 +75,7 @@ impl SwarmLedger {
     pub(super) async fn read_last_step(&self, id: &str) -> Result<Option<Step>, LedgerError> {
         let Some(head) = self.head(id).await? else { return Ok(None) };
         let record = self.swarm.record(&head).await?;
-        Ok(record.map(|record| record.parse()).transpose()?)
+        record.as_ref().map(step).transpose()
     }
 
     async fn head(&self, id: &str) -> Result<Option<String>, SwarmError> {
@@ -138,6 +137,13 @@ impl SwarmLedger {
         }
         Ok(())
     }
+}
+
+fn step(record: &Record) -> Result<Step, LedgerError> {
+    Step::read(record.parse()?).map_err(|error| match error {
+        StepError::Version { found, known } => LedgerError::Journal { found, known },
+        StepError::Json(source) => record.corrupt(source).into(),
+    })
 }
 
 /// Returns the steps from `head` back to the first one.

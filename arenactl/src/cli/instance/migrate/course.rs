@@ -72,13 +72,15 @@ impl Course {
         match (self.last.take(), failure) {
             (Some((Told::Moved, elapsed_us, report)), _) => End::Moved { elapsed_us, report },
             (Some((_, _, report)), _) => End::Failed { report },
-            // What had begun may go on where nobody hears of it.
-            (None, Some(status))
-                if status.code() == Code::Unavailable && !self.phases.is_empty() =>
-            {
-                End::Unknown { why: status.message().to_owned() }
-            }
-            (None, Some(status)) => End::of(status),
+            (None, Some(status)) => match End::of(status) {
+                // What had begun may go on where nobody hears of it.
+                End::Refused { why } | End::Invalid { why }
+                    if !self.phases.is_empty() && status.code() != Code::FailedPrecondition =>
+                {
+                    End::Unknown { why }
+                }
+                end => end,
+            },
             (None, None) => End::Unknown { why: "its source told no end".to_owned() },
         }
     }
@@ -115,10 +117,12 @@ impl End {
         match status.code() {
             Code::Aborted | Code::NotFound => Self::Elsewhere { why },
             Code::InvalidArgument => Self::Invalid { why },
-            Code::Unimplemented => Self::Refused {
+            Code::Unimplemented if status.message().is_empty() => Self::Refused {
                 why: "its instance is of a release that moves no matches".to_owned(),
             },
-            Code::DeadlineExceeded | Code::Cancelled | Code::Unknown => Self::Unknown { why },
+            Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Internal => {
+                Self::Unknown { why }
+            }
             _ => Self::Refused { why },
         }
     }
@@ -288,8 +292,32 @@ mod tests {
         assert_eq!(course.phases().len(), 5);
         let end = course.end(Some(&tonic::Status::unknown("cut off behind its end")));
         assert_eq!(end.status(), Status::Done);
-        let lost = tonic::Status::unavailable("the connection was lost");
-        assert_eq!(course.end(Some(&lost)).status(), Status::Paused, "it had begun");
-        assert_eq!(Course::default().end(Some(&lost)).status(), Status::PreflightFailed);
+    }
+
+    /// Before a phase was told, and after one: what had begun is over only if its source says so.
+    #[test]
+    fn a_call_that_fails_after_a_phase_leaves_the_end_open() {
+        use Code as C;
+        use Status::{Conflict, InvalidInput, Paused, PreflightFailed};
+        for (code, before, after) in [
+            (C::FailedPrecondition, PreflightFailed, PreflightFailed),
+            (C::Aborted, Conflict, Conflict),
+            (C::NotFound, Conflict, Conflict),
+            (C::InvalidArgument, InvalidInput, Paused),
+            (C::Unavailable, PreflightFailed, Paused),
+            (C::ResourceExhausted, PreflightFailed, Paused),
+            (C::PermissionDenied, PreflightFailed, Paused),
+            (C::Unimplemented, PreflightFailed, Paused),
+            (C::DeadlineExceeded, Paused, Paused),
+            (C::Cancelled, Paused, Paused),
+            (C::Unknown, Paused, Paused),
+            (C::Internal, Paused, Paused),
+        ] {
+            let failure = tonic::Status::new(code, "a reason");
+            let mut begun = Course::default();
+            begun.take(update(Told::Warm, 10, None));
+            let ends = [Course::default().end(Some(&failure)), begun.end(Some(&failure))];
+            assert_eq!(ends.map(|end| end.status()), [before, after], "{code:?}");
+        }
     }
 }
