@@ -4,6 +4,7 @@
 mod command;
 mod drain;
 mod messages;
+mod mover;
 mod records;
 mod service;
 mod source;
@@ -11,6 +12,6 @@ mod target;
 
 pub(crate) use command::{Command, Feeds};
 pub(crate) use drain::drain;
+pub use mover::{MoveError, MoveReport, Mover, MoverParts, Progress};
 pub(crate) use records::Records;
 pub use service::MigrationService;
-pub use source::{MoveError, MoveReport, Mover, MoverParts, Progress};

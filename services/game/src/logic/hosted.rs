@@ -386,6 +386,14 @@ impl<F: Copy + PartialEq> Hosted<F> {
         self.apply(seat, effect);
     }
 
+    /// Ends a player's stay for good, from wherever that was said; nothing if it has ended.
+    pub fn leave(&mut self, seat: u8, now: u32) {
+        let Some(Some(place)) = self.places.get_mut(usize::from(seat)) else { return };
+        let Some((state, effect)) = place.state.on(SeatEvent::Leave) else { return };
+        (place.session, place.state, place.since) = (None, state, now);
+        self.apply(seat, effect);
+    }
+
     /// Lets time pass for the match as a whole, before its world is stepped; returns whether it is
     /// to be stepped.
     pub fn begin_tick(&mut self, now: u32, now_ms: u64) -> bool {

@@ -2,8 +2,8 @@
 //! story.
 //!
 //! ```text
-//! reserve ──accepted──▸ warm ──level, proven, seats taken──▸ close ──closed──▸ swap ──committed──▸ hand over ──owning──▸ moved
-//!    └──────────────────┴───── anything goes wrong: the log is open, it stays ──┘                     └── take back ──▸ stays, two epochs later
+//! reserve ──accepted──▸ warm ──level, seated, proven──▸ turn ──▸ close ──sent──▸ swap ──committed──▸ hand over ──owning──▸ moved
+//!    └──────────────────┴─ anything goes wrong: it stays ─┴────────┘                                    └── take back ──▸ stays, two epochs later
 //! ```
 //!
 //! Until the swap a failure costs nothing. At the swap the registry decides: an answer that is lost is replaced by
@@ -30,7 +30,9 @@ const SEATS_MS: u64 = 1_500;
 const RESERVE_MS: u64 = 5_000;
 /// A target is level within this, or never will be.
 const WARM_MS: u64 = 15_000;
-/// The tick thread closes a log within this.
+/// Others are done with their turns within this: each is a few ticks.
+const TURN_MS: u64 = 15_000;
+/// The tick thread closes a log within this, and its end is on its way.
 const CLOSE_MS: u64 = 1_000;
 /// A target that the registry names as the owner begins to publish within this, or is asked.
 const HAND_OVER_MS: u64 = 1_000;
@@ -44,9 +46,6 @@ pub struct Source {
     newest: u32,
     proofs: u32,
     hashes: VecDeque<(u32, u64)>,
-    /// The target has said that it cannot take the match, while the registry was being asked.
-    is_spurned: bool,
-    is_gone: bool,
     /// Whether a match is only taken back if its target's lease has ended.
     needs_death: bool,
 }
@@ -58,7 +57,9 @@ pub enum Phase {
     Reserve,
     /// It plays again what it missed; gateways take seats there.
     Warm,
-    /// The log is being closed.
+    /// It waits until few enough logs are closed.
+    Turn,
+    /// The log is being closed, and its end sent to the target.
     Close,
     /// The registry is asked to name the target.
     Swap,
@@ -75,8 +76,10 @@ pub enum Phase {
 pub enum Event {
     /// The target has room and the state.
     Accepted,
-    /// The target does not take it.
+    /// The target can never take it.
     Refused(String),
+    /// The target does not take it now.
+    Busy(String),
     /// The match was stepped here.
     Stepped {
         /// The tick reached.
@@ -95,8 +98,12 @@ pub enum Event {
     },
     /// The target took another course.
     Unequal,
+    /// The log may be closed: few enough others are.
+    Turn,
     /// The log is closed.
     Closed,
+    /// The end of the log is on its way to the target.
+    Sent,
     /// What became of a write to the registry.
     Written(Written),
     /// The target publishes.
@@ -118,6 +125,8 @@ pub enum Event {
 pub enum Written {
     /// It is done.
     Committed,
+    /// The record was written again as it was: an earlier write without an answer never happened, and never will.
+    Fenced,
     /// The record is another than expected: who owns the match, in which epoch.
     Refused(Owner),
     /// Nobody knows.
@@ -155,6 +164,8 @@ pub enum Found {
 pub enum Effect {
     /// Tell the sessions where the match goes.
     Announce,
+    /// Wait until few enough logs are closed; the turn is kept until the move is over.
+    AskTurn,
     /// Close the log before the next tick.
     CloseLog,
     /// Send the target the end of the log.
@@ -194,9 +205,12 @@ pub enum Outcome {
     /// The match ended meanwhile.
     #[error("the match ended before it could move")]
     Ended,
-    /// The target does not take it.
+    /// The target can never take it.
     #[error("{0}")]
     Refused(String),
+    /// The target does not take it now.
+    #[error("{0}")]
+    Busy(String),
     /// The two states differ.
     #[error("the target computes another course of the match")]
     Unequal,
@@ -231,8 +245,6 @@ impl Source {
             newest: 0,
             proofs: 0,
             hashes: VecDeque::new(),
-            is_spurned: false,
-            is_gone: false,
             needs_death: false,
         }
     }
@@ -246,7 +258,7 @@ impl Source {
     /// Returns whether hashes were found equal: the third step of the protocol.
     #[must_use]
     pub fn is_proving(&self) -> bool {
-        self.phase == Phase::Warm && self.proofs > 0
+        self.phase == Phase::Turn || (self.phase == Phase::Warm && self.proofs > 0)
     }
 
     /// Decides what to do about `event`.
@@ -255,6 +267,7 @@ impl Source {
         match self.phase {
             Phase::Reserve => self.reserve(event, now_ms),
             Phase::Warm => self.warm(event, now_ms),
+            Phase::Turn => self.turn(event, now_ms),
             Phase::Close => self.close(event, now_ms),
             Phase::Swap => self.swap(event, now_ms),
             Phase::HandOver => self.hand_over(&event, now_ms),
@@ -285,24 +298,36 @@ impl Source {
                     return self.stay(Outcome::Unequal);
                 }
                 self.hashes.drain(..=at);
-                self.proofs += 1;
+                let is_seated = sessions >= self.sessions || self.waited(now_ms) >= SEATS_MS;
+                self.proofs += u32::from(is_seated);
                 let is_level = self.newest.saturating_sub(tick) <= LEVEL_TICKS;
-                let seated = sessions >= self.sessions || self.waited(now_ms) >= SEATS_MS;
-                if self.proofs < PROOFS || !is_level || !seated {
+                if self.proofs < PROOFS || !is_level {
                     return Vec::new();
                 }
-                self.enter(Phase::Close, now_ms);
-                vec![Effect::CloseLog]
+                self.enter(Phase::Turn, now_ms);
+                vec![Effect::AskTurn]
             }
             event => self.before_swap(event, WARM_MS, now_ms),
         }
     }
 
+    fn turn(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
+        match event {
+            Event::Turn => {
+                self.enter(Phase::Close, now_ms);
+                vec![Effect::CloseLog]
+            }
+            Event::Stepped { .. } | Event::Level { .. } => Vec::new(),
+            event => self.before_swap(event, TURN_MS, now_ms),
+        }
+    }
+
     fn close(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
         match event {
-            Event::Closed => {
+            Event::Closed => vec![Effect::SendClosing],
+            Event::Sent => {
                 self.enter(Phase::Swap, now_ms);
-                vec![Effect::SendClosing, Effect::Swap]
+                vec![Effect::Swap]
             }
             Event::Stepped { .. } | Event::Level { .. } => Vec::new(),
             event => self.before_swap(event, CLOSE_MS, now_ms),
@@ -313,6 +338,7 @@ impl Source {
     fn before_swap(&mut self, event: Event, patience_ms: u64, now_ms: u64) -> Vec<Effect> {
         match event {
             Event::Refused(why) => self.stay(Outcome::Refused(why)),
+            Event::Busy(why) => self.stay(Outcome::Busy(why)),
             Event::Unequal => self.stay(Outcome::Unequal),
             Event::Gone => self.stay(Outcome::Gone),
             Event::Cancel => self.stay(Outcome::Cancelled),
@@ -322,42 +348,21 @@ impl Source {
         }
     }
 
+    /// The registry alone decides; nothing else is heard until it has.
     fn swap(&mut self, event: Event, now_ms: u64) -> Vec<Effect> {
-        match event {
-            Event::Written(Written::Committed | Written::Refused(Owner::Target)) => {
+        let Event::Written(written) = event else { return Vec::new() };
+        match written {
+            Written::Committed | Written::Refused(Owner::Target) => {
                 self.enter(Phase::HandOver, now_ms);
-                match (self.is_spurned, self.is_gone) {
-                    (true, _) => self.begin_take_back(false, now_ms),
-                    (false, true) => vec![Effect::Find],
-                    (false, false) => vec![Effect::SendOwn],
-                }
+                vec![Effect::SendOwn]
             }
             // The swap is refused for good, by another reason than ownership.
-            Event::Written(Written::Refused(Owner::Source | Owner::Nobody)) => {
+            Written::Fenced | Written::Refused(Owner::Source | Owner::Nobody) => {
                 self.stay(Outcome::Conflict)
             }
-            Event::Written(Written::Refused(Owner::Other(owner, epoch))) => {
-                self.give_way(owner, epoch)
-            }
-            Event::Written(Written::Unknown) => vec![Effect::Fence],
-            Event::Unequal => {
-                self.is_spurned = true;
-                Vec::new()
-            }
-            Event::Gone => {
-                self.is_gone = true;
-                Vec::new()
-            }
-            _ => Vec::new(), // the registry alone decides now
+            Written::Refused(Owner::Other(owner, epoch)) => self.give_way(owner, epoch),
+            Written::Unknown => vec![Effect::Fence],
         }
-    }
-
-    /// The fence held: the swap never happened, and never will.
-    ///
-    /// Call it instead of [`Event::Written`] when [`Effect::Fence`] was committed.
-    #[must_use]
-    pub fn fenced(&mut self) -> Vec<Effect> {
-        if self.phase == Phase::Swap { self.stay(Outcome::Conflict) } else { Vec::new() }
     }
 
     fn hand_over(&mut self, event: &Event, now_ms: u64) -> Vec<Effect> {
@@ -367,10 +372,7 @@ impl Source {
             }
             Event::Unequal | Event::Found(Found::Idle) => self.begin_take_back(false, now_ms),
             Event::Found(Found::Dead) => self.begin_take_back(true, now_ms),
-            Event::Gone => {
-                self.is_gone = true;
-                vec![Effect::Find]
-            }
+            Event::Gone => vec![Effect::Find],
             Event::Time if self.waited(now_ms) >= HAND_OVER_MS => {
                 self.since_ms = now_ms;
                 vec![Effect::Find]

@@ -34,6 +34,9 @@ pub struct FlowKey {
     pub flow: Flow,
 }
 
+/// The seat of each session.
+type Flows = HashMap<FlowKey, (MatchId, u8)>;
+
 /// What a shard wants done, in order. Kept and used again from tick to tick.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -111,7 +114,7 @@ pub struct Shard {
     now: u32,
     is_draining: bool,
     matches: BTreeMap<MatchId, Hosted<FlowKey>>,
-    flows: HashMap<FlowKey, (MatchId, u8)>,
+    flows: Flows,
     over: VecDeque<MatchId>,
     batch: Batch,
     tapes: Tapes,
@@ -228,7 +231,7 @@ impl Shard {
             return Ok(None);
         }
         if self.is_closed(attach.match_id) {
-            return Err((Refusal::OldEpoch, "the match is changing its owner".to_owned()));
+            return Err((Refusal::Full, "the match is changing its owner".to_owned()));
         }
         let Some(hosted) = self.matches.get_mut(&attach.match_id) else {
             return Err(if self.over.contains(&attach.match_id) {
@@ -282,7 +285,7 @@ impl Shard {
         if let Some((hosted, seat, _)) = self.hosted_of(key) {
             hosted.detach(seat, key, event, now);
         }
-        self.detach_early(key);
+        self.detach_early(key, why);
         self.flows.remove(&key);
     }
 
@@ -309,14 +312,16 @@ impl Shard {
     /// Ends every match as it stands, and returns how many; one that has not begun has no result.
     pub fn end_all(&mut self, now_ms: u64, effects: &mut Effects) -> u32 {
         let mut ended = 0;
-        for (id, hosted) in &mut self.matches {
+        let Self { matches, leaving, flows, .. } = self;
+        for (id, hosted) in matches {
             let phase = hosted.phase();
-            let is_elsewhere = self.leaving.get(id).is_some_and(Leaving::is_closed);
+            let is_elsewhere = leaving.get(id).is_some_and(Leaving::is_closed);
             if is_elsewhere || !matches!(phase, Phase::Created(_) | Phase::Running) {
                 continue;
             }
             let Ok(outcome) = self.worlds.outcome(hosted.world()) else { continue };
             hosted.finish(&outcome, self.now);
+            moving::leaves_no_more(leaving, flows, *id, effects);
             if phase == Phase::Running {
                 effects.results.push(hosted.result(&outcome, now_ms));
                 let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };

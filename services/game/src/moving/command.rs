@@ -89,7 +89,7 @@ impl Feeds {
     pub(crate) fn tell(&self, id: MatchId, news: MoveNews) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = open.get(&id) else { return };
-        if sender.try_send(news).is_err() {
+        if sender.try_send(news).is_err() && !sender.is_closed() {
             tracing::warn!(%id, "nobody takes the news of a match that moves");
             open.insert(id, mpsc::channel(1).0);
         }

@@ -1,6 +1,6 @@
 //! A draining instance moves its matches away, whoever drains it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use arena_instance::{Instance, Order};
@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::source::{MoveError, Mover};
+use super::mover::{MoveError, Mover};
 
 /// Between two looks at which matches are still here.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -58,16 +58,20 @@ pub(crate) async fn drain(instance: Instance, mover: Mover) {
 async fn move_all(mover: &Mover, mut cancelled: watch::Receiver<bool>) {
     let mut failures = BTreeMap::<MatchId, Failure>::new();
     let mut moves = JoinSet::new();
-    let mut under_way = BTreeSet::new();
+    let mut under_way = HashMap::new();
     let mut period = tokio::time::interval(PERIOD);
     loop {
         tokio::select! {
-            Some(done) = moves.join_next() => {
-                let Ok((id, to, moved)) = done else { continue };
-                under_way.remove(&id);
+            Some(done) = moves.join_next_with_id() => {
+                let (task, moved) = match done {
+                    Ok((task, moved)) => (task, moved),
+                    Err(error) => (error.id(), Some(Err((None, MoveError::Ended)))),
+                };
+                let Some(id) = under_way.remove(&task) else { continue };
                 match moved {
-                    Ok(_) => drop(failures.remove(&id)),
-                    Err(error) => failures.entry(id).or_default().note(to, &error),
+                    Some(Ok(())) => drop(failures.remove(&id)),
+                    Some(Err((to, error))) => failures.entry(id).or_default().note(to, &error),
+                    None => {}
                 }
                 continue;
             }
@@ -82,27 +86,40 @@ async fn move_all(mover: &Mover, mut cancelled: watch::Receiver<bool>) {
             let Ok(id) = found.r#match.parse::<MatchId>() else { continue };
             let is_due =
                 failures.get(&id).and_then(|it| it.next).is_none_or(|it| it <= Instant::now());
-            if found.finished || found.tick == 0 || under_way.contains(&id) || !is_due {
+            let is_moving = found.moving || under_way.values().any(|it| *it == id);
+            if found.finished || found.tick == 0 || is_moving || !is_due {
                 continue;
             }
             let refused = failures.get(&id).map(|it| it.refused.clone()).unwrap_or_default();
-            let Some(to) = mover.choose(id, &refused) else { continue };
-            under_way.insert(id);
-            let (mover, cancelled) = (mover.clone(), cancelled.clone());
-            moves.spawn(async move {
-                let moved = mover.run(id, &to, cancelled, &mut |_, _, _| {}).await;
-                (id, to, moved)
-            });
+            let moving = move_one(mover.clone(), id, refused, cancelled.clone());
+            under_way.insert(moves.spawn(moving).id(), id);
         }
     }
 }
 
+/// Moves one match once it is its turn; where to is chosen then, by how full the others are. `None` if there is
+/// nowhere to go, or nobody wants it any more.
+async fn move_one(
+    mover: Mover,
+    id: MatchId,
+    refused: BTreeSet<InstanceId>,
+    cancelled: watch::Receiver<bool>,
+) -> Option<Result<(), (Option<InstanceId>, MoveError)>> {
+    let turn = mover.turn().await?;
+    if *cancelled.borrow() {
+        return None;
+    }
+    let to = mover.choose(id, &refused)?;
+    let moved = mover.run(turn, (id, &to), cancelled, &mut |_, _, _| {}).await;
+    Some(moved.map(|_| ()).map_err(|error| (Some(to), error)))
+}
+
 impl Failure {
-    fn note(&mut self, to: InstanceId, error: &MoveError) {
+    fn note(&mut self, to: Option<InstanceId>, error: &MoveError) {
         let pause = RETRY_MAX.min(RETRY_MIN * 2_u32.pow(self.tries.min(8)));
         (self.tries, self.next) = (self.tries + 1, Some(Instant::now() + pause));
         if error.is_lasting() {
-            self.refused.insert(to);
+            self.refused.extend(to);
         }
     }
 }

@@ -43,10 +43,8 @@ impl Records {
     /// # Errors
     /// The registry's; [`StoreError::Corrupt`] if it is no record.
     pub(crate) async fn read(&self, id: MatchId) -> Result<Option<Known>, StoreError> {
-        let key = match_key(id);
-        let read = tokio::time::timeout(CALL_TIMEOUT, self.registry.get(&key)).await;
-        let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
-        read.unwrap_or_else(late)?.map(|it| known(&it)).transpose()
+        let found = bounded(self.registry.get(&match_key(id))).await?;
+        found.map(|it| known(&it)).transpose()
     }
 
     /// Writes a record over the one of `before`, if `also` holds as well.
@@ -63,18 +61,16 @@ impl Records {
         if let Some((key, condition)) = also {
             write = write.when(key, condition);
         }
-        let write = self.registry.transact(write.put(&key, value));
-        match tokio::time::timeout(CALL_TIMEOUT, write).await {
-            Ok(Ok(TransactionOutcome::Committed { revision })) => Write::Committed(revision),
-            Ok(Ok(TransactionOutcome::Refused { found })) => {
+        match bounded(self.registry.transact(write.put(&key, value))).await {
+            Ok(TransactionOutcome::Committed { revision }) => Write::Committed(revision),
+            Ok(TransactionOutcome::Refused { found }) => {
                 let entry = found.into_iter().next().flatten();
                 match entry.map(|it| known(&it)).transpose() {
                     Ok(found) => Write::Refused(found),
                     Err(error) => Write::Unknown(error.to_string()),
                 }
             }
-            Ok(Err(error)) => Write::Unknown(error.to_string()),
-            Err(_) => Write::Unknown(format!("no answer in {CALL_TIMEOUT:?}")),
+            Err(error) => Write::Unknown(error.to_string()),
         }
     }
 
@@ -85,16 +81,19 @@ impl Records {
     pub(crate) async fn remove(&self, id: MatchId, before: Revision) -> Result<(), StoreError> {
         let key = match_key(id);
         let write = Transaction::new().when(&key, Condition::WrittenAt(before)).delete(&key);
-        let removed = tokio::time::timeout(CALL_TIMEOUT, self.registry.transact(write)).await;
-        let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
-        removed.unwrap_or_else(late).map(|_| ())
+        bounded(self.registry.transact(write)).await.map(|_| ())
     }
 
     /// Whether a key is there now; `None` if the registry does not say.
     pub(crate) async fn is_there(&self, key: &str) -> Option<bool> {
-        let read = tokio::time::timeout(CALL_TIMEOUT, self.registry.get(key)).await;
-        Some(read.ok()?.ok()?.is_some())
+        Some(bounded(self.registry.get(key)).await.ok()?.is_some())
     }
+}
+
+/// Waits for the registry no longer than it may take.
+async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
+    tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
 fn known(entry: &arena_store::Entry) -> Result<Known, StoreError> {

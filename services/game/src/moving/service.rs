@@ -10,12 +10,12 @@ use arena_wire::game::v1::migration_server::Migration;
 use arena_wire::game::v1::{
     DropReply, DropRequest, MigrateRequest, MigrateUpdate, ToSource, ToTarget,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::command::Command;
-use super::source::{MoveError, MoveReport, Mover};
+use super::mover::{MoveError, MoveReport, Mover};
 use super::target::{ANSWERS_MAX, Arrival};
 use crate::logic::migration::{Outcome, Phase};
 use crate::logic::shard::OfferError;
@@ -47,13 +47,11 @@ impl Migration for MigrationService {
         request: Request<Streaming<ToTarget>>,
     ) -> Result<Response<Self::TakeStream>, Status> {
         let peer = request.extensions().get::<Peer>().cloned();
-        let mut stream = request.into_inner();
         let (answers, out) = mpsc::channel(ANSWERS_MAX);
-        let arrival = Arrival::open(self.mover.clone(), peer, &mut stream, answers).await;
-        let arrival = arrival.inspect_err(|status| {
-            tracing::info!(%status, "a match is not taken in");
-        })?;
-        tokio::spawn(arrival.run(stream));
+        let (opened, is_open) = oneshot::channel();
+        // A call that is given up must not leave a place that nobody frees.
+        tokio::spawn(take_in(self.mover.clone(), peer, request.into_inner(), answers, opened));
+        is_open.await.unwrap_or_else(|_| Err(Status::unavailable("this instance stops")))?;
         Ok(Response::new(ReceiverStream::new(out)))
     }
 
@@ -88,6 +86,26 @@ impl Migration for MigrationService {
     }
 }
 
+/// Takes in one match, from the offer to the end.
+async fn take_in(
+    mover: Mover,
+    peer: Option<Peer>,
+    mut stream: Streaming<ToTarget>,
+    answers: mpsc::Sender<Result<ToSource, Status>>,
+    opened: oneshot::Sender<Result<(), Status>>,
+) {
+    match Arrival::open(mover, peer, &mut stream, answers).await {
+        Ok(arrival) => {
+            let _ = opened.send(Ok(())); // who is gone is noticed by the end of the stream
+            arrival.run(stream).await;
+        }
+        Err(status) => {
+            tracing::info!(%status, "a match is not taken in");
+            let _ = opened.send(Err(status));
+        }
+    }
+}
+
 async fn migrate(
     mover: Mover,
     id: MatchId,
@@ -108,12 +126,17 @@ async fn migrate(
             let _ = updates.try_send(Ok(update(shown, to)));
         }
     };
-    let moved = mover.run(id, &to, cancel, &mut progress).await;
+    let moved = match mover.turn().await {
+        Some(turn) => mover.run(turn, (id, &to), cancel, &mut progress).await,
+        None => Err(MoveError::Ended),
+    };
     let last = match moved {
         Ok(report) => {
             Ok(MigrateUpdate { report: Some(said(&report)), ..update(Shown::Moved, &to) })
         }
-        Err(MoveError::Failed(outcome)) if !matches!(outcome, Outcome::Refused(_)) => {
+        Err(MoveError::Failed(outcome))
+            if !matches!(outcome, Outcome::Refused(_) | Outcome::Busy(_)) =>
+        {
             let report = arena_wire::game::v1::MoveReport {
                 reason: outcome.to_string(),
                 ..said(&MoveReport::default())
@@ -140,8 +163,8 @@ fn said(report: &MoveReport) -> arena_wire::game::v1::MoveReport {
 fn shown(phase: Phase, is_proving: bool) -> Option<Shown> {
     Some(match phase {
         Phase::Reserve => Shown::Reserve,
-        Phase::Warm if is_proving => Shown::Prove,
-        Phase::Warm => Shown::Warm,
+        Phase::Warm | Phase::Turn if is_proving => Shown::Prove,
+        Phase::Warm | Phase::Turn => Shown::Warm,
         Phase::Close | Phase::Swap => Shown::Cut,
         Phase::HandOver | Phase::TakeBack => Shown::LetGo,
         Phase::Over => return None,
@@ -157,6 +180,7 @@ fn refused(error: &MoveError) -> Status {
         | MoveError::BadTarget(_)
         | MoveError::NoTarget
         | MoveError::Failed(_) => Status::failed_precondition(text),
+        MoveError::Registry(_) => Status::unavailable(arena_mesh::chain(error)),
         MoveError::Ended => Status::unavailable(text),
     }
 }

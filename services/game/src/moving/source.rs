@@ -1,40 +1,33 @@
-//! The source's driver: carries out what `logic::migration` decides, for one match at a time.
+//! The source's driver: carries out what `logic::migration` decides, for one match.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use arena_instance::Mirror;
-use arena_instance::placement::{Node, choose, nodes};
-use arena_mesh::{Channel, Endpoint};
+use arena_mesh::Endpoint;
 use arena_sdk::SeatInputs;
 use arena_store::Condition;
-use arena_types::registry::{InstanceRecord, Traffic, instance_key};
-use arena_types::{Epoch, InstanceId, MatchId, ReleaseId, ServiceName};
+use arena_types::registry::InstanceRecord;
+use arena_types::{Epoch, InstanceId, MatchId};
 use arena_wire::game::v1::migration_client::MigrationClient;
 use arena_wire::game::v1::{Closing, DropRequest, ToSource, ToTarget, to_source};
 use prost::Message as _;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status};
 
 use super::command::{Command, Feed};
 use super::messages;
-use super::records::{Known, Records, Write};
-use crate::Config;
-use crate::figures::Figures;
-use crate::host::Host;
+use super::mover::{MoveError, MoveReport, Mover, Progress};
+use super::records::{Known, Write};
 use crate::logic::migration::{Effect, Event, Found, Outcome, Owner, Phase, Source, Written};
-use crate::logic::shard::{MoveNews, OfferError};
+use crate::logic::shard::{MoveNews, Offered};
 
-/// Matches that move at once: each costs its target a second of ticks played again.
-const MOVES_MAX: usize = 16;
-/// Matches whose owner changes at once: the registry answers each within a tick.
-const CUTS_MAX: usize = 4;
 /// Ticks sent in one message while the log is open.
 const TICKS_PER_MESSAGE: usize = 4;
 /// Messages to a target that wait.
 const OUTBOX_MAX: usize = 64;
+/// A target that takes no message for so long is gone.
+const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// A move that takes longer is none: above the sum of what its phases may take.
 const MOVE_MAX: Duration = Duration::from_mins(1);
 /// How often the machine is told that time passes.
@@ -43,264 +36,94 @@ const PERIOD: Duration = Duration::from_millis(50);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// A target says within this whether it hosts a match.
 const FIND_TIMEOUT: Duration = Duration::from_millis(500);
-/// A tick at 60 Hz.
-const TICK: Duration = Duration::from_nanos(16_666_667);
 
-/// Why a match was not moved. It goes on here, unless the outcome says otherwise.
-#[derive(Debug, thiserror::Error)]
-pub enum MoveError {
-    /// It cannot begin to leave.
-    #[error(transparent)]
-    Offer(#[from] OfferError),
-    /// There is nowhere to go.
-    #[error("no other instance takes the match: none is ready with room and traffic")]
-    NoTarget,
-    /// The instance asked for is not there.
-    #[error("{0} is no ready instance of this service")]
-    BadTarget(InstanceId),
-    /// The registry does not say who owns it.
-    #[error("the registry has no record that this instance owns the match")]
-    NotOwner,
-    /// The tick thread has ended.
-    #[error("the instance stops")]
-    Ended,
-    /// It did not work out.
-    #[error(transparent)]
-    Failed(#[from] Outcome),
-}
-
-impl MoveError {
-    /// Whether another try, there or elsewhere, may succeed.
-    #[must_use]
-    pub fn is_lasting(&self) -> bool {
-        matches!(self, Self::Failed(Outcome::Refused(_) | Outcome::Unequal))
-    }
-}
-
-/// What a move took.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct MoveReport {
-    /// The new owner's epoch.
-    pub epoch: u32,
-    /// The last tick here.
-    pub tick: u32,
-    /// Bytes sent to the target.
-    pub payload_bytes: u64,
-    /// Ticks it played again until it was level.
-    pub level_ticks: u32,
-    /// From the closing of the log until the target owned the match.
-    pub cut: Duration,
-}
-
-impl MoveReport {
-    /// Returns the ticks that were late because of the cut.
-    #[must_use]
-    pub fn stall_ticks(&self) -> u32 {
-        u32::try_from(self.cut.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX)
-    }
-}
-
-/// Hears how a move goes.
-pub type Progress<'a> = &'a mut (dyn FnMut(Phase, bool, &InstanceId) + Send);
-
-/// What a mover is made of.
-#[derive(Debug)]
-pub struct MoverParts {
-    /// What hosts the matches.
-    pub host: Host,
-    /// How it was set up.
-    pub config: Config,
-    /// The registry.
-    pub stores: arena_store::Stores,
-    /// The way to other game instances.
-    pub games: Channel,
-    /// All game instances, as the registry has them.
-    pub instances: Mirror,
-    /// Which releases take traffic.
-    pub traffic: Mirror,
-    /// This instance.
-    pub own: (InstanceId, ReleaseId),
-    /// Where it counts.
-    pub figures: Figures,
-}
-
-/// Moves matches away from this instance; clones share what bounds it.
-#[derive(Clone)]
-pub struct Mover {
-    pub(super) host: Host,
-    pub(super) config: Config,
-    pub(super) records: Records,
-    games: Channel,
-    instances: Mirror,
-    traffic: Mirror,
-    pub(super) own: (InstanceId, ReleaseId),
-    figures: Figures,
-    moves: Arc<Semaphore>,
-    cuts: Arc<Semaphore>,
-}
-
-impl std::fmt::Debug for Mover {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Mover").field("own", &self.own).finish_non_exhaustive()
-    }
-}
-
-impl Mover {
-    /// Moves nothing yet.
-    #[must_use]
-    pub fn new(parts: MoverParts) -> Self {
-        let MoverParts { host, config, stores, games, instances, traffic, own, figures } = parts;
-        Self {
-            host,
-            config,
-            records: Records::new(stores.registry),
-            games,
-            instances,
-            traffic,
-            own,
-            figures,
-            moves: Arc::new(Semaphore::new(MOVES_MAX)),
-            cuts: Arc::new(Semaphore::new(CUTS_MAX)),
-        }
-    }
-
-    /// Returns where a match goes best: an instance that takes traffic and has room, this one and those in
-    /// `refused` left out.
-    #[must_use]
-    pub fn choose(&self, id: MatchId, refused: &BTreeSet<InstanceId>) -> Option<InstanceId> {
-        let traffic = self.traffic.parsed::<Traffic>(&self.traffic.now()).remove("");
-        let nodes = nodes(&self.ready(), traffic.as_ref(), &std::collections::BTreeMap::new());
-        let nodes: Vec<Node> = nodes.into_iter().filter(|it| it.id != self.own.0).collect();
-        choose(id.as_u64(), &nodes, refused).map(|it| it.id.clone())
-    }
-
-    fn ready(&self) -> std::collections::BTreeMap<String, InstanceRecord> {
-        self.instances.parsed::<InstanceRecord>(&self.instances.now())
-    }
-
-    fn target(&self, id: &InstanceId) -> Result<InstanceRecord, MoveError> {
-        use arena_types::contract::InstanceState;
-        let found = self.ready().remove(id.as_str());
-        found
-            .filter(|it| it.state == InstanceState::Ready && *id != self.own.0)
-            .ok_or_else(|| MoveError::BadTarget(id.clone()))
-    }
-
-    /// Moves one match; `cancel` calls it off as long as nothing is decided.
-    ///
-    /// # Errors
-    /// [`MoveError`].
-    pub async fn run(
-        &self,
-        id: MatchId,
-        to: &InstanceId,
-        cancel: watch::Receiver<bool>,
-        progress: Progress<'_>,
-    ) -> Result<MoveReport, MoveError> {
-        let moved = self.begin(id, to, cancel, progress).await;
-        let outcome = match &moved {
-            Ok(report) => {
-                let MoveReport { epoch, tick, payload_bytes, cut, .. } = report;
-                tracing::info!(%id, %to, epoch, tick, payload_bytes, ?cut, "a match has moved");
-                self.figures.moved(report);
-                "moved"
-            }
-            Err(error) => {
-                tracing::warn!(%id, %to, error = error as &dyn std::error::Error, "a match did not move");
-                match error {
-                    MoveError::Failed(Outcome::Unequal) => "unequal",
-                    MoveError::Failed(Outcome::Refused(_)) => "refused",
-                    MoveError::Failed(Outcome::Ended) => "ended",
-                    _ => "failed",
-                }
-            }
-        };
-        self.figures.move_ended(outcome);
-        moved
-    }
-
-    async fn begin(
-        &self,
-        id: MatchId,
-        to: &InstanceId,
-        cancel: watch::Receiver<bool>,
-        progress: Progress<'_>,
-    ) -> Result<MoveReport, MoveError> {
-        let _one = self.moves.acquire().await.map_err(|_| MoveError::Ended)?;
-        let target = self.target(to)?;
-        let known = self.records.read(id).await.ok().flatten();
-        let known = known.filter(|it| it.record.owner == self.own.0).ok_or(MoveError::NotOwner)?;
-        let feed = self.host.feeds().open(id).ok_or(OfferError::Moving)?;
-        let offered = self.host.ask(id, Command::Offer).await.ok_or(MoveError::Ended)??;
-        let next = known.record.owned_by(to.clone(), target.release);
-        if offered.new.epoch != known.record.epoch || next.is_none() {
-            self.host.tell(id, Command::Stay(None)).await;
-            return Err(MoveError::NotOwner);
-        }
-        let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
-        let mut moving = Moving {
-            mover: self,
-            id,
-            to,
-            target,
-            known,
-            outbox,
-            ticks: Vec::new(),
-            first: offered.tick + 1,
-            level_from: offered.tick,
-            closing: None,
-            closed_at: None,
-            report: MoveReport::default(),
-            machine: Source::new(offered.sessions, 0),
-            started: Instant::now(),
-            told: None,
-        };
-        moving.send(messages::offer(&offered, &self.config)).await;
-        moving.run(feed, queue, cancel, progress).await
-    }
+/// A move that has begun: the match tells what happens to it.
+pub(super) struct Begun<'a> {
+    pub(super) to: &'a InstanceId,
+    pub(super) target: InstanceRecord,
+    pub(super) known: Known,
+    pub(super) feed: Feed,
+    pub(super) offered: Offered,
 }
 
 /// One move.
-struct Moving<'a> {
+pub(super) struct Moving<'a> {
     mover: &'a Mover,
     id: MatchId,
     to: &'a InstanceId,
     target: InstanceRecord,
     /// The record as it was when it was last read or written here.
     known: Known,
-    outbox: mpsc::Sender<ToTarget>,
+    feed: Feed,
+    offered: Offered,
+    outbox: Option<mpsc::Sender<ToTarget>>,
     /// Inputs that are not sent yet; the first makes tick `first`.
     ticks: Vec<SeatInputs>,
     first: u32,
     level_from: u32,
     closing: Option<Closing>,
     closed_at: Option<Instant>,
+    /// Waits for the turn to close the log, then holds it.
+    turn: Option<tokio::task::JoinHandle<Option<OwnedSemaphorePermit>>>,
+    cut: Option<OwnedSemaphorePermit>,
+    /// Messages to the target do not get through.
+    is_deaf: bool,
     report: MoveReport,
     machine: Source,
     started: Instant,
     told: Option<(Phase, bool)>,
 }
 
-impl Moving<'_> {
-    async fn run(
-        &mut self,
-        mut feed: Feed,
-        queue: mpsc::Receiver<ToTarget>,
+impl<'a> Moving<'a> {
+    pub(super) fn new(mover: &'a Mover, begun: Begun<'a>) -> Self {
+        let Begun { to, target, known, feed, offered } = begun;
+        Self {
+            mover,
+            id: offered.new.id,
+            to,
+            target,
+            known,
+            feed,
+            outbox: None,
+            ticks: Vec::new(),
+            first: offered.tick + 1,
+            level_from: offered.tick,
+            closing: None,
+            closed_at: None,
+            turn: None,
+            cut: None,
+            is_deaf: false,
+            report: MoveReport::default(),
+            machine: Source::new(offered.sessions, 0),
+            started: Instant::now(),
+            told: None,
+            offered,
+        }
+    }
+
+    /// Carries the move out; it ends within [`MOVE_MAX`] and what the registry takes.
+    pub(super) async fn run(
+        mut self,
         mut cancel: watch::Receiver<bool>,
         progress: Progress<'_>,
     ) -> Result<MoveReport, MoveError> {
-        let mut answers = self.open(queue);
+        let mut answers = self.open();
+        self.send(messages::offer(&self.offered, &self.mover.config)).await;
         let mut period = tokio::time::interval(PERIOD);
         let mut is_called_off = false;
         loop {
             self.show(progress);
             let event = tokio::select! {
-                news = feed.next() => match news {
+                news = self.feed.next() => match news {
                     Some(news) => self.heard(news).await,
                     None => Some(Event::Cancel),
                 },
                 Some(answer) = answers.recv() => self.answered(answer),
-                _ = period.tick() => Some(Event::Time),
+                permit = turned(&mut self.turn) => {
+                    self.cut = permit;
+                    Some(if self.cut.is_some() { Event::Turn } else { Event::Cancel })
+                }
+                _ = period.tick() => Some(if std::mem::take(&mut self.is_deaf) { Event::Gone } else { Event::Time }),
                 () = called_off(&mut cancel), if !is_called_off => {
                     is_called_off = true;
                     Some(Event::Cancel)
@@ -318,8 +141,10 @@ impl Moving<'_> {
     }
 
     /// Opens the stream to the target; its answers, and its end, come through the channel.
-    fn open(&self, queue: mpsc::Receiver<ToTarget>) -> mpsc::Receiver<Result<ToSource, Status>> {
+    fn open(&mut self) -> mpsc::Receiver<Result<ToSource, Status>> {
         let (sender, answers) = mpsc::channel(OUTBOX_MAX);
+        let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
+        self.outbox = Some(outbox);
         let channel = self.mover.games.to(Endpoint::new(self.to.as_str(), self.target.mesh_addr));
         tokio::spawn(async move {
             let mut request = Request::new(ReceiverStream::new(queue));
@@ -371,10 +196,10 @@ impl Moving<'_> {
         let answer = match answer {
             Ok(answer) => answer.message?,
             Err(status) if self.machine.phase() == Phase::Reserve => {
+                let why = format!("{} refuses: {}", self.to, status.message());
                 return Some(match status.code() {
-                    Code::FailedPrecondition | Code::ResourceExhausted | Code::InvalidArgument => {
-                        Event::Refused(format!("{} refuses: {}", self.to, status.message()))
-                    }
+                    Code::FailedPrecondition | Code::InvalidArgument => Event::Refused(why),
+                    Code::ResourceExhausted | Code::Aborted => Event::Busy(why),
                     _ => Event::Gone,
                 });
             }
@@ -408,13 +233,6 @@ impl Moving<'_> {
                 match self.act(effect).await {
                     Next::Nothing => {}
                     Next::Event(event) => events.push_back(event),
-                    Next::Fenced => {
-                        for effect in self.machine.fenced() {
-                            if let Next::Over(outcome) = self.act_last(effect).await {
-                                return Some(outcome);
-                            }
-                        }
-                    }
                     Next::Over(outcome) => return Some(outcome),
                 }
             }
@@ -429,20 +247,23 @@ impl Moving<'_> {
                     self.command(Command::Announce(self.to.clone(), epoch)).await;
                 }
             }
+            Effect::AskTurn => {
+                let cuts = self.mover.cuts.clone();
+                self.turn = Some(tokio::spawn(async move { cuts.acquire_owned().await.ok() }));
+            }
             Effect::CloseLog => self.command(Command::CloseLog).await,
             Effect::SendClosing => {
                 self.flush().await;
                 if let Some(closing) = self.closing.take() {
                     self.send(messages::closing(closing)).await;
                 }
+                let is_gone = std::mem::take(&mut self.is_deaf);
+                return Next::Event(if is_gone { Event::Gone } else { Event::Sent });
             }
             Effect::Swap => return Next::Event(Event::Written(self.swap().await)),
             Effect::Fence => {
                 tokio::time::sleep(ASK_AGAIN).await;
-                return match self.fence().await {
-                    Written::Committed => Next::Fenced,
-                    other => Next::Event(Event::Written(other)),
-                };
+                return Next::Event(Event::Written(self.fence().await));
             }
             Effect::SendOwn => self.send(messages::own(self.known.record.epoch.0)).await,
             Effect::Find => return Next::Event(Event::Found(self.find().await)),
@@ -481,9 +302,7 @@ impl Moving<'_> {
         let Some(next) = self.known.record.owned_by(self.to.clone(), self.target.release) else {
             return Written::Refused(Owner::Source);
         };
-        let Ok(_one) = self.mover.cuts.acquire().await else { return Written::Unknown };
-        let game: ServiceName = "game".parse().expect("it is a service name");
-        let lives = (instance_key(&game, self.to), Condition::Present);
+        let lives = (self.mover.lease_key(self.to), Condition::Present);
         let written =
             self.mover.records.write(self.id, self.known.revision, &next, Some(lives)).await;
         match written {
@@ -501,7 +320,7 @@ impl Moving<'_> {
         match written {
             Write::Committed(revision) => {
                 self.known.revision = revision;
-                Written::Committed
+                Written::Fenced
             }
             other => {
                 let epoch = same.epoch.next().unwrap_or(same.epoch);
@@ -515,8 +334,7 @@ impl Moving<'_> {
         let Some(next) = self.known.record.owned_by(own, release) else {
             return Written::Unknown;
         };
-        let game: ServiceName = "game".parse().expect("it is a service name");
-        let gone = dead.then(|| (instance_key(&game, self.to), Condition::Absent));
+        let gone = dead.then(|| (self.mover.lease_key(self.to), Condition::Absent));
         match self.mover.records.write(self.id, self.known.revision, &next, gone).await {
             Write::Committed(revision) => {
                 self.known = Known { record: next, revision };
@@ -563,14 +381,10 @@ impl Moving<'_> {
         match client.drop(request).await {
             Ok(reply) if reply.get_ref().hosts => Found::Hosts,
             Ok(_) => Found::Idle,
-            Err(_) => {
-                let game: ServiceName = "game".parse().expect("it is a service name");
-                let key = instance_key(&game, self.to);
-                match self.mover.records.is_there(&key).await {
-                    Some(false) => Found::Dead,
-                    _ => Found::Silent,
-                }
-            }
+            Err(_) => match self.mover.records.is_there(&self.mover.lease_key(self.to)).await {
+                Some(false) => Found::Dead,
+                _ => Found::Silent,
+            },
         }
     }
 
@@ -584,10 +398,14 @@ impl Moving<'_> {
         self.send(message).await;
     }
 
-    /// Sends a message; a target that is gone is noticed by the end of its answers.
+    /// Sends a message; what does not get through is a target that is gone.
     async fn send(&mut self, message: ToTarget) {
+        let Some(outbox) = &self.outbox else { return };
         self.report.payload_bytes += message.encoded_len() as u64;
-        let _ = tokio::time::timeout(PERIOD * 20, self.outbox.send(message)).await;
+        let sent = tokio::time::timeout(SEND_TIMEOUT, outbox.send(message)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            (self.outbox, self.is_deaf) = (None, true);
+        }
     }
 
     async fn command(&self, command: Command) {
@@ -606,6 +424,16 @@ impl Moving<'_> {
     }
 }
 
+/// Waits for the turn to close the log, if it was asked for; `None` once the instance stops.
+async fn turned(
+    turn: &mut Option<tokio::task::JoinHandle<Option<OwnedSemaphorePermit>>>,
+) -> Option<OwnedSemaphorePermit> {
+    let Some(waiting) = turn else { return std::future::pending().await };
+    let permit = waiting.await.ok().flatten();
+    *turn = None;
+    permit
+}
+
 /// Waits until the move is called off; whoever could do so may be gone, then for ever.
 async fn called_off(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|it| *it).await.is_err() {
@@ -617,6 +445,5 @@ async fn called_off(cancel: &mut watch::Receiver<bool>) {
 enum Next {
     Nothing,
     Event(Event),
-    Fenced,
     Over(Outcome),
 }

@@ -11,8 +11,8 @@ use tonic::{Status, Streaming};
 
 use super::command::{Command, Feed};
 use super::messages;
+use super::mover::Mover;
 use super::records::Known;
-use super::source::Mover;
 use crate::logic::migration::{Target, TargetEffect, TargetEvent, TargetPhase, Whose};
 use crate::logic::shard::MoveNews;
 
@@ -114,7 +114,7 @@ impl Arrival {
                 Some(TargetEvent::Closed)
             }
             Some(to_target::Message::Own(own)) if Some(Epoch(own.epoch)) == self.epoch.next() => {
-                Some(TargetEvent::Asked(Epoch(own.epoch)))
+                Some(TargetEvent::Asked)
             }
             Some(to_target::Message::Own(own)) => {
                 let (id, epoch) = (self.id, own.epoch);
@@ -229,17 +229,12 @@ async fn check_owner(
         return Ok(());
     }
     tracing::warn!(target: "audit", %id, %epoch, ?claimed, ?owner, "an offer of a match by somebody else than its owner");
-    Err(Status::failed_precondition("the registry has another owner, or another epoch"))
+    Err(Status::aborted("the registry has another owner, or another epoch"))
 }
 
 fn refused(error: &crate::logic::shard::ReserveError) -> Status {
     use crate::logic::shard::ReserveError as E;
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(it) = cause {
-        text = format!("{text}: {it}");
-        cause = it.source();
-    }
+    let text = arena_mesh::chain(error);
     match error {
         E::Full { .. } | E::Here => Status::resource_exhausted(text),
         E::Import(_) | E::Hash { .. } | E::World(_) => Status::failed_precondition(text),

@@ -38,6 +38,12 @@ impl Mirror {
         Self { prefix, entries }
     }
 
+    /// Returns what every key begins with.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Waits for the first copy and returns the newest.
     ///
     /// # Panics

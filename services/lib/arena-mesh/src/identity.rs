@@ -220,7 +220,8 @@ impl Seen {
 }
 
 /// Joins an error and its causes with `: `.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

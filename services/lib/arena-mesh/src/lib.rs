@@ -35,7 +35,7 @@ pub use self::{
     },
     discover::{Change, Discover, Endpoint, LOOKUP_PERIOD, Resolved, Static, Watched},
     fault::{ConnectError, StreamError},
-    identity::{Identity, RotateError, TlsError, WATCH_PERIOD},
+    identity::{Identity, RotateError, TlsError, WATCH_PERIOD, chain},
     link::{FRAME_LEN_MAX, Link, LinkError, LinkReceiver, LinkSender, ORDERED_QUEUE_MAX, Received},
     material::{CERT_FILE, KEY_FILE, Leaf, Material, MaterialError, ROOTS_FILE},
     policy::{LINK_METHOD, Policy, PolicyError, PolicyHandle, Rule},

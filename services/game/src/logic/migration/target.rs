@@ -1,9 +1,10 @@
-//! What the target decides: it owns a match only if its state is the source's last one and the registry says so.
+//! What the target decides: it owns a match only if its state is the source's last one and the registry says so,
+//! whatever the source says.
 
 use arena_types::Epoch;
 
-/// How long, after the way to the source broke, the registry is asked who owns the match; a source that lives has
-/// decided by then.
+/// How long the registry may have the match as the source's before it is forgotten; a source that lives has decided
+/// by then.
 const CLAIM_MS: u64 = 5_000;
 
 /// The target's side of a move.
@@ -14,7 +15,9 @@ pub struct Target {
     /// Whether the end of the log came.
     is_closed: bool,
     is_ready: bool,
+    /// Whether the source has said that the registry names the target.
     is_asked: bool,
+    found: Whose,
     next: Epoch,
 }
 
@@ -23,7 +26,7 @@ pub struct Target {
 pub enum TargetPhase {
     /// It follows the source.
     Follow,
-    /// The source is gone: the registry is asked whose the match is.
+    /// The source says that the match is the target's, or is gone: the registry is asked whose it is.
     Claim,
     /// It is over.
     Over,
@@ -38,8 +41,8 @@ pub enum TargetEvent {
     Ready,
     /// The match took another course, cannot arrive, or was taken back by the source.
     Broken,
-    /// The source says that the registry has the match as the target's, in this epoch.
-    Asked(Epoch),
+    /// The source says that the registry has the match as the target's.
+    Asked,
     /// The way to the source broke.
     Gone,
     /// What the registry says.
@@ -76,8 +79,15 @@ impl Target {
     /// Begins to follow a source that owns the match in the epoch before `next`.
     #[must_use]
     pub fn new(next: Epoch) -> Self {
-        let (phase, since_ms) = (TargetPhase::Follow, 0);
-        Self { phase, since_ms, is_closed: false, is_ready: false, is_asked: false, next }
+        Self {
+            phase: TargetPhase::Follow,
+            since_ms: 0,
+            is_closed: false,
+            is_ready: false,
+            is_asked: false,
+            found: Whose::Unknown,
+            next,
+        }
     }
 
     /// Returns how far it is.
@@ -101,18 +111,15 @@ impl Target {
         match event {
             TargetEvent::Closed => self.is_closed = true,
             TargetEvent::Ready => self.is_ready = true,
-            TargetEvent::Asked(epoch) if epoch == self.next => self.is_asked = true,
-            TargetEvent::Asked(_) => return Some(self.end(TargetEffect::Forget)),
-            TargetEvent::Gone => return Some(self.source_gone(now_ms)),
+            TargetEvent::Asked => self.is_asked = true,
+            TargetEvent::Gone if !self.is_closed => return Some(self.end(TargetEffect::Forget)),
+            TargetEvent::Gone => return Some(self.ask(now_ms)),
             _ => {}
         }
-        (self.is_ready && self.is_asked).then(|| self.own())
+        (self.is_ready && self.is_asked).then(|| self.ask(now_ms))
     }
 
-    fn source_gone(&mut self, now_ms: u64) -> TargetEffect {
-        if !self.is_closed {
-            return self.end(TargetEffect::Forget);
-        }
+    fn ask(&mut self, now_ms: u64) -> TargetEffect {
         (self.phase, self.since_ms) = (TargetPhase::Claim, now_ms);
         TargetEffect::Read
     }
@@ -120,15 +127,19 @@ impl Target {
     fn claim(&mut self, event: TargetEvent, now_ms: u64) -> Option<TargetEffect> {
         match event {
             TargetEvent::Ready => self.is_ready = true,
-            TargetEvent::Found(Whose::Mine) if self.is_ready => return Some(self.own()),
             TargetEvent::Found(Whose::Other) => return Some(self.end(TargetEffect::Forget)),
-            TargetEvent::Time if now_ms.saturating_sub(self.since_ms) >= CLAIM_MS => {
-                return Some(self.end(TargetEffect::Forget));
+            TargetEvent::Found(whose) => self.found = whose,
+            TargetEvent::Time if self.found != Whose::Mine => {
+                let is_late = now_ms.saturating_sub(self.since_ms) >= CLAIM_MS;
+                return Some(if is_late && self.found == Whose::Source {
+                    self.end(TargetEffect::Forget)
+                } else {
+                    TargetEffect::Read
+                });
             }
-            TargetEvent::Time => return Some(TargetEffect::Read),
             _ => {}
         }
-        None
+        (self.is_ready && self.found == Whose::Mine).then(|| self.own())
     }
 
     fn own(&mut self) -> TargetEffect {

@@ -1,15 +1,15 @@
 //! Matches on their way: those that leave this shard, and those that arrive. docs/migration.md says who may
 //! do what when; here is what a tick thread does about it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use arena_sdk::{ImportError, SeatInputs, StateHash, TickOutput, WorldError, WorldId, Worlds};
 use arena_types::{Epoch, InstanceId, MatchId};
 use arena_wire::game::v1::Carried;
-use arena_wire::link::{Attach, Flow, Refusal, ToGateway};
+use arena_wire::link::{Attach, Flow, Leave, Refusal, ToGateway};
 use arena_wire::play::Input;
 
-use super::{Effects, FlowKey, InWorlds, Shard};
+use super::{Effects, FlowKey, Flows, InWorlds, Shard};
 use crate::logic::hosted::{CarriedError, Hosted, NewMatch, Phase};
 use crate::logic::tape::Stand as _;
 
@@ -163,8 +163,11 @@ pub(super) struct Arriving {
     tick: u32,
     told_tick: u32,
     ahead: VecDeque<SeatInputs>,
-    sessions: BTreeMap<FlowKey, Attach>,
+    /// In the order they came: of two for one seat the later has it.
+    sessions: Vec<(FlowKey, Attach)>,
     early: VecDeque<(FlowKey, Input)>,
+    /// Seats whose players leave for good.
+    left: Vec<u8>,
     closing: Option<Closing>,
     is_ready: bool,
 }
@@ -228,10 +231,8 @@ impl Shard {
             hosted.raise(epoch);
             self.tapes.begin(id, || hosted.header(), &stand);
         }
-        for (link, flow) in self.flows_of(id) {
-            if announced.is_some() {
-                effects.messages.push((link, ToGateway::Staying { flow }));
-            }
+        if announced.is_some() {
+            tell_staying(&self.flows, id, effects);
         }
     }
 
@@ -263,24 +264,31 @@ impl Shard {
             return Err(ReserveError::Full { capacity: self.capacity });
         }
         let world = self.worlds.import(&world, &new.rules)?;
-        let (found, expected) = (self.worlds.state_hash(world)?, StateHash(hash));
-        if found != expected || self.worlds.tick(world)? != tick {
+        if let Err(error) = self.check_state(world, tick, StateHash(hash)) {
             self.worlds.free(world)?;
-            return Err(ReserveError::Hash { expected, found });
+            return Err(error);
         }
         let arriving = Arriving {
             world,
             tick,
             told_tick: tick,
             ahead: VecDeque::new(),
-            sessions: BTreeMap::new(),
+            sessions: Vec::new(),
             early: VecDeque::new(),
+            left: Vec::new(),
             closing: None,
             is_ready: false,
             new,
         };
         self.arriving.insert(arriving.new.id, arriving);
         Ok(())
+    }
+
+    /// Checks that a state is what it is said to be.
+    fn check_state(&self, id: WorldId, tick: u32, expected: StateHash) -> Result<(), ReserveError> {
+        let found = self.worlds.state_hash(id)?;
+        let is_same = found == expected && self.worlds.tick(id)? == tick;
+        if is_same { Ok(()) } else { Err(ReserveError::Hash { expected, found }) }
     }
 
     /// Takes confirmed inputs of an arriving match; `first` is the tick that the first of them makes.
@@ -331,7 +339,7 @@ impl Shard {
         let (new, carried) = (NewMatch { epoch, ..new.clone() }, closing.carried.clone());
         let owner = self.owner.clone();
         let hosted = Hosted::arrive(new, owner, (world, tick), carried, self.now)?;
-        let Some(Arriving { sessions, early, .. }) = self.arriving.remove(&id) else {
+        let Some(Arriving { sessions, early, left, .. }) = self.arriving.remove(&id) else {
             return Err(OwnError::Incomplete);
         };
         self.matches.insert(id, hosted);
@@ -346,6 +354,9 @@ impl Shard {
             self.input(key, &input, effects);
         }
         if let Some(hosted) = self.matches.get_mut(&id) {
+            for seat in left {
+                hosted.leave(seat, self.now);
+            }
             hosted.miss_absent(self.now);
         }
         Ok(tick)
@@ -356,7 +367,7 @@ impl Shard {
         let Some(arriving) = self.arriving.remove(&id) else { return };
         let freed = self.worlds.free(arriving.world);
         debug_assert!(freed.is_ok(), "the world of an arriving match lives");
-        for key in arriving.sessions.into_keys() {
+        for (key, _) in arriving.sessions {
             self.flows.remove(&key);
             let (why, detail) = (Refusal::UnknownMatch, "the match does not come here".to_owned());
             effects.messages.push((key.link, ToGateway::Refused { flow: key.flow, why, detail }));
@@ -404,7 +415,8 @@ impl Shard {
     /// Keeps a session whose match arrives; false if it does not.
     pub(super) fn attach_early(&mut self, key: FlowKey, attach: &Attach) -> bool {
         let Some(arriving) = self.arriving.get_mut(&attach.match_id) else { return false };
-        arriving.sessions.insert(key, attach.clone());
+        arriving.sessions.retain(|(it, _)| *it != key);
+        arriving.sessions.push((key, attach.clone()));
         self.flows.insert(key, (attach.match_id, attach.seat));
         true
     }
@@ -420,10 +432,13 @@ impl Shard {
         true
     }
 
-    /// Drops a session whose match arrives.
-    pub(super) fn detach_early(&mut self, key: FlowKey) {
-        for arriving in self.arriving.values_mut() {
-            arriving.sessions.remove(&key);
+    /// Drops a session whose match arrives, and remembers a player who leaves.
+    pub(super) fn detach_early(&mut self, key: FlowKey, why: Leave) {
+        let Some((id, seat)) = self.flows.get(&key) else { return };
+        let Some(arriving) = self.arriving.get_mut(id) else { return };
+        arriving.sessions.retain(|(it, _)| *it != key);
+        if why == Leave::Left && !arriving.left.contains(seat) {
+            arriving.left.push(*seat);
         }
     }
 
@@ -443,7 +458,8 @@ impl Shard {
             if leaving.log != Log::Closing {
                 continue;
             }
-            let Some(hosted) = self.matches.get(id) else { continue };
+            let hosted = self.matches.get(id).filter(|it| it.phase() == Phase::Running);
+            let Some(hosted) = hosted else { continue };
             leaving.log = Log::Closed;
             let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
             let (tick, hash) = (hosted.tick(), stand.hash());
@@ -454,26 +470,21 @@ impl Shard {
 
     /// Tells of a tick of a match, if it leaves.
     pub(super) fn tell_leaving(&mut self, effects: &mut Effects) {
-        if self.leaving.is_empty() {
+        let Self { leaving, matches, batch, flows, worlds, .. } = self;
+        if leaving.is_empty() {
             return;
         }
-        for (id, inputs) in self.batch.ids.iter().zip(&self.batch.inputs) {
-            if !self.leaving.contains_key(id) {
+        for (id, inputs) in batch.ids.iter().zip(&batch.inputs) {
+            if !leaving.contains_key(id) {
                 continue;
             }
-            let Some(hosted) = self.matches.get(id) else { continue };
+            let Some(hosted) = matches.get(id) else { continue };
             if hosted.phase() != Phase::Running {
-                let left = self.leaving.remove(id);
-                effects.moves.push((*id, MoveNews::Over));
-                if left.is_some_and(|it| it.announced.is_some()) {
-                    for (link, flow) in flows_of(&self.flows, *id) {
-                        effects.messages.push((link, ToGateway::Staying { flow }));
-                    }
-                }
+                leaves_no_more(leaving, flows, *id, effects);
                 continue;
             }
             let tick = hosted.tick();
-            let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
+            let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
             let hash = tick.is_multiple_of(PROOF_TICKS).then(|| stand.hash());
             let inputs = Box::new(*inputs);
             effects.moves.push((*id, MoveNews::Stepped { tick, inputs, hash }));
@@ -546,7 +557,27 @@ impl Arriving {
     }
 }
 
-fn flows_of(flows: &HashMap<FlowKey, (MatchId, u8)>, id: MatchId) -> Vec<(u64, Flow)> {
+/// Ends the leaving of a match that is over.
+pub(super) fn leaves_no_more(
+    leaving: &mut BTreeMap<MatchId, Leaving>,
+    flows: &Flows,
+    id: MatchId,
+    effects: &mut Effects,
+) {
+    let Some(left) = leaving.remove(&id) else { return };
+    effects.moves.push((id, MoveNews::Over));
+    if left.announced.is_some() {
+        tell_staying(flows, id, effects);
+    }
+}
+
+fn tell_staying(flows: &Flows, id: MatchId, effects: &mut Effects) {
+    for (link, flow) in flows_of(flows, id) {
+        effects.messages.push((link, ToGateway::Staying { flow }));
+    }
+}
+
+fn flows_of(flows: &Flows, id: MatchId) -> Vec<(u64, Flow)> {
     let of = flows.iter().filter(|(_, (of, _))| *of == id);
     let mut found: Vec<_> = of.map(|(key, _)| (key.link, key.flow)).collect();
     found.sort_unstable();

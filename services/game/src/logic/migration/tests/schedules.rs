@@ -90,6 +90,12 @@ struct World {
     lives: bool,
     lease: bool,
     differs: bool,
+    /// The source's process is gone.
+    dead: bool,
+    /// The target's process stands still.
+    paused: bool,
+    /// The source waits for its turn.
+    waits: bool,
     connected: bool,
     to_target: VecDeque<ToTarget>,
     to_source: VecDeque<ToSource>,
@@ -120,6 +126,9 @@ impl World {
             lives: true,
             lease: true,
             differs,
+            dead: false,
+            paused: false,
+            waits: false,
             connected: true,
             to_target: VecDeque::new(),
             to_source: VecDeque::from([ToSource::Accepted]),
@@ -136,8 +145,13 @@ impl World {
 
     fn step(&mut self) {
         match self.dice.roll(8) {
+            0 | 1 if self.waits && self.dice.roll(3) == 0 => {
+                self.waits = false;
+                self.give(Event::Turn);
+            }
             0 | 1 => self.source_ticks(),
             2 => self.source_hears(),
+            3 | 4 if self.paused => {}
             3 => self.target_hears(),
             4 => self.target_ticks(),
             5 => {
@@ -146,7 +160,9 @@ impl World {
             }
             6 => {
                 self.now_ms += self.dice.roll(50);
-                self.give_target(TargetEvent::Time);
+                if !self.paused {
+                    self.give_target(TargetEvent::Time);
+                }
             }
             _ => self.mischief(),
         }
@@ -177,9 +193,27 @@ impl World {
         if self.trouble(60) {
             self.give(Event::Cancel);
         }
+        self.paused =
+            if self.paused { !self.calm && self.dice.roll(4) > 0 } else { self.trouble(20) };
+        if self.trouble(80) {
+            self.source_dies();
+        }
+    }
+
+    fn source_dies(&mut self) {
+        self.dead = true;
+        if self.connected {
+            self.connected = false;
+            self.to_source.clear();
+            self.give_target(TargetEvent::Gone);
+        }
+        self.to_target.clear();
     }
 
     fn source_ticks(&mut self) {
+        if self.dead {
+            return;
+        }
         if self.log == Log::Closing {
             self.log = Log::Closed;
             return self.give(Event::Closed);
@@ -236,7 +270,7 @@ impl World {
                 self.end = Some(tick);
                 self.give_target(TargetEvent::Closed);
             }
-            Some(ToTarget::Own) => self.give_target(TargetEvent::Asked(Epoch(2))),
+            Some(ToTarget::Own) => self.give_target(TargetEvent::Asked),
         }
     }
 
@@ -253,6 +287,9 @@ impl World {
     }
 
     fn give(&mut self, event: Event) {
+        if self.dead {
+            return;
+        }
         let effects = self.source.on(event, self.now_ms);
         for effect in effects {
             self.act(effect);
@@ -262,22 +299,23 @@ impl World {
     fn act(&mut self, effect: Effect) {
         match effect {
             Effect::Announce => {}
+            Effect::AskTurn => self.waits = true,
             Effect::CloseLog => self.log = Log::Closing,
-            Effect::SendClosing => self.send(ToTarget::Closing(self.tick)),
+            Effect::SendClosing => {
+                self.send(ToTarget::Closing(self.tick));
+                self.give(if self.connected { Event::Sent } else { Event::Gone });
+            }
             Effect::Swap => {
                 let sent = self.write(Who::Target, Epoch(2), Some(true));
                 self.wrote(sent);
             }
             Effect::Fence => {
                 let Record { owner, epoch, .. } = self.known;
-                match self.write(owner, epoch, None) {
-                    Written::Committed => {
-                        for effect in self.source.fenced() {
-                            self.act(effect);
-                        }
-                    }
-                    other => self.wrote(other),
-                }
+                let written = match self.write(owner, epoch, None) {
+                    Written::Committed => Written::Fenced,
+                    other => other,
+                };
+                self.wrote(written);
             }
             Effect::SendOwn => self.send(ToTarget::Own),
             Effect::Find => {
@@ -338,7 +376,7 @@ impl World {
     }
 
     fn find(&mut self) -> Found {
-        if self.lives && !self.trouble(4) {
+        if self.lives && !self.paused && !self.trouble(4) {
             if self.owns.is_some() {
                 return Found::Hosts;
             }
@@ -377,7 +415,7 @@ impl World {
     /// What must hold always.
     fn check(&self) {
         let seed = self.seed;
-        let confirms = matches!(self.log, Log::Open(_) | Log::Closing);
+        let confirms = matches!(self.log, Log::Open(_) | Log::Closing) && !self.dead;
         let publishes = self.owns.is_some() && self.lives;
         assert!(!(confirms && publishes), "seed {seed}: both confirm inputs");
         if let (Log::Open(epoch), None) = (self.log, &self.outcome) {
@@ -388,6 +426,10 @@ impl World {
     /// What must hold once nothing goes wrong any more: somebody goes on, and the registry says who.
     fn settled(&self) {
         let (seed, registry) = (self.seed, self.registry);
+        if self.dead {
+            let owns = self.owns.is_none() || registry.owner == Who::Target;
+            return assert!(owns, "seed {seed}: it owns what is not its own");
+        }
         let outcome = self.outcome.as_ref().unwrap_or_else(|| {
             panic!("seed {seed}: it never ends, {:?} {:?}", self.source, self.target)
         });
@@ -419,7 +461,8 @@ fn whatever_happens_one_goes_on_and_no_tick_is_lost() {
         world.calm = true;
         for _ in 0..CALM {
             world.step();
-            if world.outcome.is_some() && world.target.phase() == TargetPhase::Over {
+            let is_decided = world.outcome.is_some() || world.dead;
+            if is_decided && (world.target.phase() == TargetPhase::Over || !world.lives) {
                 break;
             }
         }

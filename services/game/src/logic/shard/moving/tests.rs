@@ -404,3 +404,74 @@ fn a_match_taken_back_goes_on_two_epochs_later() {
     assert_eq!((frames.last().unwrap().0, frames.last().unwrap().1), (3, 60));
     assert_eq!(play.files().keys().map(|it| it.epoch.0).collect::<Vec<_>>(), [1, 3]);
 }
+
+#[test]
+fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
+    let mut play = Play::new();
+    (0..40).for_each(|_| play.tick());
+    play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
+    let mut effects = Effects::default();
+    for link in [9, TARGET_LINK] {
+        play.target.attach(link, &attach(0, 2, 0), 5, &mut effects);
+    }
+    play.source.close_log(MATCH);
+    play.source_tick();
+    play.carry();
+    play.target_tick();
+    play.target.own(MATCH, Epoch(2), &mut effects).unwrap();
+    let replaced: Vec<u64> = effects
+        .messages
+        .iter()
+        .filter(|(_, it)| matches!(it, ToGateway::Replaced { .. }))
+        .map(|(link, _)| *link)
+        .collect();
+    assert_eq!(replaced, [9], "{:?}", effects.messages);
+}
+
+#[test]
+fn who_leaves_while_the_match_moves_has_left_it_there_too() {
+    let mut play = Play::new();
+    (0..40).for_each(|_| play.tick());
+    play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
+    let mut effects = Effects::default();
+    play.target.attach(TARGET_LINK, &attach(0, 2, 0), 5, &mut effects);
+    play.source.close_log(MATCH);
+    play.source_tick();
+    play.target.detach(FlowKey { link: TARGET_LINK, flow: Flow(0) }, Leave::Left);
+    play.carry();
+    play.target_tick();
+    play.target.own(MATCH, Epoch(2), &mut effects).unwrap();
+    let mut effects = Effects::default();
+    play.target.attach(TARGET_LINK, &attach(0, 2, 0), 5, &mut effects);
+    let refused = |it: &ToGateway| matches!(it, ToGateway::Refused { why: Refusal::Left, .. });
+    assert!(effects.messages.iter().any(|(_, it)| refused(it)), "{:?}", effects.messages);
+}
+
+#[test]
+fn an_instance_that_ends_its_matches_says_so_to_whoever_moves_them() {
+    let mut play = Play::new();
+    (0..40).for_each(|_| play.tick());
+    play.source.offer(MATCH).unwrap();
+    let mut effects = Effects::default();
+    play.source.announce(MATCH, &target(), Epoch(2), &mut effects);
+    let mut effects = Effects::default();
+    assert_eq!(play.source.end_all(2_000, &mut effects), 1);
+    assert_eq!(effects.moves, [(MATCH, MoveNews::Over)]);
+    let staying = |it: &&(u64, ToGateway)| matches!(it.1, ToGateway::Staying { .. });
+    assert_eq!(effects.messages.iter().filter(staying).count(), usize::from(PLAYERS));
+    assert_eq!(play.source.load().moving, 0);
+}
+
+#[test]
+fn a_closed_log_takes_no_session_and_says_to_come_again() {
+    let mut play = Play::new();
+    (0..40).for_each(|_| play.tick());
+    play.source.offer(MATCH).unwrap();
+    play.source.close_log(MATCH);
+    play.source_tick();
+    let mut effects = Effects::default();
+    play.source.attach(9, &attach(0, 1, 0), 5, &mut effects);
+    let [(9, ToGateway::Refused { why: Refusal::Full, .. })] = &effects.messages[..] else {
+        panic!("{:?}", effects.messages)
+    };
+}
