@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arena_load::{Outcome, Report, Run, WindowReport, picture};
+use arena_load::{Args, Outcome, Report, Run, WindowReport, picture, write};
 use arena_testkit::bench::{Bench, Samples};
 use arena_tests::{TestRegion, wait_for};
 
@@ -98,10 +98,9 @@ async fn main() -> anyhow::Result<()> {
         all.push(play(way, &scale).await?);
     }
     let json = record(&all)?.finish()?;
-    std::fs::write(json.with_extension("md"), page::write(&scale, &all)?)?;
+    write(&json.with_extension("md"), &page::write(&scale, &all)?)?;
     let panels: Vec<_> = all.iter().map(|it| (it.way.title(), &it.outcome)).collect();
-    std::fs::write(json.with_extension("svg"), picture(&panels))?;
-    Ok(())
+    Ok(write(&json.with_extension("svg"), &picture(&panels))?)
 }
 
 /// Plays in a region of its own: an undisturbed window, then one as long in which the way goes on.
@@ -110,19 +109,12 @@ async fn play(way: Way, scale: &Scale) -> anyhow::Result<Played> {
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let region = TestRegion::new(&settings).await?;
     region.deploy(&[]).await?.expect_code(0)?;
-    let run = Run::start(arena_load::Args {
-        url: region.url().await?.trim_end_matches('/').to_owned(),
-        players: scale.players,
-        seconds: None,
-        seed: 1,
-        mode: "arena".to_owned(),
-        ramp: 50,
-        windows: Vec::new(),
-        state: Some(region.folder()),
-        replays: Some(region.replays()),
-        report: None,
-        picture: None,
-    })?;
+    let run = Run::start(Args::of_region(
+        &region.url().await?,
+        region.folder(),
+        region.replays(),
+        scale.players,
+    ))?;
     wait_for("19 of 20 bots in a match", PLAYING_LIMIT, || async {
         Ok((run.playing() >= scale.players * 19 / 20).then_some(()))
     })

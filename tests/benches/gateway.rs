@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arena_load::cpu_time_s;
 use arena_testkit::bench::{Bench, Samples};
 use arena_tests::{Bots, BotsReport, TestRegion, wait_for};
 
@@ -37,28 +38,19 @@ async fn main() -> anyhow::Result<()> {
 /// Lets bots play a while; returns the CPU seconds that gateways and games used for all of it.
 async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport)> {
     let pids = [region.pids("gateway").await?, region.pids("game").await?].concat();
-    let before = cpu_time_s(&pids)?;
+    let before = used_s(&pids)?;
     let bots = Bots::start(&region.url().await?, PLAYERS, seed)?;
     wait_for("all bots in a match", Duration::from_mins(1), || async {
-        let games = region.instances("game").await?;
-        let sessions: u64 = games.iter().filter_map(|it| it["sessions"].as_u64()).sum();
-        Ok((sessions >= u64::from(PLAYERS) * 9 / 10).then_some(()))
+        Ok((region.sessions("game").await? >= u64::from(PLAYERS) * 9 / 10).then_some(()))
     })
     .await?;
     tokio::time::sleep(STRETCH).await;
     let report = bots.stop().await?;
-    Ok((cpu_time_s(&pids)? - before, report))
+    Ok((used_s(&pids)? - before, report))
 }
 
-/// User and system time of processes so far: fields 14 and 15 of `/proc/<pid>/stat` (proc(5)).
-fn cpu_time_s(pids: &[u32]) -> anyhow::Result<f64> {
-    let ticks_per_s = rustix::param::clock_ticks_per_second();
-    let mut ticks = 0;
-    for pid in pids {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, fields) = stat.rsplit_once(") ").context("the end of the command's name")?;
-        let fields: Vec<&str> = fields.split(' ').collect();
-        ticks += fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-    }
-    Ok(ticks as f64 / ticks_per_s as f64)
+/// Returns the user and system time of processes so far.
+fn used_s(pids: &[u32]) -> anyhow::Result<f64> {
+    let used = |pid: &u32| cpu_time_s(*pid).with_context(|| format!("process {pid} has ended"));
+    pids.iter().map(used).sum()
 }

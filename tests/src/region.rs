@@ -209,6 +209,15 @@ impl TestRegion {
         Ok(all.iter().filter(|it| it["service"] == service).cloned().collect())
     }
 
+    /// Returns the players' sessions on all instances of a service.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn sessions(&self, service: &str) -> anyhow::Result<u64> {
+        let instances = self.instances(service).await?;
+        Ok(instances.iter().filter_map(|it| it["sessions"].as_u64()).sum())
+    }
+
     /// Returns the process ids of the instances of a service that run.
     ///
     /// # Errors

@@ -10,10 +10,12 @@ use arena_mesh::Channel;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use http::uri::PathAndQuery;
 use http_body_util::{BodyExt as _, Full};
 use tokio::sync::Mutex;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::client::Grpc;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tower::Service;
 
@@ -133,54 +135,45 @@ impl Service<http::Request<Body>> for RelayChannel {
 /// Calls a method with one message as it is, and returns one as it is.
 ///
 /// # Errors
-/// If the path is none; the service's own refusal is inside.
-pub(super) async fn call(
-    channel: Channel,
-    path: &str,
-    message: Bytes,
-) -> Result<Result<Bytes, Status>, http::uri::InvalidUri> {
-    let path: http::uri::PathAndQuery = path.parse()?;
-    let mut client = tonic::client::Grpc::new(channel);
-    if let Err(error) = client.ready().await {
-        return Ok(Err(Status::unavailable(error.to_string())));
-    }
-    let answer = client.unary(tonic::Request::new(message), path, Raw).await;
-    Ok(answer.map(tonic::Response::into_inner))
+/// What the service, or the way to it, says.
+pub(super) async fn call(channel: Channel, path: &str, message: Bytes) -> Result<Bytes, Status> {
+    let (mut client, path) = ready(channel, path).await?;
+    let answer = client.unary(tonic::Request::new(message), path, Raw).await?;
+    Ok(answer.into_inner())
 }
 
 /// Calls a method with one message as it is, and returns all that it answers, and how it ended.
-///
-/// # Errors
-/// If the path is none.
-pub(super) async fn gather(
+pub(super) async fn gather(channel: Channel, path: &str, message: Bytes) -> (Vec<Bytes>, Status) {
+    let mut messages = Vec::new();
+    let end = gather_into(&mut messages, channel, path, message).await;
+    (messages, end.err().unwrap_or_else(|| Status::ok("")))
+}
+
+async fn gather_into(
+    messages: &mut Vec<Bytes>,
     channel: Channel,
     path: &str,
     message: Bytes,
-) -> Result<(Vec<Bytes>, Status), http::uri::InvalidUri> {
-    let path: http::uri::PathAndQuery = path.parse()?;
-    let mut client = tonic::client::Grpc::new(channel);
-    if let Err(error) = client.ready().await {
-        return Ok((Vec::new(), Status::unavailable(error.to_string())));
-    }
-    let (mut messages, mut bytes) = (Vec::new(), 0);
-    let answer = client.server_streaming(tonic::Request::new(message), path, Raw).await;
-    let mut stream = match answer {
-        Ok(answer) => answer.into_inner(),
-        Err(status) => return Ok((messages, status)),
-    };
-    loop {
-        match stream.message().await {
-            Ok(Some(message)) => {
-                bytes += message.len();
-                if messages.len() >= MESSAGE_COUNT_MAX || bytes > MESSAGE_BYTES_MAX {
-                    return Ok((messages, Status::resource_exhausted("too many answers")));
-                }
-                messages.push(message);
-            }
-            Ok(None) => return Ok((messages, Status::ok(""))),
-            Err(status) => return Ok((messages, status)),
+) -> Result<(), Status> {
+    let (mut client, path) = ready(channel, path).await?;
+    let answer = client.server_streaming(tonic::Request::new(message), path, Raw).await?;
+    let (mut stream, mut bytes) = (answer.into_inner(), 0);
+    while let Some(message) = stream.message().await? {
+        bytes += message.len();
+        if messages.len() >= MESSAGE_COUNT_MAX || bytes > MESSAGE_BYTES_MAX {
+            return Err(Status::resource_exhausted("too many answers"));
         }
+        messages.push(message);
     }
+    Ok(())
+}
+
+async fn ready(channel: Channel, path: &str) -> Result<(Grpc<Channel>, PathAndQuery), Status> {
+    let path = path.parse::<PathAndQuery>();
+    let path = path.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let mut client = Grpc::new(channel);
+    client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+    Ok((client, path))
 }
 
 /// Messages as bytes.

@@ -9,6 +9,7 @@ use arena_sdk::{Game, PinnedRules, RulesError, Worlds};
 use arena_sim::{CpuBackend, Path, Rules};
 use serde_json::Value;
 
+pub use sight::{own_view, player_view};
 pub use worlds::ArenaWorlds;
 
 /// Its name.

@@ -41,6 +41,34 @@ const EVERYTHING: Reach = Reach {
     bits_max: SPECTATOR_FRAME_BITS_MAX,
 };
 
+/// Returns what a frame shows of a player to everybody.
+#[must_use]
+pub fn player_view(it: &arena_sim::PlayerView) -> PlayerView {
+    PlayerView {
+        here: it.active,
+        alive: it.alive,
+        health: it.health,
+        x: quantise(it.x),
+        y: quantise(it.y),
+        aim: it.aim,
+        kills: it.kills,
+        deaths: it.deaths,
+    }
+}
+
+/// Returns what a frame shows of a player to itself, exactly; nothing while it has no body.
+#[must_use]
+pub fn own_view(it: &arena_sim::PlayerView) -> Option<OwnView> {
+    it.active.then_some(OwnView {
+        x: it.x as u32,
+        y: it.y as u32,
+        vx: it.vx as i16,
+        vy: it.vy as i16,
+        cooldown: it.cooldown,
+        respawn: u16::from(it.respawn),
+    })
+}
+
 /// One tick of a match, quantised once for all its viewers.
 #[derive(Debug, Default)]
 pub(crate) struct Scene {
@@ -64,24 +92,8 @@ impl Scene {
             let seat = usize::from(it.seat);
             self.places[seat] = (it.x, it.y);
             self.boosts[seat] = it.boost;
-            self.players[seat] = PlayerView {
-                here: it.active,
-                alive: it.alive,
-                health: it.health,
-                x: quantise(it.x),
-                y: quantise(it.y),
-                aim: it.aim,
-                kills: it.kills,
-                deaths: it.deaths,
-            };
-            self.own[seat] = it.active.then_some(OwnView {
-                x: it.x as u32,
-                y: it.y as u32,
-                vx: it.vx as i16,
-                vy: it.vy as i16,
-                cooldown: it.cooldown,
-                respawn: u16::from(it.respawn),
-            });
+            self.players[seat] = player_view(&it);
+            self.own[seat] = own_view(&it);
         }
     }
 

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use arena_load::Run;
 use arena_tests::{TestRegion, wait_for};
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::time::timeout;
 
 use crate::DEPLOY;
 
@@ -17,11 +19,13 @@ const CHANGE: [&str; 4] =
     ["--set", "services.game.env.ARENA_BENCH=2", "--set", "services.gateway.env.ARENA_BENCH=2"];
 /// How long `docker stack deploy` lets a container go on after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
+/// A deploy waits ten minutes for what it drains, and a moment for everything else.
+const DEPLOY_LIMIT: Duration = Duration::from_mins(15);
 /// Everything that was stopped is ready again within this time.
 const READY_LIMIT: Duration = Duration::from_mins(2);
 
 /// The steps of a rollout that players could notice.
-const ACTS: [&str; 4] = ["start ", "move ", "drain ", "stop "];
+const ACTS: [&str; 3] = ["start ", "drain ", "stop "];
 
 /// How the new release takes over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,15 +97,20 @@ async fn deploy(region: &TestRegion, run: &Run, change: &[&str]) -> anyhow::Resu
     let args = region.deploy_args(&[change, &["--output", "jsonl"]].concat());
     let mut child = region.command(&args).stderr(Stdio::inherit()).spawn()?;
     let output = child.stdout.take().context("the output of arenactl")?;
-    let mut lines = BufReader::new(output).lines();
-    while let Some(line) = lines.next_line().await? {
-        if let Some(step) = step(&line)? {
-            run.mark(step);
+    let told = async {
+        let mut lines = BufReader::new(output).lines();
+        while let Some(line) = lines.next_line().await? {
+            if let Some(step) = step(&line)? {
+                run.mark(step);
+            }
         }
-    }
-    let status = child.wait().await?;
-    ensure!(status.success(), "arenactl deploy: {status}");
-    Ok(())
+        let status = child.wait().await?;
+        ensure!(status.success(), "arenactl deploy: {status}");
+        Ok(())
+    };
+    timeout(DEPLOY_LIMIT, told)
+        .await
+        .with_context(|| format!("arenactl deploy ran longer than {DEPLOY_LIMIT:?}"))?
 }
 
 /// Returns what a line of `--output jsonl` says is done to game and gateway.
@@ -118,24 +127,28 @@ async fn stop_and_start(region: &TestRegion, run: &Run) -> anyhow::Result<()> {
     let pids: Vec<Pid> =
         pids.iter().filter_map(|it| Pid::from_raw(i32::try_from(*it).ok()?)).collect();
     run.mark("SIGTERM to game and gateway");
-    for pid in &pids {
-        kill_process(*pid, Signal::TERM)?;
-    }
+    pids.iter().try_for_each(|pid| send(*pid, Signal::TERM))?;
     let is_gone = || async { Ok(running(&pids).is_empty().then_some(())) };
     if wait_for("an end of all", GRACE, is_gone).await.is_err() {
         let left = running(&pids);
         run.mark(format!("SIGKILL to {} that are left", left.len()));
-        for pid in left {
-            kill_process(pid, Signal::KILL)?;
-        }
+        left.into_iter().try_for_each(|pid| send(pid, Signal::KILL))?;
     }
     wait_for("all to be ready", READY_LIMIT, || async {
         let mut all = region.instances("game").await?;
         all.extend(region.instances("gateway").await?);
         let is_ready = |it: &Value| it["state"] == "ready" && it["restarts"] != 0;
-        Ok(all.iter().all(is_ready).then_some(()))
+        Ok((all.len() >= pids.len() && all.iter().all(is_ready)).then_some(()))
     })
     .await
+}
+
+/// Sends a signal; who has ended by now needs none.
+fn send(pid: Pid, signal: Signal) -> anyhow::Result<()> {
+    match kill_process(pid, signal) {
+        Err(Errno::SRCH) => Ok(()),
+        sent => sent.with_context(|| format!("{signal:?} to {pid:?}")),
+    }
 }
 
 fn running(pids: &[Pid]) -> Vec<Pid> {

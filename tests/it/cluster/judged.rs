@@ -10,14 +10,15 @@ const PLAYERS: u32 = 24;
 /// A match lasts eight seconds here, and a machine that also compiles is slow to start one.
 const PLAYING_LIMIT: Duration = Duration::from_mins(1);
 const SETTINGS: &[&str] = &["services.gateway.ports.public=0", "rules.match.time_limit_ticks=480"];
-/// Inputs on their way when a session changes its gateway: those of a fifth of a second.
-const INPUTS_PER_MOVE_MAX: u64 = 12;
+/// Inputs on their way when a session changes its gateway: those of two frames.
+const INPUTS_PER_MOVE_MAX: u64 = 4;
 const CHANGE: &[&str] =
     &["--set", "services.game.env.ARENA_TEST=2", "--set", "services.gateway.env.ARENA_TEST=2"];
 
-async fn all_play(run: &Run) -> anyhow::Result<()> {
-    let all = || async { Ok((run.playing() == PLAYERS).then_some(())) };
-    wait_for("all bots in a match", PLAYING_LIMIT, all).await
+/// Between two matches a bot looks at the standings: nine of ten play at once, hardly ever all.
+async fn most_play(run: &Run) -> anyhow::Result<()> {
+    let most = || async { Ok((run.playing() >= PLAYERS * 9 / 10).then_some(())) };
+    wait_for("nine of ten bots in a match", PLAYING_LIMIT, most).await
 }
 
 #[tokio::test]
@@ -26,22 +27,13 @@ async fn a_deploy_is_judged_by_its_players_and_by_the_replays_of_their_matches()
     let region = TestRegion::new(SETTINGS).await?;
     region.deploy(&[]).await?.expect_code(0)?;
     let run = Run::start(Args {
-        url: region.url().await?.trim_end_matches('/').to_owned(),
-        players: PLAYERS,
-        seconds: None,
         seed: 5,
-        mode: "arena".to_owned(),
-        ramp: 50,
-        windows: Vec::new(),
-        state: Some(region.folder()),
-        replays: Some(region.replays()),
-        report: None,
-        picture: None,
+        ..Args::of_region(&region.url().await?, region.folder(), region.replays(), PLAYERS)
     })?;
-    all_play(&run).await?;
+    most_play(&run).await?;
     run.begin("deploy");
     region.deploy(CHANGE).await?.expect_code(0)?;
-    all_play(&run).await?;
+    most_play(&run).await?;
     run.end("deploy");
     let outcome = tokio::task::spawn_blocking(|| run.finish()).await??;
     let (report, picture) = (outcome.report(), outcome.picture("a deploy"));
@@ -51,7 +43,8 @@ async fn a_deploy_is_judged_by_its_players_and_by_the_replays_of_their_matches()
     assert_eq!((report.sessions, report.matches_lost), (u64::from(PLAYERS), 0), "{text}");
     let deploy = report.window("deploy").context("the window")?;
     assert!(deploy.moves >= u64::from(PLAYERS), "every session changes its gateway: {text}");
-    assert!(deploy.cpu_s["game"] > 0.0 && deploy.latency_ms_p50 > 0, "{text}");
+    let game_s = deploy.cpu_s.get("game").with_context(|| format!("CPU time of game: {text}"))?;
+    assert!(*game_s > 0.0 && deploy.latency_ms_p50 > 0, "{text}");
     assert!(picture.contains(">deploy<"), "{picture}");
 
     let replays = report.replays.as_ref().context("the replays were looked at")?;

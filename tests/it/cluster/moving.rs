@@ -30,8 +30,7 @@ fn count(instance: &Value, what: &str) -> u64 {
 
 async fn all_play(region: &TestRegion) -> anyhow::Result<()> {
     wait_for("all bots in a match", PLAYING_LIMIT, || async {
-        let sessions: u64 = games(region).await?.iter().map(|it| count(it, "sessions")).sum();
-        Ok((sessions >= u64::from(PLAYERS)).then_some(()))
+        Ok((region.sessions("game").await? >= u64::from(PLAYERS)).then_some(()))
     })
     .await
 }

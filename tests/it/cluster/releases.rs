@@ -13,14 +13,9 @@ const PLAYERS: u32 = 200;
 /// All of them are in a match within this time, on a machine that does nothing else.
 const PLAYING_LIMIT: Duration = Duration::from_secs(90);
 
-async fn sessions(region: &TestRegion) -> anyhow::Result<u64> {
-    let games = region.instances("game").await?;
-    Ok(games.iter().filter_map(|it| it["sessions"].as_u64()).sum())
-}
-
 async fn all_play(region: &TestRegion) -> anyhow::Result<()> {
     wait_for("all bots in a match", PLAYING_LIMIT, || async {
-        Ok((sessions(region).await? >= u64::from(PLAYERS) * 9 / 10).then_some(()))
+        Ok((region.sessions("game").await? >= u64::from(PLAYERS) * 9 / 10).then_some(()))
     })
     .await
 }

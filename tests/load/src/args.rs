@@ -43,6 +43,27 @@ pub struct Args {
     pub picture: Option<PathBuf>,
 }
 
+impl Args {
+    /// Makes those of `players` in a region that is judged as a whole: its gateway is at `url`, its state in the folder
+    /// `state`, and `replays` are looked at afterwards.
+    #[must_use]
+    pub fn of_region(url: &str, state: PathBuf, replays: PathBuf, players: u32) -> Self {
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            players,
+            seconds: None,
+            seed: 1,
+            mode: "arena".to_owned(),
+            ramp: 50,
+            windows: Vec::new(),
+            state: Some(state),
+            replays: Some(replays),
+            report: None,
+            picture: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};

@@ -36,6 +36,13 @@ const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
 
 type Opening = Pin<Box<dyn Future<Output = Result<(Socket, Welcome), OpenError>> + Send>>;
 
+/// The next connection of a session that the gateway moves.
+struct Moving {
+    /// Before, nothing was tried.
+    opens_at: Instant,
+    opening: Opening,
+}
+
 /// A player.
 #[derive(Debug)]
 pub(crate) struct Bot {
@@ -50,7 +57,7 @@ pub(crate) struct Bot {
     resume_token: Option<String>,
     endpoint: String,
     watch: Option<Watch>,
-    playing_since: Option<Instant>,
+    is_playing: bool,
     queue_at: Option<Instant>,
     /// Since when it wants a match.
     wants_since: Option<Instant>,
@@ -90,7 +97,7 @@ impl Bot {
             resume_token: None,
             endpoint: String::new(),
             watch: None,
-            playing_since: None,
+            is_playing: false,
             queue_at: None,
             wants_since: None,
             ticks_per_frame: 1,
@@ -109,10 +116,10 @@ impl Bot {
             match self.play(socket).await {
                 Left::Stopped => break,
                 Left::Lost => {
-                    if !*self.stopped.borrow() {
+                    if !self.is_stopped() {
                         self.judge.count(Count::ConnectionsLost);
                     }
-                    self.pause();
+                    self.is_playing = false;
                 }
             }
         }
@@ -127,7 +134,7 @@ impl Bot {
         let mut backoff = BACKOFF_MIN;
         let mut ending = None;
         loop {
-            if *self.stopped.borrow() {
+            if self.is_stopped() {
                 self.resume_token.as_ref()?;
                 if ending.get_or_insert_with(Instant::now).elapsed() > LAST_RESUME_MAX {
                     self.drop_session();
@@ -151,6 +158,11 @@ impl Bot {
             }
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
+    }
+
+    /// Says whether the run is over; it is, too, once nobody is left who could say so.
+    fn is_stopped(&self) -> bool {
+        *self.stopped.borrow() || self.stopped.has_changed().is_err()
     }
 
     /// Tries once; the error says whether the session is gone for good.
@@ -181,7 +193,7 @@ impl Bot {
 
     fn welcomed(&mut self, welcome: Welcome) {
         self.ticks_per_frame = u32::from(welcome.tick_rate / welcome.frame_rate.max(1));
-        self.judge.lock().ticks_per_s = u32::from(welcome.tick_rate).max(1);
+        self.judge.lock().told_ticks_per_s = Some(u32::from(welcome.tick_rate).max(1));
         match (self.resume_token.replace(welcome.resume_token), welcome.resumed) {
             (Some(_), true) => {
                 self.judge.count(Count::Resumed);
@@ -224,7 +236,7 @@ impl Bot {
     /// Plays on one connection, and on those it is moved to.
     async fn play(&mut self, mut socket: Socket) -> Left {
         let mut stopped = self.stopped.clone();
-        let mut moving: Option<Opening> = None;
+        let mut moving: Option<Moving> = None;
         let mut ping_at = Instant::now() + PING_PERIOD;
         loop {
             let wake_at = self.queue_at.map_or(ping_at, |it| it.min(ping_at));
@@ -274,10 +286,15 @@ impl Bot {
     }
 
     /// Goes on on the connection that a move opens, once the old one has ended; false without one.
-    async fn take_over(&mut self, moving: &mut Option<Opening>, socket: &mut Socket) -> bool {
-        let Some(opening) = moving.take() else { return false };
+    /// One that ends before the next was even tried is lost: the page says "reconnecting" then.
+    async fn take_over(&mut self, moving: &mut Option<Moving>, socket: &mut Socket) -> bool {
+        let Some(Moving { opens_at, opening }) = moving.take() else { return false };
+        let was_tried = Instant::now() >= opens_at;
         match opening.await {
             Ok((new, welcome)) => {
+                if !was_tried {
+                    self.judge.count(Count::ConnectionsLost);
+                }
                 self.judge.count(Count::Moves);
                 self.welcomed(welcome);
                 *socket = new;
@@ -320,16 +337,18 @@ impl Bot {
     }
 
     /// Opens the next connection beside this one, at a random moment of those allowed.
-    fn open_next(&mut self, to: Move) -> Opening {
+    fn open_next(&mut self, to: Move) -> Moving {
         let span = f64::from(to.within_ms.saturating_sub(to.after_ms));
         let wait = Duration::from_secs_f64((f64::from(to.after_ms) + span * self.draw()) / 1e3);
         self.endpoint.clone_from(&to.endpoint);
         let url = self.gateway.play_url(&to.endpoint);
         let hello = self.hello(to.resume_token);
-        Box::pin(async move {
-            sleep(wait).await;
+        let opens_at = Instant::now() + wait;
+        let opening = Box::pin(async move {
+            sleep_until(opens_at).await;
             open(&url, hello).await
-        })
+        });
+        Moving { opens_at, opening }
     }
 
     fn hello(&self, token: String) -> Hello {
@@ -360,9 +379,9 @@ async fn send(socket: &mut Socket, message: &ClientMessage) -> Result<(), tungst
 }
 
 /// Waits for the next connection if one is being opened, else for ever.
-async fn opened(opening: &mut Option<Opening>) -> Result<(Socket, Welcome), OpenError> {
-    match opening {
-        Some(opening) => opening.await,
+async fn opened(moving: &mut Option<Moving>) -> Result<(Socket, Welcome), OpenError> {
+    match moving {
+        Some(moving) => moving.opening.as_mut().await,
         None => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
 //! CPU time of the region's processes and of the bots themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,6 +13,9 @@ const SAMPLES_MAX: usize = 4 * 3_600;
 /// The variable that names an instance's program, and the one that says which region it belongs to.
 const SERVICE: &[u8] = b"ARENA_SERVICE";
 const IDENTITY_FOLDER: &[u8] = b"ARENA_IDENTITY_DIR";
+/// A process that is none of the region's may become one, when it turns from who started it into its program; it is
+/// looked at so often.
+const LOOKS_MAX: u32 = 5;
 /// What the bots are called among the programs.
 const BOTS: &str = "arena-load";
 
@@ -20,9 +23,15 @@ const BOTS: &str = "arena-load";
 #[derive(Debug)]
 pub(crate) struct Cpu {
     folder: Option<PathBuf>,
-    /// Processes that were looked at: the service, or `None` if they are others.
-    known: BTreeMap<u32, Option<String>>,
-    ticks_per_s: f64,
+    known: BTreeMap<u32, Known>,
+}
+
+/// A process that was looked at.
+#[derive(Debug, Default)]
+struct Known {
+    /// `None` while it is none of the region's.
+    service: Option<String>,
+    looks: u32,
 }
 
 /// CPU seconds of each process at some moments.
@@ -39,9 +48,8 @@ struct Sample {
 }
 
 impl Cpu {
-    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
-        Self { folder, known: BTreeMap::new(), ticks_per_s }
+    pub(crate) fn new(folder: Option<&Path>) -> Self {
+        Self { folder: folder.map(canonical), known: BTreeMap::new() }
     }
 
     /// Looks at all processes; those of the bots are those of the calling thread.
@@ -50,16 +58,28 @@ impl Cpu {
         let own = clock_gettime(ClockId::ThreadCPUTime);
         let own_s = own.tv_sec as f64 + own.tv_nsec as f64 / 1e9;
         sample.used_s.insert((BOTS.to_owned(), 0), own_s);
-        if let Some(folder) = self.folder.clone() {
-            for pid in processes() {
-                let service = self.known.entry(pid).or_insert_with(|| service(pid, &folder));
-                let Some(service) = service.clone() else { continue };
-                if let Some(used_s) = used(pid, self.ticks_per_s) {
+        if let Some(folder) = &self.folder {
+            let processes: BTreeSet<u32> = processes().collect();
+            self.known.retain(|pid, _| processes.contains(pid));
+            for pid in processes {
+                let known = self.known.entry(pid).or_default();
+                known.look(pid, folder);
+                let Some(service) = known.service.clone() else { continue };
+                if let Some(used_s) = cpu_time_s(pid) {
                     sample.used_s.insert((service, pid), used_s);
                 }
             }
         }
         log.push(sample);
+    }
+}
+
+impl Known {
+    fn look(&mut self, pid: u32, folder: &Path) {
+        if self.service.is_none() && self.looks < LOOKS_MAX {
+            self.looks += 1;
+            self.service = service(pid, folder);
+        }
     }
 }
 
@@ -71,9 +91,10 @@ impl CpuLog {
         self.samples.push(sample);
     }
 
-    /// Returns the CPU seconds of each program between two moments, as far as samples tell: a process that
-    /// ended is missing what it used after the last one.
+    /// Returns the CPU seconds of each program between two moments, as far as samples tell: what was used before the
+    /// first one is nobody's, and a process that ended is missing what it used after the last one.
     pub(crate) fn between(&self, from_ms: u64, to_ms: u64) -> BTreeMap<String, f64> {
+        let from_ms = from_ms.max(self.samples.first().map_or(0, |it| it.at_ms));
         let before: BTreeMap<_, _> = self
             .samples
             .iter()
@@ -107,17 +128,24 @@ fn service(pid: u32, folder: &Path) -> Option<String> {
         let mut variables = environment.split(|it| *it == 0);
         variables.find_map(|it| it.strip_prefix(name)?.strip_prefix(b"="))
     };
-    let identity = Path::new(OsStr::from_bytes(value(IDENTITY_FOLDER)?));
+    let identity = canonical(Path::new(OsStr::from_bytes(value(IDENTITY_FOLDER)?)));
     let name = String::from_utf8(value(SERVICE)?.to_vec()).ok()?;
     identity.starts_with(folder).then_some(name)
 }
 
-/// User and system time of a process so far: fields 14 and 15 of `/proc/<pid>/stat` (proc(5)).
-fn used(pid: u32, ticks_per_s: f64) -> Option<f64> {
+/// Returns a path without links and dots; of what is not there, the path as it is.
+fn canonical(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Returns the user and system time of a process so far, in seconds: fields 14 and 15 of `/proc/<pid>/stat` (proc(5));
+/// `None` if it is gone.
+#[must_use]
+pub fn cpu_time_s(pid: u32) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some((user + system) as f64 / ticks_per_s)
+    Some((user + system) as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 #[cfg(test)]
@@ -145,6 +173,11 @@ mod tests {
             (1_000, 2_000, &[("game", 1.5), ("gateway", 0.25)]),
             (2_000, 3_000, &[("game", 0.0), ("gateway", 0.0)]),
         ];
+        let mut late = CpuLog::default();
+        late.push(sample(7, &[("game", 1, 5.0)]));
+        late.push(sample(1_000, &[("game", 1, 6.0)]));
+        let used_s = late.between(0, 1_000)["game"];
+        assert!((used_s - 1.0).abs() < 1e-9, "what it used before anybody looked: {used_s}");
         for (from_ms, to_ms, expected) in cases {
             let expected = expected.iter().map(|(name, s)| ((*name).to_owned(), *s)).collect();
             assert_eq!(log.between(from_ms, to_ms), expected, "{from_ms} to {to_ms}");
@@ -159,18 +192,18 @@ mod tests {
             command.env("ARENA_IDENTITY_DIR", folder).stdin(Stdio::null()).spawn().unwrap()
         };
         let (mut ours, mut other) = (spin("/nowhere/ours/identity"), spin("/nowhere/other"));
-        let mut cpu = Cpu::new(Some("/nowhere/ours".into()));
+        let mut cpu = Cpu::new(Some(Path::new("/nowhere/ours")));
         let mut log = CpuLog::default();
-        let end = Instant::now() + Duration::from_secs(20);
+        let (end, mut at_ms) = (Instant::now() + Duration::from_secs(20), 0);
         let seen = loop {
-            cpu.sample(&mut log, 1);
-            let seen = log.between(0, 1);
+            cpu.sample(&mut log, at_ms);
+            let seen = log.between(0, at_ms);
+            at_ms += 1;
             // Both are counted in hundredths of a second; ours may come later than the other's first.
             let counted = |name: &str| seen.get(name).is_some_and(|it| *it > 0.0);
             if counted("game") && counted(BOTS) || Instant::now() > end {
                 break seen;
             }
-            cpu.known.clear(); // the child may not have become the shell yet
         };
         for child in [&mut ours, &mut other] {
             child.kill().unwrap();

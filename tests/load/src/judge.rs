@@ -13,9 +13,9 @@ use crate::timeline::{Count, Timeline};
 use crate::watch::Violation;
 use crate::window::{Mark, Window};
 
-/// Matches of a run that are kept: a day of 64 at once of half a minute each. Later ones are played,
-/// not judged as a whole.
-const MATCHES_MAX: usize = 200_000;
+/// Matches of a run that are kept, some 10 KB each, and thirty times that with what players did: two and a half hours
+/// of 64 at once of half a minute each. Later ones are played and counted, not judged as a whole.
+const MATCHES_MAX: usize = 20_000;
 /// Marks and windows of a run: more than a picture can show.
 const MARKS_MAX: usize = 1_000;
 /// Ticks of a match a second, until a gateway says otherwise.
@@ -87,14 +87,16 @@ pub(crate) struct Seen {
 }
 
 /// What was seen.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Judge {
     pub(crate) timeline: Timeline,
     pub(crate) matches: BTreeMap<MatchId, Seen>,
-    pub(crate) ticks_per_s: u32,
+    /// What a gateway said last.
+    pub(crate) told_ticks_per_s: Option<u32>,
     /// Bots that are in a match now.
     pub(crate) playing: u32,
-    pub(crate) playing_ms: u64,
+    /// Starts of matches, by player, of which too many are kept already.
+    pub(crate) matches_unjudged: u64,
     pub(crate) longest_wait_ms: u64,
     pub(crate) protocol_errors: BTreeMap<String, u64>,
     pub(crate) examples: BTreeMap<String, String>,
@@ -105,31 +107,16 @@ pub(crate) struct Judge {
     marks: Vec<Mark>,
 }
 
-impl Default for Judge {
-    fn default() -> Self {
-        Self {
-            timeline: Timeline::default(),
-            matches: BTreeMap::new(),
-            ticks_per_s: TICKS_PER_S,
-            playing: 0,
-            playing_ms: 0,
-            longest_wait_ms: 0,
-            protocol_errors: BTreeMap::new(),
-            examples: BTreeMap::new(),
-            close_codes: BTreeMap::new(),
-            refusals: BTreeMap::new(),
-            releases: BTreeMap::new(),
-            windows: Vec::new(),
-            marks: Vec::new(),
-        }
-    }
-}
-
 impl Judge {
+    /// Returns the ticks of a match a second.
+    pub(crate) fn ticks_per_s(&self) -> u32 {
+        self.told_ticks_per_s.unwrap_or(TICKS_PER_S)
+    }
+
     /// Returns a match, if it is kept; it begins with the first of its players.
     pub(crate) fn seen(&mut self, id: MatchId, ticks_per_frame: u32) -> Option<&mut Seen> {
         let is_full = self.matches.len() >= MATCHES_MAX;
-        let ticks_per_s = self.ticks_per_s;
+        let ticks_per_s = self.ticks_per_s();
         match self.matches.entry(id) {
             Entry::Occupied(it) => Some(it.into_mut()),
             Entry::Vacant(_) if is_full => None,

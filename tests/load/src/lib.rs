@@ -24,8 +24,9 @@ mod watch;
 mod window;
 
 pub use args::Args;
+pub use cpu::cpu_time_s;
 pub use login::UrlError;
 pub use replays::ReplayReport;
 pub use report::Report;
-pub use run::{Outcome, Run, RunError, picture, run};
+pub use run::{Outcome, Run, RunError, picture, run, write};
 pub use window::{Mark, Window, WindowError, WindowReport};

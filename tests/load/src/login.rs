@@ -1,5 +1,7 @@
 //! The login by REST, as the page does it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
@@ -8,13 +10,18 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+/// A login that takes longer is none, and is tried again: as long as a welcome may take.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(8);
 /// Bytes of an answer: two tokens and a name.
 const ANSWER_LEN_MAX: usize = 16 << 10;
 
 /// Why a player cannot log in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
+    #[error("log in at `{authority}` within {LOGIN_TIMEOUT:?}")]
+    Timeout { authority: String },
     #[error("connect to `{authority}`")]
     Connect { authority: String, source: std::io::Error },
     #[error("speak HTTP with the gateway")]
@@ -68,6 +75,11 @@ impl Gateway {
 
     /// Returns an access token for the device with `secret`.
     pub(crate) async fn login(&self, secret: &[u8], name: &str) -> Result<String, LoginError> {
+        let late = |_| Err(LoginError::Timeout { authority: self.authority.clone() });
+        timeout(LOGIN_TIMEOUT, self.try_login(secret, name)).await.unwrap_or_else(late)
+    }
+
+    async fn try_login(&self, secret: &[u8], name: &str) -> Result<String, LoginError> {
         let authority = self.authority.clone();
         let stream = TcpStream::connect(&authority)
             .await

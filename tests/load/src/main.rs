@@ -1,6 +1,6 @@
 //! Entry point.
 
-use arena_load::{Args, run};
+use arena_load::{Args, run, write};
 use clap::Parser as _;
 
 fn main() -> anyhow::Result<()> {
@@ -11,10 +11,10 @@ fn main() -> anyhow::Result<()> {
     let report = outcome.report();
     report.print(&mut std::io::stdout().lock())?;
     if let Some(path) = &args.report {
-        report.write(path)?;
+        write(path, &report.json())?;
     }
     if let Some(path) = &args.picture {
-        std::fs::write(path, outcome.picture(&format!("{} bots at {}", args.players, args.url)))?;
+        write(path, &outcome.picture(&format!("{} bots at {}", args.players, args.url)))?;
     }
     Ok(())
 }

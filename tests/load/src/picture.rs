@@ -65,7 +65,7 @@ impl Panel {
     /// Takes a run that ended at `end_ms`.
     pub(crate) fn new(title: &str, judge: &Judge, end_ms: u64) -> Self {
         let step_ms = if end_ms > DETAILED_MS_MAX { 4 * BUCKET_MS } else { BUCKET_MS };
-        let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s);
+        let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s());
         let point = |at_ms: u64| {
             let sum = judge.timeline.sum(at_ms, at_ms + step_ms);
             let [p50, p99, p999] = [500, 990, 999].map(|it| ticks(sum.gaps.at(it)));

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use arena_replay::chain;
 use arena_types::MatchId;
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
@@ -61,13 +62,26 @@ pub struct ReplayReport {
     /// When inputs gave way.
     #[serde(skip)]
     pub(crate) merged_ms: Vec<u64>,
+    /// Matches of other games than the arena were among them, whose inputs are not judged.
+    #[serde(skip)]
+    pub(crate) has_other_games: bool,
 }
 
 impl ReplayReport {
-    fn complain(&mut self, id: MatchId, what: &str) {
+    /// Says whether what is lost is known by input.
+    pub(crate) fn judges_inputs(&self) -> bool {
+        !self.has_other_games
+    }
+
+    /// Notes something that is wrong with no match.
+    fn say(&mut self, what: String) {
         if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(format!("match {id}: {what}"));
+            self.examples.push(what);
         }
+    }
+
+    fn complain(&mut self, id: MatchId, what: &str) {
+        self.say(format!("match {id}: {what}"));
     }
 
     fn gap(&mut self, id: MatchId, what: &str) {
@@ -84,6 +98,12 @@ impl ReplayReport {
 /// Plays all matches again from the replays in `folder` (`MATCH/EPOCH.rpl`); [`stored`] waits for them.
 pub(crate) fn check(folder: &Path, judge: &Judge) -> ReplayReport {
     let mut report = ReplayReport::default();
+    if !folder.is_dir() {
+        let folder = folder.display();
+        report.say(format!(
+            "there is no folder `{folder}`: name `replays` in the objects of the region's store"
+        ));
+    }
     for (id, seen) in played(judge) {
         report.matches += 1;
         check_match(folder, (id, seen), &mut report);
@@ -175,7 +195,7 @@ fn check_joins(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayRepo
         let owners = format!("epoch {} to {}", before.epoch, after.epoch);
         if begins > ended {
             report.gap(id, &format!("{owners}: ticks {ended} to {begins} are in no replay"));
-        } else if before.hash_at(begins) != Some(after.first_hash) {
+        } else if before.is_arena && before.hash_at(begins) != Some(after.first_hash) {
             report.gap(id, &format!("{owners}: another state at tick {begins}"));
         }
     }
@@ -185,7 +205,12 @@ fn check_joins(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayRepo
     }
 }
 
+/// What an input does in another game only that game knows.
 fn check_inputs(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayReport) {
+    if films.iter().any(|it| !it.is_arena) {
+        report.has_other_games = true;
+        return;
+    }
     // Of ticks that two owners have, the later one's count: that is how the match went on.
     let at = |tick: u32| films.iter().rev().find_map(|it| it.inputs_of(tick));
     let last_tick = films.last().map_or(0, |it| it.last_tick);
@@ -199,17 +224,16 @@ fn check_inputs(id: MatchId, seen: &Seen, films: &[Film], report: &mut ReplayRep
             report.inputs_lost += verdict.lost_ticks.len() as u64;
             let reached = |tick: &u32| seen.course.reached_ms(*tick);
             report.merged_ms.extend(verdict.merged_ticks.iter().filter_map(reached));
-            for tick in verdict.lost_ticks {
-                report.complain(id, &format!("seat {}: input for tick {tick} lost", diary.seat));
-                report.lost_ms.extend(reached(&tick));
+            report.lost_ms.extend(verdict.lost_ticks.iter().filter_map(reached));
+            if let (Some(first), Some(last)) =
+                (verdict.lost_ticks.first(), verdict.lost_ticks.last())
+            {
+                let (seat, lost) = (diary.seat, verdict.lost_ticks.len());
+                let what = format!("seat {seat}: {lost} inputs lost, for ticks {first} to {last}");
+                report.complain(id, &what);
             }
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |it| it.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -11,7 +10,7 @@ use crate::cpu::CpuLog;
 use crate::judge::Judge;
 use crate::replays::ReplayReport;
 use crate::timeline::Count;
-use crate::window::{Mark, Window, WindowReport, in_ticks};
+use crate::window::{Mark, Window, WindowReport, bytes_per_player_s, in_ticks};
 
 /// The figures of a run; the JSON file holds exactly these keys.
 #[derive(Clone, Debug, Serialize)]
@@ -27,7 +26,8 @@ pub struct Report {
     pub dropped_sessions: u64,
     /// Times a session went on on another connection.
     pub resumed: u64,
-    /// Connections that broke without the gateway saying move: the player reads "reconnecting".
+    /// Connections that broke without the gateway saying move, or before the next one was tried: the player reads
+    /// "reconnecting".
     pub connections_lost: u64,
     /// Of these, because the gateway said move.
     pub moves: u64,
@@ -37,6 +37,8 @@ pub struct Report {
     pub connects_failed: u64,
     /// Starts of matches, by player.
     pub matches_started: u64,
+    /// Of these, starts of matches that came when too many were kept: nobody looks at their ticks and replays.
+    pub matches_unjudged: u64,
     /// Ends of matches, by player.
     pub matches_finished: u64,
     /// Matches a player was taken out of, or missed the end of: the session lived on, the match not.
@@ -51,8 +53,6 @@ pub struct Report {
     pub ticks_skipped: u64,
     /// Ticks of frames that one player was not shown while its session changed the connection.
     pub ticks_away: u64,
-    /// The same under the name that the benchmarks use.
-    pub snapshots: u64,
     /// Of these, encoded against nothing.
     pub full_frames: u64,
     /// Inputs sent.
@@ -114,9 +114,8 @@ impl Report {
         replays: Option<ReplayReport>,
     ) -> Self {
         let all = judge.timeline.all();
-        let playing_s = judge.playing_ms as f64 / 1_000.0;
-        let bytes = all.count(Count::Bytes) as f64;
         let uncounted = all.count(Count::InputsUncounted);
+        let judged = replays.as_ref().filter(|it| it.judges_inputs());
         let window = |it: &Window| WindowReport::new(it, judge, (cpu, replays.as_ref()), end_ms);
         Self {
             players,
@@ -129,27 +128,27 @@ impl Report {
             logins_failed: all.count(Count::LoginsFailed),
             connects_failed: all.count(Count::ConnectsFailed),
             matches_started: all.count(Count::MatchesStarted),
+            matches_unjudged: judge.matches_unjudged,
             matches_finished: all.count(Count::MatchesFinished),
             matches_lost: all.count(Count::MatchesLost),
             frames: all.count(Count::Frames),
             lost_ticks: judge.lost_ticks(0, u64::MAX),
             ticks_skipped: all.count(Count::TicksSkipped),
             ticks_away: all.count(Count::TicksAway),
-            snapshots: all.count(Count::Frames),
             full_frames: all.count(Count::FullFrames),
             inputs: all.count(Count::Inputs),
             inputs_uncounted: uncounted,
-            inputs_lost: replays.as_ref().map_or(uncounted, |it| it.inputs_lost),
+            inputs_lost: judged.map_or(uncounted, |it| it.inputs_lost),
             longest_gap_ms: all.longest_gap_ms(),
             longest_wait_ms: judge.longest_wait_ms,
             gap_ms_p50: all.gaps.at(500),
             gap_ms_p99: all.gaps.at(990),
             gap_ms_p999: all.gaps.at(999),
-            longest_gap_ticks: in_ticks(all.longest_gap_ms(), judge.ticks_per_s),
+            longest_gap_ticks: in_ticks(all.longest_gap_ms(), judge.ticks_per_s()),
             latency_ms_p50: all.latencies.at(500),
             latency_ms_p99: all.latencies.at(990),
             latency_ms_p999: all.latencies.at(999),
-            bytes_per_player_s: if playing_s > 0.0 { bytes / playing_s } else { 0.0 },
+            bytes_per_player_s: bytes_per_player_s(&all),
             protocol_errors: judge.protocol_errors.values().sum(),
             protocol_error_kinds: judge.protocol_errors.clone(),
             protocol_error_examples: judge.examples.clone(),
@@ -196,12 +195,13 @@ impl Report {
         Ok(())
     }
 
-    /// Writes the JSON file.
+    /// Returns the JSON document.
     ///
-    /// # Errors
-    /// Those of the file.
-    pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        std::fs::write(path, serde_json::to_string_pretty(self).map_err(std::io::Error::other)?)
+    /// # Panics
+    /// Never: keys are texts, and no figure is without a value.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("our own types serialise to JSON")
     }
 }
 

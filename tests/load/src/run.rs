@@ -1,5 +1,6 @@
 //! Starts the bots, waits for the end, adds up.
 
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +33,14 @@ pub enum RunError {
     /// The system refuses signals, a thread or timers.
     #[error("set up the bots' thread")]
     System(#[from] std::io::Error),
+    /// A file that was asked for cannot be written.
+    #[error("write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The bots' thread ended in a panic; what it said is on standard error.
     #[error("the bots' thread failed")]
     Failed,
@@ -69,25 +78,31 @@ pub fn picture(runs: &[(&str, &Outcome)]) -> String {
     picture::draw(&runs.iter().map(panel).collect::<Vec<_>>())
 }
 
+/// Writes a report or a picture.
+///
+/// # Errors
+/// [`RunError::Write`].
+pub fn write(path: &Path, text: &str) -> Result<(), RunError> {
+    std::fs::write(path, text).map_err(|source| RunError::Write { path: path.to_owned(), source })
+}
+
 /// Plays until the time is over or a signal comes.
 ///
 /// # Errors
 /// [`RunError`]; a gateway that is away is none, it is tried again.
 pub async fn run(args: &Args) -> Result<Outcome, RunError> {
+    let gateway = Gateway::parse(&args.url)?;
     let (stop, stopped) = watch::channel(false);
-    let judge = Shared::new();
-    let play = play(args, judge, stopped);
+    let play = play(args, gateway, Shared::new(), stopped);
     let end = async {
-        let ended = until_the_end(args.seconds).await;
+        until_the_end(args.seconds).await?;
         stop.send_replace(true);
-        ended
+        Ok(())
     };
-    let (outcome, ended) = tokio::join!(play, end);
-    ended?;
-    outcome
+    Ok(tokio::try_join!(play, end)?.0)
 }
 
-/// Bots on a thread of their own, for programs that do something else meanwhile.
+/// Bots on a thread of their own, for programs that do something else meanwhile. Dropped, it stops them.
 #[derive(Debug)]
 pub struct Run {
     judge: Shared,
@@ -99,15 +114,16 @@ impl Run {
     /// Starts the bots; they play until [`Run::finish`], whatever `args.seconds` says.
     ///
     /// # Errors
-    /// [`RunError::System`].
+    /// [`RunError::Url`] and [`RunError::System`].
     pub fn start(args: Args) -> Result<Self, RunError> {
+        let gateway = Gateway::parse(&args.url)?;
         let (stop, stopped) = watch::channel(false);
         let judge = Shared::new();
         let shared = judge.clone();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new()
             .name("bots".to_owned())
-            .spawn(move || runtime.block_on(play(&args, shared, stopped)))?;
+            .spawn(move || runtime.block_on(play(&args, gateway, shared, stopped)))?;
         Ok(Self { judge, stop, thread })
     }
 
@@ -148,11 +164,12 @@ impl Run {
 
 async fn play(
     args: &Args,
+    gateway: Gateway,
     judge: Shared,
     stopped: watch::Receiver<bool>,
 ) -> Result<Outcome, RunError> {
     let common = Common {
-        gateway: Gateway::parse(&args.url)?,
+        gateway,
         mode: args.mode.clone(),
         seed: args.seed,
         judge: judge.clone(),
@@ -166,7 +183,7 @@ async fn play(
         bots.spawn(Bot::new(common.clone(), index).run(delay));
     }
     let mut log = CpuLog::default();
-    sample_until(stopped, &judge, (&mut Cpu::new(args.state.clone()), &mut log)).await;
+    sample_until(stopped, &judge, (&mut Cpu::new(args.state.as_deref()), &mut log)).await;
     let end_ms = judge.now_ms();
     goodbye(&mut bots, &judge).await;
     let mut replays = None;
@@ -232,4 +249,44 @@ async fn until_the_end(seconds: Option<u64>) -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_none_ends_a_run_before_it_begins() {
+        let args = Args::parse_from(["arena-load", "--url", "127.0.0.1:8080"]);
+        let text = run(&args).await.unwrap_err().to_string();
+        assert!(text.contains("http://HOST:PORT"), "{text}");
+        assert!(matches!(Run::start(args), Err(RunError::Url(_))));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_named() {
+        let error = write(Path::new("/nowhere/report.json"), "").unwrap_err();
+        assert_eq!(error.to_string(), "write `/nowhere/report.json`");
+    }
+
+    /// A bot that cannot connect waits between its tries, unless nobody is left to say stop.
+    #[tokio::test]
+    async fn a_bot_whose_run_was_dropped_does_not_try_on() {
+        let (stop, stopped) = watch::channel(false);
+        let common = Common {
+            gateway: Gateway::parse("http://127.0.0.1:1").unwrap(),
+            mode: "arena".to_owned(),
+            seed: 1,
+            judge: Shared::new(),
+            keeps_diaries: false,
+            stopped,
+        };
+        let mut bots = JoinSet::new();
+        bots.spawn(Bot::new(common, 0).run(Duration::ZERO));
+        tokio::task::yield_now().await;
+        drop(stop);
+        bots.join_next().await.unwrap().unwrap();
+    }
 }

@@ -100,7 +100,7 @@ pub struct WindowReport {
     pub dropped_sessions: u64,
     /// Matches a player was taken out of.
     pub matches_lost: u64,
-    /// Connections that broke without the gateway saying move.
+    /// Connections that broke without the gateway saying move, or before the next one was tried.
     pub connections_lost: u64,
     /// Sessions that moved because the gateway said so.
     pub moves: u64,
@@ -129,7 +129,8 @@ impl WindowReport {
             |all: &[u64]| all.iter().filter(|it| (from_ms..to_ms).contains(it)).count() as u64;
         let sum = judge.timeline.sum(from_ms, to_ms);
         let uncounted = sum.count(Count::InputsUncounted);
-        let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s);
+        let judged = replays.filter(|it| it.judges_inputs());
+        let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s());
         Self {
             name: window.name.clone(),
             from_s: from_ms as f64 / 1_000.0,
@@ -151,8 +152,8 @@ impl WindowReport {
             connections_lost: sum.count(Count::ConnectionsLost),
             moves: sum.count(Count::Moves),
             inputs: sum.count(Count::Inputs),
-            inputs_lost: replays.map_or(uncounted, |it| within(&it.lost_ms)),
-            inputs_merged: replays.map_or(0, |it| within(&it.merged_ms)),
+            inputs_lost: judged.map_or(uncounted, |it| within(&it.lost_ms)),
+            inputs_merged: judged.map_or(0, |it| within(&it.merged_ms)),
             protocol_errors: sum.count(Count::ProtocolErrors),
             cpu_s: cpu.between(from_ms, to_ms),
         }
@@ -165,7 +166,7 @@ pub(crate) fn in_ticks(ms: u64, ticks_per_s: u32) -> f64 {
 }
 
 /// A player's time in matches is that between its frames.
-fn bytes_per_player_s(sum: &Bucket) -> f64 {
+pub(crate) fn bytes_per_player_s(sum: &Bucket) -> f64 {
     let playing_s = sum.gaps.sum() as f64 / 1_000.0;
     if playing_s > 0.0 { sum.count(Count::Bytes) as f64 / playing_s } else { 0.0 }
 }

@@ -46,7 +46,7 @@ pub use game::{GameError, GameMatch};
 pub use header::{Header, Player};
 pub use match_error::MatchError;
 pub use playback::{Compared, Playback, PlaybackError, Step};
-pub use problem::{Divergence, Problem, Problems, WordDifference};
+pub use problem::{Divergence, Problem, Problems, WordDifference, chain};
 pub use reader::{Reader, Recovery};
 pub use records::{Event, Note, TickHash};
 pub use simulation::Simulation;

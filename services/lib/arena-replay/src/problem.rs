@@ -259,7 +259,8 @@ impl fmt::Display for WordDifference {
 }
 
 /// Writes an error and each of its causes in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let (mut text, mut next) = (error.to_string(), error.source());
     while let Some(cause) = next {
         text = format!("{text}: {cause}");

@@ -20,7 +20,7 @@ impl Bot {
         bytes: &[u8],
         socket: &mut Socket,
     ) -> Result<Option<Move>, tungstenite::Error> {
-        if self.playing_since.is_some() {
+        if self.is_playing {
             self.judge.count_many(Count::Bytes, bytes.len() as u64);
         }
         if bytes.first() == Some(&FRAME_TYPE) {
@@ -138,23 +138,26 @@ impl Bot {
             && let Some(uncounted) = watch.restart(start)?
         {
             self.judge.count_many(Count::InputsUncounted, u64::from(uncounted));
-            self.playing_since.get_or_insert_with(Instant::now);
+            self.is_playing = true;
             return Ok(());
         }
         self.lose_match();
-        self.playing_since = Some(Instant::now());
+        self.is_playing = true;
         let pace = Pace { ticks_per_frame: self.ticks_per_frame, now_ms: self.judge.now_ms() };
         let watch = Watch::new(start, self.seed, pace);
         self.watch = Some(if self.keeps_diaries { watch.with_diary() } else { watch });
         self.judge.count(Count::MatchesStarted);
         let mut judge = self.judge.lock();
+        if judge.seen(start.match_id, self.ticks_per_frame).is_none() {
+            judge.matches_unjudged += 1;
+        }
         judge.playing += 1;
         *judge.releases.entry(start.release.to_string()).or_default() += 1;
         Ok(())
     }
 
     pub(super) fn leave_match(&mut self) {
-        self.pause();
+        self.is_playing = false;
         let Some(watch) = self.watch.take() else { return };
         let now_ms = self.judge.now_ms();
         let mut judge = self.judge.lock();
@@ -187,13 +190,6 @@ impl Bot {
             let waited_ms = since.elapsed().as_millis() as u64;
             let mut judge = self.judge.lock();
             judge.longest_wait_ms = judge.longest_wait_ms.max(waited_ms);
-        }
-    }
-
-    /// Ends the time that counts as playing.
-    pub(super) fn pause(&mut self) {
-        if let Some(since) = self.playing_since.take() {
-            self.judge.lock().playing_ms += since.elapsed().as_millis() as u64;
         }
     }
 }

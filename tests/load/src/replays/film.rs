@@ -4,13 +4,13 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
+use arena_game_arena::{own_view, player_view};
 use arena_replay::arena::{ArenaError, ArenaMatch, GAME};
 use arena_replay::{
     GameError, GameMatch, Playback, PlaybackError, Problem, ReadError, Reader, Simulation as _,
     Step, verify,
 };
 use arena_sim::{CpuBackend, SeatInputs, WorldView};
-use arena_wire::play::{OwnView, PlayerView, quantise};
 
 use crate::diary::{Diary, Sight};
 
@@ -49,6 +49,8 @@ pub(super) struct Film {
     pub(super) is_unfinished: bool,
     /// The match was ended before its rules did.
     pub(super) is_cut: bool,
+    /// Its states and inputs are those of the arena, which players' sights and inputs are compared with.
+    pub(super) is_arena: bool,
     /// What is wrong with it, but that it has no end.
     pub(super) problems: Vec<String>,
     /// Frames that were compared with what was simulated.
@@ -80,11 +82,12 @@ impl Film {
             inputs: Vec::new(),
             is_unfinished: all.iter().any(|it| is_end(&it)),
             is_cut,
+            is_arena: header.game == GAME,
             problems: all.iter().filter(|it| !is_end(it)).map(ToString::to_string).collect(),
             compared: 0,
             differences: Vec::new(),
         };
-        if header.game == GAME {
+        if film.is_arena {
             let mut playback = Playback::new(open(path)?, ArenaMatch::on_cpu())?;
             playback.seek(film.first_tick)?;
             film.play(&mut playback, diaries)?;
@@ -144,25 +147,7 @@ impl Film {
 /// Returns what a frame of this state says of the seat's own player.
 pub(super) fn sight_of(world: &WorldView<'_>, seat: u8) -> Option<Sight> {
     let it = world.players().find(|it| it.seat == seat)?;
-    let own = it.active.then_some(OwnView {
-        x: it.x as u32,
-        y: it.y as u32,
-        vx: it.vx as i16,
-        vy: it.vy as i16,
-        cooldown: it.cooldown,
-        respawn: u16::from(it.respawn),
-    });
-    let player = PlayerView {
-        here: it.active,
-        alive: it.alive,
-        health: it.health,
-        x: quantise(it.x),
-        y: quantise(it.y),
-        aim: it.aim,
-        kills: it.kills,
-        deaths: it.deaths,
-    };
-    Some(Sight { tick: world.tick(), own, player })
+    Some(Sight { tick: world.tick(), own: own_view(&it), player: player_view(&it) })
 }
 
 /// Whether a replay is finished and has this tick.

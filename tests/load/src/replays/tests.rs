@@ -1,5 +1,7 @@
 use arena_replay::arena::{self, ArenaMatch};
-use arena_replay::{Encoder, Outcome, Playback, Reader, Settings, Simulation as _, Writer, cut};
+use arena_replay::{
+    Encoder, GameMatch, Header, Outcome, Playback, Reader, Settings, Simulation as _, Writer, cut,
+};
 use arena_sim::{Input, Rules, SeatInputs, buttons};
 use arena_types::{Epoch, Tick};
 use arena_wire::play::{Controls, FrameHead, View};
@@ -186,4 +188,58 @@ fn an_input_that_no_tick_was_played_with_gave_way_or_is_lost_and_is_dated() {
     let report = check_files(&[(1, file)], &seen);
     assert_eq!((report.inputs_lost, report.inputs_played), (1, u64::from(TICKS) - 1), "{report:?}");
     assert_eq!(report.lost_ms, [400 * 16]);
+}
+
+/// A match of another game with one player, who sends an input for each tick, of which frames count the first hundred.
+fn recorded_of(name: &str) -> (Vec<u8>, Seen) {
+    let game = arena_games::find(name).unwrap();
+    let header = Header { schema: game.schema(), ..Header::of(&game.standard_rules(), 9) };
+    let (mut played, mut encoder) = (GameMatch::new(game), Encoder::new().unwrap());
+    played.start(&header).unwrap();
+    let mut writer = Writer::new(&header, Settings::default()).unwrap();
+    let mut file = Vec::new();
+    let (mut diary, mut course) = (Diary::new(SEAT, 0), Course::new(2, 60));
+    for tick in 1..=TICKS {
+        let mut inputs = SeatInputs::default();
+        let press = if tick == 1 { buttons::JOIN } else { 0 };
+        inputs[usize::from(SEAT)] = Input { buttons: press, ..Input::default() };
+        writer.inputs(tick - 1, &inputs, &mut encoder).unwrap();
+        played.advance(&[inputs]).unwrap();
+        file.extend(writer.take().into_iter().flat_map(|it| it.bytes));
+        diary.sent(&input(tick));
+        course.shown(tick, u64::from(tick) * 16);
+    }
+    diary.stretches[0].counted = 100;
+    let outcome = Outcome::of(&played, "moved", 0).unwrap();
+    file.extend(writer.finish(outcome, played.hash().unwrap(), &mut encoder).unwrap().bytes);
+    (file, Seen { course, diaries: vec![diary] })
+}
+
+#[test]
+fn a_replay_of_another_game_is_verified_and_its_inputs_are_left_to_it() {
+    let (file, seen) = recorded_of("snakes");
+    let report = check_files(&[(1, file.clone()), (2, file)], &seen);
+    assert_eq!(report.examples, [""; 0]);
+    assert_eq!((report.replays_verified, report.replay_gaps), (2, 0), "{report:?}");
+    assert_eq!((report.inputs_played, report.inputs_lost), (0, 0), "{report:?}");
+    assert!(!report.judges_inputs());
+}
+
+#[test]
+fn a_stretch_of_lost_inputs_is_told_once() {
+    let (file, mut seen) = recorded(|tick| if (300..340).contains(&tick) { 299 } else { tick });
+    seen.diaries[0].stretches[0].counted = 299;
+    let report = check_files(&[(1, file)], &seen);
+    let all = report.examples.join("\n");
+    assert_eq!(report.examples.len(), 1, "{all}");
+    assert!(
+        all.contains("seat 3: ") && all.contains(" inputs lost, for ticks 300 to 339"),
+        "{all}"
+    );
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    let report = check(Path::new("/nowhere/replays"), &Judge::default());
+    assert!(report.examples[0].contains("no folder `/nowhere/replays`"), "{report:?}");
 }
