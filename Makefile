@@ -76,6 +76,13 @@ bench-deploy: deps-build ## a deploy under load against naive ways, to target/be
 	cp $(TARGET)/bench/deploy.md docs/bench-deploy.md
 	cp $(TARGET)/bench/deploy.svg docs/bench-deploy.svg
 
+SEED ?= 1
+N ?= 10
+.PHONY: chaos deps-chaos
+chaos: deps-chaos ## N rollouts under load while things break, from SEED on; the page goes to target/chaos.md
+	cargo build --locked --release --workspace --bins
+	SEED=$(SEED) N=$(N) REPORT=$(TARGET)/chaos.md $(TARGET)/release/arena-chaos
+
 bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to target/bench/swarm.json
 	cargo build --locked --release --workspace --bins --bench swarm
 	cargo bench --locked --workspace --bench swarm
@@ -112,6 +119,9 @@ deps-lab: deps-build
 deps-sim: deps-build
 	@.ci/install mesa-vulkan-drivers libvulkan1
 
-deps-test: deps-lab deps-sim
+deps-chaos: deps-build
+	@.ci/install iproute2 iptables util-linux faketime sqlite3
+
+deps-test: deps-lab deps-sim deps-chaos
 	@.ci/install chromium procps zstd
 	@.ci/hadolint --version >/dev/null

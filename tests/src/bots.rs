@@ -1,6 +1,6 @@
 //! Bot players: the binary `arena-load`, a process of its own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::binary::binary;
+use crate::chaos::Ground;
 
 /// The bots stop within this time of being asked.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_mins(2);
 
 /// Bot players that play until they are stopped.
 pub struct Bots {
@@ -42,9 +43,35 @@ impl Bots {
     /// # Errors
     /// If `arena-load` is not built or cannot be started.
     pub fn start(url: &str, players: u32, seed: u64) -> anyhow::Result<Self> {
+        let program = std::process::Command::new(binary("arena-load")?);
+        Self::spawn(program, url, players, seed)
+    }
+
+    /// Starts them in a network of its own; afterwards they look at the replays of their matches.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(crate) fn start_on(
+        ground: &Ground,
+        url: &str,
+        players: u32,
+        seed: u64,
+        replays: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut program = ground.command(binary("arena-load")?);
+        program.arg("--replays").arg(replays);
+        Self::spawn(program, url, players, seed)
+    }
+
+    fn spawn(
+        program: std::process::Command,
+        url: &str,
+        players: u32,
+        seed: u64,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::with_prefix("arena-bots-")?;
         let report = folder.path().join("report.json");
-        let child = Command::new(binary("arena-load")?)
+        let child = Command::from(program)
             .args(["--url", url, "--players", &players.to_string()])
             .args(["--seconds", "600", "--seed", &seed.to_string()])
             .arg("--report")

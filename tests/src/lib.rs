@@ -3,6 +3,7 @@
 mod binary;
 mod bots;
 mod browser;
+pub mod chaos;
 mod files;
 mod http;
 mod lab;

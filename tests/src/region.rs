@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::binary::binary;
+use crate::chaos::Ground;
 
 /// Longest run of one arenactl command; a deploy waits for running matches of half a minute.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
@@ -96,6 +97,8 @@ impl Ran {
 /// A region of its own. `close` takes it down; dropping it without does so too, by force.
 pub struct TestRegion {
     arenactl: PathBuf,
+    /// Before the folder: what is mounted in it goes first.
+    ground: Option<Ground>,
     state: TempDir,
     settings: Vec<String>,
     _alone: MutexGuard<'static, ()>,
@@ -110,10 +113,26 @@ impl TestRegion {
     pub async fn new(settings: &[&str]) -> anyhow::Result<Self> {
         Ok(Self {
             arenactl: binary("arenactl")?,
+            ground: None,
             state: TempDir::with_prefix("arena-it-")?,
             settings: settings.iter().map(|it| (*it).to_owned()).collect(),
             _alone: ONE_AT_A_TIME.lock().await,
         })
+    }
+
+    /// Makes a region with a network of its own, and a disk of `disk_mib` for all but its programs. Needs root.
+    ///
+    /// # Errors
+    /// As [`Self::new`], and if the system refuses network or disk.
+    pub async fn on_ground(settings: &[&str], disk_mib: u32) -> anyhow::Result<Self> {
+        let mut region = Self::new(settings).await?;
+        region.ground = Some(Ground::new(&region.folder(), disk_mib)?);
+        Ok(region)
+    }
+
+    /// Returns its network and disk, if it has them of its own.
+    pub(crate) fn ground(&self) -> Option<&Ground> {
+        self.ground.as_ref()
     }
 
     /// Returns the folder that stands for `$XDG_STATE_HOME`.
@@ -136,7 +155,11 @@ impl TestRegion {
 
     /// Returns a command `arenactl <args> --region local` with this region's state.
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
-        let mut command = Command::new(&self.arenactl);
+        let program = match &self.ground {
+            Some(ground) => ground.command(&self.arenactl),
+            None => std::process::Command::new(&self.arenactl),
+        };
+        let mut command = Command::from(program);
         command
             .args(args)
             .args(["--region", "local"])
@@ -251,13 +274,7 @@ impl TestRegion {
 impl Drop for TestRegion {
     fn drop(&mut self) {
         // A failed test leaves its region running: ask once more, and leave the verdict to the test.
-        let _ = std::process::Command::new(&self.arenactl)
-            .args(["down", "--yes", "--now", "--region", "local"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .env("XDG_STATE_HOME", self.state.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
+        let mut down = self.command(&["down", "--yes", "--now"]).into_std();
+        let _ = down.stdout(Stdio::null()).stderr(Stdio::null()).status();
     }
 }

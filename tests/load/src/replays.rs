@@ -169,7 +169,7 @@ fn note(id: MatchId, film: &Film, is_newest: bool, report: &mut ReplayReport) {
     report.frames_compared += film.compared;
     report.replays_unfinished += u64::from(film.is_unfinished);
     match film.problems.first() {
-        None => report.replays_verified += 1,
+        None => report.replays_verified += u64::from(!film.is_unfinished),
         Some(problem) => report.mismatch(id, &format!("epoch {epoch}: {problem}")),
     }
     if film.is_unfinished && is_newest {

@@ -163,6 +163,12 @@ fn what_was_seen_and_is_not_so_is_a_mismatch() {
     let report = check_files(&[(1, torn)], &seen);
     assert_eq!((report.replays_unfinished, report.replay_gaps), (1, 1), "{report:?}");
 
+    let is_readable = |end: &usize| Reader::open(std::io::Cursor::new(&file[..*end])).is_ok();
+    let short = (0..file.len()).find(is_readable).unwrap();
+    let report = check_files(&[(1, file[..short].to_vec())], &seen);
+    assert_eq!((report.replays_unfinished, report.replays_verified), (1, 0), "{report:?}");
+    assert_eq!(report.replay_mismatches, 0, "a film that broke off is no other course: {report:?}");
+
     let mut damaged = file;
     let middle = damaged.len() / 2;
     damaged[middle] ^= 1;
