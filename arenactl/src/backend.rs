@@ -299,9 +299,15 @@ impl BackendError {
             Self::ConfigFile(error) => error.help(),
             Self::NoMesh { .. } => "see `arenactl status`: only what runs can be called".to_owned(),
             Self::NoAuthority => "leave out `--backend`".to_owned(),
-            Self::Authority { .. } => "run the command again".to_owned(),
+            Self::Authority { .. } => {
+                "see what there is: `arenactl certs list`; the first `arenactl deploy` makes one"
+                    .to_owned()
+            }
             Self::System { .. } => "free what is lacking, then `arenactl resume`".to_owned(),
-            Self::Script { .. } => "see `arenactl/src/backend/memory/script.rs`".to_owned(),
+            Self::Script { .. } => {
+                "correct it; its keys are described in `arenactl/src/backend/memory/script.rs`"
+                    .to_owned()
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ async fn a_deploy_is_judged_by_its_players_and_by_the_replays_of_their_matches()
     let outcome = tokio::task::spawn_blocking(|| run.finish()).await??;
     let (report, picture) = (outcome.report(), outcome.picture("a deploy"));
     let text = serde_json::to_string(&report)?;
+    println!("{text}");
 
     assert_eq!((report.dropped_sessions, report.protocol_errors), (0, 0), "{text}");
     assert_eq!((report.sessions, report.matches_lost), (u64::from(PLAYERS), 0), "{text}");
