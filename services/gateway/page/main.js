@@ -23,7 +23,7 @@ const input = new Input($("field"), { move: $("stick-move"), aim: $("stick-aim")
 const account = new Account();
 const page = { welcome: null, match: null, screen: "lobby", link: "down", rtt: 0, moving: false, lastFrame: 0, results: 0, errors: [] };
 
-const link = new Link(account, () => page.match?.seen ?? { ack_tick: 0, ack_event: 0 }, {
+const link = new Link(account, () => page.match?.seen ?? { ack_tick: 0, ack_event: 0 }, () => page.screen === "match", {
   message: (kind, fields) => handlers[kind]?.(fields),
   frame: (bytes) => { if (page.match?.frame(bytes, performance.now())) page.lastFrame = performance.now(); },
   link: (state) => { page.link = state; if (state === "down" && page.screen === "lobby") lobby.update({ idle: { reason: "" } }); },
@@ -55,7 +55,7 @@ const handlers = {
   start(it) {
     page.moving = false;
     if (it.seat === WATCHES) return show(it);
-    if (page.match?.id === it.match_id && page.screen === "match") page.match.restart(it);
+    if (page.match?.id === it.match_id && page.screen === "match") resume(it);
     else begin(it);
   },
   event(it) {
@@ -107,6 +107,11 @@ function begin(start) {
   $("field").focus({ preventScroll: true });
   $("feed").replaceChildren();
   lobby.update({ assigned: {} });
+}
+
+/** Goes on with a match: what the game does not have yet is sent again. */
+function resume(start) {
+  for (const it of page.match.restart(start)) link.send("input", it);
 }
 
 function show(start) {

@@ -7,6 +7,8 @@ const BACKOFF_MIN_MS = 200, BACKOFF_MAX_MS = 5000;
 const PING_MS = 1000;
 const SILENCE_MAX_MS = 6000; // no answer to six pings: the way is dead, whatever the socket says
 const WELCOME_MAX_MS = 8000;
+const FORMER_MAX_MS = 2000; // the new way shows the match long before, or never
+const OF_MATCH = new Set(["event", "owner"]);
 const FATAL = new Set([CODES.Version, CODES.Banned, CODES.TakenOver]);
 
 const store = {
@@ -21,6 +23,8 @@ const store = {
 export class Link {
   #socket = null;
   #next = null; // the socket a move opens beside the old one
+  #former = null; // the socket a session moves from, until the new one shows the match
+  #started = true; // the match's start has come on the socket there is: inputs go over it
   #resume = store.read();
   #failures = 0;
   #timers = new Set();
@@ -30,9 +34,10 @@ export class Link {
   #outbox = [];
   counts = { connects: 0, resumes: 0, moves: 0, drops: 0 };
 
-  constructor(account, seen, on) {
+  constructor(account, seen, playing, on) {
     this.account = account;
     this.seen = seen; // () => {ack_tick, ack_event}
+    this.playing = playing; // () => whether there is a match that a new socket will go on with
     this.on = on;
     setInterval(() => this.#ping(), PING_MS);
     addEventListener("online", () => { if (!this.#socket) this.#reconnect(0); });
@@ -43,10 +48,11 @@ export class Link {
 
   get up() { return this.#socket !== null; }
 
-  /** Sends a message; what matters in the lobby waits for a lost connection, inputs do not. */
+  /** Sends a message; what matters in the lobby waits for a lost connection, inputs are sent again after a start. */
   send(kind, fields) {
+    const socket = kind === "input" && !this.#started ? this.#former : this.#socket;
     const bytes = encode(kind, fields);
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(bytes);
+    if (socket?.readyState === WebSocket.OPEN) socket.send(bytes);
     else if (kind !== "input" && kind !== "ping" && this.#outbox.length < 8) this.#outbox.push(bytes);
   }
 
@@ -95,13 +101,22 @@ export class Link {
 
   #receive(socket, bytes) {
     this.#lastHeard = performance.now();
-    if (bytes[0] === FRAME_TYPE) { if (socket === this.#socket) this.on.frame(bytes); return; }
+    if (bytes[0] === FRAME_TYPE) {
+      if (socket === this.#socket) this.#retire();
+      if (socket === this.#socket || socket === this.#former) this.on.frame(bytes);
+      return;
+    }
     let kind, fields;
     try { [kind, fields] = decode(bytes); } catch (error) { console.warn("message dropped:", error.message); return; }
     if (kind === "welcome") this.#welcome(socket, fields);
     else if (kind === "pong") this.on.rtt(((performance.now() * 1000 - fields.sent_us) >>> 0) / 1000);
     else if (kind === "move") this.#move(fields);
-    else if (socket === this.#socket || socket === this.#next) this.on.message(kind, fields);
+    else if (socket === this.#former && OF_MATCH.has(kind)) this.on.message(kind, fields);
+    else if (socket === this.#socket || socket === this.#next) {
+      if (kind === "start" || kind === "queue") this.#started = true;
+      if (kind === "queue") this.#retire(); // there is no match to go on with
+      this.on.message(kind, fields);
+    }
   }
 
   #welcome(socket, welcome) {
@@ -113,14 +128,31 @@ export class Link {
     this.#keep(welcome.resume_token);
     this.counts.connects += 1;
     if (welcome.resumed) this.counts.resumes += 1;
-    if (old && old !== socket) { this.counts.moves += 1; old.onclose = null; old.close(1000); }
+    const playing = welcome.resumed && this.playing();
+    this.#started = !playing;
+    this.#retire();
+    if (old && old !== socket) {
+      this.counts.moves += 1;
+      this.#former = old;
+      if (playing) this.#after(FORMER_MAX_MS, () => { if (this.#former === old) this.#retire(); });
+      else this.#retire();
+    }
     this.on.link("up");
     this.on.message("welcome", welcome);
     for (const bytes of this.#outbox.splice(0)) socket.send(bytes);
     this.#ping();
   }
 
-  // The gateway goes away: the new socket is opened first, the old one closes once it is welcomed.
+  // The new socket has taken over.
+  #retire() {
+    const former = this.#former;
+    this.#former = null;
+    if (!former) return;
+    former.onclose = null;
+    former.close(1000);
+  }
+
+  // The gateway goes away: the new socket is opened first, the old one closes once the new one shows the match.
   #move({ endpoint, resume_token, after_ms, within_ms }) {
     this.#keep(resume_token);
     this.#endpoint = endpoint;
@@ -136,6 +168,7 @@ export class Link {
       else this.#lost(code, reason);
       return;
     }
+    if (socket === this.#former) { this.#former = null; return; }
     if (socket !== this.#socket && this.#socket) return;
     if (this.#next) { this.#socket = null; return; } // the new socket is on its way already
     if (this.#socket) this.counts.drops += 1;

@@ -9,6 +9,7 @@ const LEAD_WANTED = 2; // ticks an input should come early
 const LEAD_TRIM_MAX = 0.03; // the input clock runs at most 3 % fast or slow
 const LEAD_RESET = 20; // further off than this it is set anew
 const HOLD_MS = 100; // who watches says so often what is held
+const AGAIN_MAX = 90; // inputs sent again after a start: as many as the server takes at once
 const IDLE = { move_x: 0, move_y: 0, aim: 0, buttons: 0 };
 const GAPS_KEPT = 9000; // five minutes of frames: the longest match
 const GAP_BOUNDS_MS = [25, 50, 75, 100, 150, 250, 500, 1000, 3000];
@@ -61,12 +62,14 @@ export class Gaps {
  *   shown(view, before, head)   a frame came; `before` is the newest view so far
  *   act(seq, controls, tick)    an input is about to be sent
  *   took(kind)                  an event came
+ *   anew()                      inputs count anew: what was sent is not counted any more
  */
 export class Play {
   #clock = 0; // the tick of the next input, with a fraction
   #before = 0;
   #events = 0;
   #seq = 0;
+  #uncounted = []; // what was sent and no frame has counted
   #trim = 0;
   #heldAt = 0;
   timeline = new Timeline();
@@ -88,15 +91,26 @@ export class Play {
     this.timeline.rate = welcome.frame_rate;
   }
 
-  /** Takes a start: the first, or again after a resume, or at a new owner. */
+  /** Takes a start: the first, or again after a resume. Returns what is to be sent again. */
   restart(start) {
     this.seat = start.seat;
     this.watching = start.seat === WATCHES;
-    this.#seq = start.input_seq;
     if (this.#events === 0) this.#events = start.event_seq;
     for (const seat of start.seats) this.seated(seat);
     this.owned(start.epoch, start.owner, start.release);
+    const again = this.#unknownTo(start.input_seq);
+    if (again) return again.map((it) => ({ ...it, ...this.seen }));
+    this.#seq = start.input_seq;
+    this.#uncounted = [];
     this.#clock = 0;
+    this.anew?.();
+    return [];
+  }
+
+  // The inputs after `seq`, the last one that the game has; null if they are not all there: it counts anew.
+  #unknownTo(seq) {
+    const again = this.#uncounted.filter((it) => it.seq > seq);
+    return this.#clock > 0 && again.length === this.#seq - seq ? again : null;
   }
 
   seated({ seat, bot, name }) {
@@ -146,6 +160,7 @@ export class Play {
     this.epoch = head.epoch;
     this.lead = head.lead;
     this.acknowledged = head.input_seq;
+    this.#uncounted = this.#uncounted.filter((it) => it.seq > head.input_seq);
     this.shown?.(view, this.timeline.newest, head);
     this.gaps.add(view.tick, now, this.ticksPerFrame);
     this.timeline.add(view, now);
@@ -185,7 +200,10 @@ export class Play {
       this.#seq += 1;
       this.aim = aim;
       this.act?.(this.#seq, controls, tick);
-      send({ seq: this.#seq, tick, controls, ...this.seen });
+      const input = { seq: this.#seq, tick, controls };
+      this.#uncounted.push(input);
+      if (this.#uncounted.length > AGAIN_MAX) this.#uncounted.shift();
+      send({ ...input, ...this.seen });
     }
   }
 

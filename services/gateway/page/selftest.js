@@ -1,9 +1,10 @@
 // Runs the vectors of tests/vectors against this page's codec and prediction, in a browser or in
 // node. The gateway does not serve this file; a test does, beside the page's own modules.
 
-import { BitReader } from "./bits.js";
+import { BitReader, BitWriter } from "./bits.js";
 import { DecodeError, SCHEMA_HASH, PROTOCOL_VERSION, decode, decodeFrame, encode } from "./codec.js";
 import { decodeView } from "./games/snakes.js";
+import { Play } from "./play.js";
 import { step } from "./predict.js";
 
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (it) => Number.parseInt(it, 16));
@@ -33,6 +34,7 @@ export function selftest(play, movement, snakes) {
   torn(play, check);
   motions(movement.cases, check);
   boards(snakes, check);
+  starts(check);
   return report;
 }
 
@@ -51,6 +53,34 @@ function boards(vectors, check) {
     });
     return [refused.every(Boolean), true];
   });
+}
+
+// After a further start the game has some inputs: those after it are sent again and counting goes on, or it begins anew.
+function starts(check) {
+  const start = (input_seq) => ({ match_id: "", seat: 0, epoch: 1, rules: "{}", seats: [], event_seq: 0, input_seq });
+  const frame = (tick, input_seq) => {
+    const out = new BitWriter();
+    for (const [value, width] of [[0x85, 8], [tick, 32], [0, 8], [input_seq, 32], [2, 8], [0b0100, 4]]) out.bits(value, width);
+    return out.finish();
+  };
+  class Bare extends Play { read({ tick }) { return { tick }; } }
+  for (const [name, has, again, next] of [
+    ["some are missing", 12, 7, 20], ["none is missing", 19, 0, 20], ["it counts anew", 65536, 0, 65537], ["it has fewer than it counted", 2, 0, 3],
+  ]) {
+    check(`a further start: ${name}`, () => {
+      const match = new Bare(start(0), {}, null), sent = [];
+      match.restart(start(0));
+      match.frame(frame(10, 0), 0);
+      let now = 0;
+      const play = (ticks) => { for (const end = now + ticks; now < end; now += 1) match.advance(now * 16.7, 0, () => ({}), ({ seq }) => sent.push(seq)); };
+      play(20);
+      match.frame(frame(20, 5), now * 16.7);
+      const seqs = match.restart(start(has)).map(({ seq }) => seq);
+      const before = sent.length;
+      while (sent.length === before && now < 100) play(1);
+      return [[seqs.length, sent[before]], [again, next]];
+    });
+  }
 }
 
 function asClient(message) {

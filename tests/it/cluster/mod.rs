@@ -3,6 +3,7 @@
 mod browser;
 mod failing;
 mod games;
+mod handover;
 mod judged;
 mod killed;
 mod migrate;

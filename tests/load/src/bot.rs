@@ -6,7 +6,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use arena_types::Tick;
-use arena_wire::play::{ClientMessage, Hello, Move, PROTOCOL_VERSION, SCHEMA_HASH, Welcome};
+use arena_wire::play::{
+    ClientMessage, FRAME_TYPE, Hello, Move, PROTOCOL_VERSION, SCHEMA_HASH, Welcome,
+};
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::watch;
@@ -34,6 +36,8 @@ const NEXT_MATCH: Duration = Duration::from_secs(1);
 /// A queue that says nothing for so long is asked again.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
 
+/// What comes on a connection, `None` at its end.
+type Heard = Option<Result<Message, tungstenite::Error>>;
 type Opening = Pin<Box<dyn Future<Output = Result<(Socket, Welcome), OpenError>> + Send>>;
 
 /// The next connection of a session that the gateway moves.
@@ -237,10 +241,17 @@ impl Bot {
     async fn play(&mut self, mut socket: Socket) -> Left {
         let mut stopped = self.stopped.clone();
         let mut moving: Option<Moving> = None;
+        // What the session moves from, until it is shown its match on what it moves to.
+        let mut former: Option<Socket> = None;
         let mut ping_at = Instant::now() + PING_PERIOD;
         loop {
             let wake_at = self.queue_at.map_or(ping_at, |it| it.min(ping_at));
             let message = tokio::select! {
+                biased; // what the former connection still shows comes before what the next one does
+                message = next(&mut former) => {
+                    self.heard_former(&mut former, message).await;
+                    continue;
+                }
                 message = socket.next() => message,
                 moved = opened(&mut moving) => {
                     moving = None;
@@ -248,8 +259,7 @@ impl Bot {
                         Ok((new, welcome)) => {
                             self.judge.count(Count::Moves);
                             self.welcomed(welcome);
-                            let mut old = std::mem::replace(&mut socket, new);
-                            let _ = old.close(None).await; // it may be gone already
+                            former = Some(std::mem::replace(&mut socket, new));
                         }
                         Err(error) => self.count_failed(&error), // the old one goes on for a while
                     }
@@ -268,6 +278,11 @@ impl Bot {
                     return Left::Stopped;
                 }
             };
+            if self.is_shown(&message)
+                && let Some(mut former) = former.take()
+            {
+                let _ = former.close(None).await; // it may be gone already
+            }
             match message {
                 Some(Ok(Message::Binary(bytes))) => match self.receive(&bytes, &mut socket).await {
                     Ok(Some(to)) => moving = Some(self.open_next(to)),
@@ -282,6 +297,27 @@ impl Bot {
                 Some(Err(_)) | None if self.take_over(&mut moving, &mut socket).await => {}
                 Some(Err(_)) | None => return Left::Lost,
             }
+        }
+    }
+
+    /// Whether a message shows that the connection it came on has taken over: a frame, or anything if there
+    /// is no match.
+    fn is_shown(&self, message: &Heard) -> bool {
+        let Some(Ok(Message::Binary(bytes))) = message else { return false };
+        self.watch.is_none() || bytes.first() == Some(&FRAME_TYPE)
+    }
+
+    /// Takes what came on the connection that the session moves from; it ends by itself as well.
+    async fn heard_former(&mut self, former: &mut Option<Socket>, message: Heard) {
+        let goes_on = match (message, former.as_mut()) {
+            (Some(Ok(Message::Binary(bytes))), Some(socket)) => {
+                self.receive_former(&bytes, socket).await.is_ok()
+            }
+            (Some(Ok(Message::Close(_)) | Err(_)) | None, _) => false,
+            (Some(Ok(_)), _) => true,
+        };
+        if !goes_on {
+            *former = None;
         }
     }
 
@@ -376,6 +412,14 @@ impl Bot {
 
 async fn send(socket: &mut Socket, message: &ClientMessage) -> Result<(), tungstenite::Error> {
     socket.send(Message::Binary(Bytes::from(message.encode()))).await
+}
+
+/// Waits for the next message of a connection if there is one, else for ever.
+async fn next(socket: &mut Option<Socket>) -> Heard {
+    match socket {
+        Some(socket) => socket.next().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for the next connection if one is being opened, else for ever.

@@ -21,6 +21,8 @@ const ACKNOWLEDGED_MS_MAX: u64 = 2_000;
 const LEAD_TICKS: u32 = 3;
 /// Inputs that wait to be counted and whose latency is told, a minute of them.
 const PENDING_MAX: usize = 3_600;
+/// Inputs that are sent again after a start, at most: as many as the server takes at once.
+const AGAIN_MAX: usize = 90;
 /// Milliseconds between a start and its first frame, at most: a match waits so long for its players.
 const FIRST_FRAME_MS_MAX: u64 = 3_000;
 
@@ -90,8 +92,8 @@ pub(crate) struct Watch {
     sent_seq: u32,
     counted_seq: u32,
     waiting_since_ms: Option<u64>,
-    /// Inputs that no frame has counted yet: sequence, and when it was sent.
-    pending: VecDeque<(u32, u64)>,
+    /// Inputs that no frame has counted yet, and when they were sent.
+    pending: VecDeque<(Input, u64)>,
     last_event: u32,
     last_frame_ms: Option<u64>,
     started_ms: u64,
@@ -114,6 +116,15 @@ pub(crate) struct Step {
     pub(crate) was_away: bool,
     /// Milliseconds since each input was sent that this frame is the first to count.
     pub(crate) latencies_ms: Vec<u64>,
+}
+
+/// What a start says of the inputs before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Restart {
+    /// Inputs that no frame had counted and that are not sent again.
+    pub(crate) given_up: u32,
+    /// What the game does not have yet, in order.
+    pub(crate) again: Vec<Input>,
 }
 
 /// How frames come, and since when the match is watched.
@@ -176,25 +187,40 @@ impl Watch {
         self.is_away = true;
     }
 
-    /// Goes on after a resume; returns how many inputs no frame had counted, `None` if it is another
-    /// match.
-    pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<Option<u32>, Violation> {
+    /// Goes on after a resume: with the same sequences if the game knows them, else anew. `None` if it is
+    /// another match.
+    pub(crate) fn restart(&mut self, start: &MatchStart) -> Result<Option<Restart>, Violation> {
         if start.match_id != self.id {
             return Ok(None);
         }
         self.raise(start.epoch)?;
-        let lost = self.sent_seq.saturating_sub(self.counted_seq);
         // Who had seen no event yet is a newcomer to the game: it counts from what the start says.
         self.last_event = self.last_event.max(start.event_seq);
+        self.is_away = true;
+        if let Some(again) = self.unknown_to(start.input_seq) {
+            if let Some(diary) = self.diary.as_mut() {
+                diary.changed();
+            }
+            return Ok(Some(Restart { given_up: 0, again }));
+        }
+        let given_up = self.sent_seq.saturating_sub(self.counted_seq);
         self.sent_seq = start.input_seq;
         self.counted_seq = start.input_seq;
         self.waiting_since_ms = None;
         self.pending.clear();
-        self.is_away = true;
         if let Some(diary) = self.diary.as_mut() {
             diary.restart(start.input_seq);
         }
-        Ok(Some(lost))
+        Ok(Some(Restart { given_up, again: Vec::new() }))
+    }
+
+    /// Returns the inputs after `seq`, the last one that the game has; `None` if they are not all there.
+    fn unknown_to(&self, seq: u32) -> Option<Vec<Input>> {
+        let (ack_tick, ack_event) = (self.newest(), self.last_event);
+        let after = self.pending.iter().map(|it| it.0).filter(|it| it.seq > seq);
+        let again: Vec<_> = after.map(|it| Input { ack_tick, ack_event, ..it }).collect();
+        let missing = self.sent_seq.checked_sub(seq)?;
+        (again.len() == missing as usize && again.len() <= AGAIN_MAX).then_some(again)
     }
 
     /// Returns how long no frame has come, in milliseconds; a match that has just started may still
@@ -237,7 +263,7 @@ impl Watch {
     }
 
     fn acknowledged(&mut self, now_ms: u64) -> Vec<u64> {
-        let counted = self.pending.iter().take_while(|it| it.0 <= self.counted_seq).count();
+        let counted = self.pending.iter().take_while(|it| it.0.seq <= self.counted_seq).count();
         self.pending.drain(..counted).map(|it| now_ms.saturating_sub(it.1)).collect()
     }
 
@@ -309,7 +335,7 @@ impl Watch {
                 ack_event: self.last_event,
             };
             if self.pending.len() < PENDING_MAX {
-                self.pending.push_back((self.sent_seq, now_ms));
+                self.pending.push_back((input, now_ms));
             }
             if let Some(diary) = self.diary.as_mut() {
                 diary.sent(&input);

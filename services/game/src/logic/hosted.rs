@@ -6,7 +6,7 @@ use arena_sdk::{
     Input, Outcome, PinnedRules, SeatInputs, TickOutput, Viewer, WorldError, WorldId, Worlds,
     buttons,
 };
-use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, Tick};
+use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, SessionId, Tick};
 use arena_wire::play::{self, EventKind, FrameHead, MatchStart, SEATS, SeatName, ServerMessage};
 use arena_wire::stats::v1 as stats;
 
@@ -15,8 +15,10 @@ use super::inputs::{InputBuffer, Verdict};
 use super::seats::{Seat, SeatEffect, SeatEvent};
 
 mod carried;
+mod ways;
 
 pub use carried::CarriedError;
+use ways::{Former, Session};
 
 /// Ticks a new match waits for its players: two seconds; then it starts without those who are late.
 pub const START_WAIT_TICKS: u32 = 120;
@@ -97,15 +99,6 @@ pub struct Owner {
     pub release: ReleaseId,
 }
 
-/// A session that plays from a seat.
-#[derive(Clone, Debug)]
-struct Session<F> {
-    /// Where its messages go.
-    flow: F,
-    told: u32,
-    heard: u32,
-}
-
 #[derive(Clone, Debug)]
 struct Place<F> {
     state: Seat,
@@ -118,6 +111,8 @@ struct Place<F> {
     /// What it was shown; stays when the session goes, so that it can go on.
     viewer: Option<Viewer>,
     session: Option<Session<F>>,
+    /// The way its session came before it changed its gateway.
+    former: Option<Former<F>>,
     /// The last event that its session had acknowledged at the owner before.
     heard_before: u32,
 }
@@ -132,6 +127,8 @@ pub struct Hosted<F> {
     places: [Option<Place<F>>; SEATS],
     events: EventLog,
     seat_changes: Vec<SeatName>,
+    /// Flows whose seat another flow has now, which were not told yet.
+    replaced: Vec<F>,
     tick: u32,
     alone_ticks: u32,
     started_ms: u64,
@@ -163,6 +160,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             places,
             events: EventLog::default(),
             seat_changes: Vec::new(),
+            replaced: Vec::new(),
             tick: 0,
             alone_ticks: 0,
             started_ms: now_ms,
@@ -239,17 +237,17 @@ impl<F: Copy + PartialEq> Hosted<F> {
         }
     }
 
-    /// Gives a seat to its player's session and returns the session it is taken from, if any.
+    /// Gives a seat to its player's session; [`Self::take_replaced`] says whom it is taken from.
     ///
     /// # Errors
     /// [`SeatRefused`] if the seat is not that player's, or was left for good.
     pub fn attach(
         &mut self,
-        flow: F,
+        (session, flow): (SessionId, F),
         (player, seat): (PlayerId, u8),
         (ack_tick, ack_event): (Tick, u32),
         (now, worlds): (u32, &mut dyn Worlds),
-    ) -> Result<Option<F>, SeatRefused> {
+    ) -> Result<(), SeatRefused> {
         let last = self.events.last();
         let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
         let place = self.places.get_mut(usize::from(seat)).and_then(Option::as_mut);
@@ -259,8 +257,6 @@ impl<F: Copy + PartialEq> Hosted<F> {
         let Some((state, effect)) = place.state.on(SeatEvent::Attach) else {
             return Err(SeatRefused::Left);
         };
-        let before = place.session.take().map(|it| it.flow);
-        let is_first = place.state == Seat::Expected;
         let holds_nothing = ack_tick.0 == 0 && ack_event == 0;
         let told = match (holds_nothing, over) {
             (true, false) => last, // a newcomer: seats and frames say how things stand
@@ -270,46 +266,44 @@ impl<F: Copy + PartialEq> Hosted<F> {
             (false, true) => self.events.after(ack_event).min(self.end_seq - 1),
         };
         (place.state, place.since) = (state, now);
-        if !is_first {
-            place.inputs.reset();
-        }
         if let Some(viewer) = place.viewer {
             let resumed = worlds.resume(self.world, viewer, ack_tick.0);
             debug_assert!(resumed.is_ok(), "the world of a hosted match lives");
         } else {
             place.viewer = worlds.watch(self.world, seat).ok();
         }
-        place.session = Some(Session { flow, told, heard: told });
+        let session = Session { id: session, flow, told, heard: told };
+        self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         if !over {
             self.apply(seat, effect); // nothing happens any more after the end
         }
-        Ok(before)
+        Ok(())
     }
 
     /// Gives a seat to a session that came before its match did: nothing it sent is forgotten, and it is
-    /// told again what it had not acknowledged. Returns the session it is taken from, if any.
+    /// told again what it had not acknowledged.
     ///
     /// # Errors
     /// As [`Self::attach`].
     pub fn adopt(
         &mut self,
-        flow: F,
+        (session, flow): (SessionId, F),
         (player, seat): (PlayerId, u8),
         ack_event: u32,
         (now, worlds): (u32, &mut dyn Worlds),
-    ) -> Result<Option<F>, SeatRefused> {
+    ) -> Result<(), SeatRefused> {
         let place = self.places.get_mut(usize::from(seat)).and_then(Option::as_mut);
         let place = place
             .filter(|it| it.player.as_ref().is_some_and(|it| it.id == player))
             .ok_or(SeatRefused::NotYours)?;
         let (state, effect) = place.state.on(SeatEvent::Attach).ok_or(SeatRefused::Left)?;
-        let before = place.session.take().map(|it| it.flow);
         (place.state, place.since) = (state, now);
         place.viewer = worlds.watch(self.world, seat).ok();
         let told = self.events.after(ack_event.max(place.heard_before));
-        place.session = Some(Session { flow, told, heard: told });
+        let session = Session { id: session, flow, told, heard: told };
+        self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         self.apply(seat, effect);
-        Ok(before)
+        Ok(())
     }
 
     /// Takes those who are seated without a session for lost, as if their connection broke now.
@@ -337,7 +331,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             game: self.new.rules.game().to_owned(),
             mode: self.new.mode.clone(),
             tick: Tick(self.tick),
-            input_seq: place.map_or(0, |it| it.inputs.counted_seq()),
+            input_seq: place.map_or(0, |it| it.inputs.received_seq()),
             event_seq: told,
             rules: self.new.rules.page().to_owned(),
             seats: self.seated().map(|(seat, it)| it.shown(seat)).collect(),
@@ -353,10 +347,12 @@ impl<F: Copy + PartialEq> Hosted<F> {
         worlds: &mut dyn Worlds,
     ) -> Counted {
         self.ack((seat, flow), (input.ack_tick, input.ack_event), worlds);
-        let next = self.tick + 1;
-        let over = matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_));
-        let place = self.place_of(seat, flow).filter(|_| !over)?;
-        Some(place.inputs.push(input, next))
+        if matches!(self.phase, Phase::Finished(_) | Phase::Recorded(_)) {
+            return None;
+        }
+        let place = self.places.get_mut(usize::from(seat))?.as_mut()?;
+        let is_heard = place.is_heard(flow, &mut self.replaced);
+        is_heard.then(|| place.inputs.push(input, self.tick + 1))
     }
 
     /// Takes the word of a session on what it holds.
@@ -379,6 +375,9 @@ impl<F: Copy + PartialEq> Hosted<F> {
 
     /// Ends a session's stay on a seat; nothing if the seat is another session's by now.
     pub fn detach(&mut self, seat: u8, flow: F, event: SeatEvent, now: u32) {
+        if let Some(place) = self.places.get_mut(usize::from(seat)).and_then(Option::as_mut) {
+            place.former.take_if(|it| it.flow == flow);
+        }
         let Some(place) = self.place_of(seat, flow) else { return };
         place.session = None;
         let Some((state, effect)) = place.state.on(event) else { return };
@@ -620,6 +619,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
     fn expire(&mut self, now: u32) {
         for seat in 0..SEATS as u8 {
             let Some(place) = self.places[usize::from(seat)].as_mut() else { continue };
+            self.replaced.extend(place.former.take_if(|it| it.is_over(now)).map(|it| it.flow));
             let limit = match place.state {
                 Seat::Expected => EXPECTED_TICKS,
                 Seat::Held => HELD_TICKS,
@@ -684,6 +684,7 @@ impl<F> Place<F> {
             press,
             viewer: None,
             session: None,
+            former: None,
             heard_before: 0,
         }
     }

@@ -13,9 +13,6 @@ const BUDGET_MAX: u32 = 90 * INPUT_COST;
 /// One tick earns five quarters of an input: a client may run a little fast to fill the buffer.
 const INPUT_COST: u32 = 4;
 const BUDGET_PER_TICK: u32 = 5;
-/// Sequences left out when a player comes back: more than are sent in the longest match, so that
-/// what was sent before the new start is never taken for what is sent after it.
-const RESUME_JUMP: u32 = 1 << 16;
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +107,6 @@ impl InputBuffer {
         self.held
     }
 
-    /// Starts over for a player who comes back: what waited is gone, sequences go on far ahead.
-    pub fn reset(&mut self) {
-        let last_seq = self.last_seq.saturating_add(RESUME_JUMP);
-        *self = Self { last_seq, counted_seq: last_seq, budget: self.budget, ..Self::default() };
-    }
-
     /// Returns all of it, for the match's next owner.
     #[must_use]
     pub fn carry(&self) -> CarriedInputs {
@@ -171,6 +162,13 @@ impl InputBuffer {
     #[must_use]
     pub fn counted_seq(&self) -> u32 {
         self.counted_seq
+    }
+
+    /// Returns the sequence of the last input that came, 0 if none did: a client that comes back sends
+    /// those after it again.
+    #[must_use]
+    pub fn received_seq(&self) -> u32 {
+        self.last_seq
     }
 
     /// Returns how many ticks early the newest input came; negative if it was late.
@@ -236,12 +234,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_before_a_return_counts_no_more() {
+    fn what_is_sent_again_counts_once_and_at_its_tick() {
         let mut buffer = InputBuffer::default();
-        buffer.push(&input(7, 1, 1, 0), 1);
-        buffer.reset();
-        assert_eq!(buffer.push(&input(8, 2, 1, 0), 2), Verdict::Repeated);
-        assert_eq!(buffer.push(&input(buffer.counted_seq() + 1, 2, 1, 0), 2), Verdict::OnTime);
+        for seq in 1..=6 {
+            buffer.push(&input(seq, 10 + seq, seq as i8, 0), 10);
+        }
+        assert_eq!((buffer.counted_seq(), buffer.received_seq()), (0, 6));
+        for (seq, verdict) in [(5, Verdict::Repeated), (6, Verdict::Repeated), (7, Verdict::OnTime)]
+        {
+            assert_eq!(buffer.push(&input(seq, 10 + seq, 77, 0), 10), verdict, "{seq}");
+        }
+        let moves: Vec<_> = (11..=17).map(|tick| buffer.take(tick).move_x).collect();
+        assert_eq!(moves, [1, 2, 3, 4, 5, 6, 77]);
     }
 
     #[test]

@@ -197,11 +197,8 @@ impl Shard {
         let flow = attach.flow;
         match self.try_attach(link, attach, now_ms) {
             Ok(None) => {} // it is told once its match is here
-            Ok(Some(Attached { epoch, start, replaced })) => {
-                if let Some(old) = replaced {
-                    self.flows.remove(&old);
-                    effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
-                }
+            Ok(Some(Attached { epoch, start })) => {
+                self.tell_replaced(attach.match_id, effects);
                 effects.messages.push((link, ToGateway::Attached { flow, epoch, start }));
                 if let Some((to, epoch)) = self.announced(attach.match_id) {
                     let moving = ToGateway::Moving { flow, owner: to.to_string(), epoch };
@@ -246,11 +243,20 @@ impl Shard {
         }
         let held = (attach.ack_tick, attach.ack_event);
         let worlds: &mut dyn Worlds = &mut *self.worlds;
-        let attached = hosted.attach(key, (attach.player, attach.seat), held, (self.now, worlds));
-        let replaced = attached.map_err(refusal)?;
+        let seat = (attach.player, attach.seat);
+        hosted.attach((attach.session, key), seat, held, (self.now, worlds)).map_err(refusal)?;
         let (epoch, start) = (hosted.epoch(), hosted.start(attach.seat));
         self.flows.insert(key, (attach.match_id, attach.seat));
-        Ok(Some(Attached { epoch, start, replaced: replaced.filter(|it| *it != key) }))
+        Ok(Some(Attached { epoch, start }))
+    }
+
+    /// Tells the flows whose seat another flow has now.
+    fn tell_replaced(&mut self, id: MatchId, effects: &mut Effects) {
+        let replaced = self.matches.get_mut(&id).map(Hosted::take_replaced).unwrap_or_default();
+        for old in replaced {
+            self.flows.remove(&old);
+            effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
+        }
     }
 
     /// Takes an input.
@@ -429,6 +435,10 @@ impl Shard {
             if leaving.get(id).is_some_and(Leaving::is_closed) {
                 continue;
             }
+            for old in hosted.take_replaced() {
+                flows.remove(&old);
+                effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
+            }
             hosted.news(|key: FlowKey, seq, event| {
                 let event = ToGateway::Event { flow: key.flow, seq, event: event.to_vec() };
                 effects.messages.push((key.link, event));
@@ -507,7 +517,6 @@ fn refusal(refused: SeatRefused) -> (Refusal, String) {
 struct Attached {
     epoch: Epoch,
     start: Vec<u8>,
-    replaced: Option<FlowKey>,
 }
 
 #[cfg(test)]

@@ -16,10 +16,7 @@ export class Arena extends Play {
     this.restart(start);
   }
 
-  restart(start) {
-    this.predictor.reset();
-    super.restart(start);
-  }
+  anew() { this.predictor.reset(); }
 
   read(head, body, base) { return decodeView(head.tick, body, base); }
 

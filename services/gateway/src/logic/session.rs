@@ -459,9 +459,7 @@ impl Session {
         }
         let moved = seat.epoch != start.epoch || seat.owner != start.owner;
         let seat = Seat { epoch: start.epoch, owner: start.owner.clone(), ..seat.clone() };
-        self.client.expected = Some(start.input_seq.wrapping_add(1));
-        self.client.input_seq = start.input_seq;
-        self.client.told_event = start.event_seq;
+        self.client.restart(start.input_seq, start.event_seq);
         self.act(Effect::Send(ServerMessage::Start(start)));
         self.phase = Phase::Playing { seat, over_since_ms: None, next: None };
         self.wake_at_ms = None;

@@ -8,10 +8,10 @@ use futures::SinkExt as _;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{Bot, NEXT_MATCH, QUEUE_PATIENCE, send};
+use super::{Bot, NEXT_MATCH, QUEUE_PATIENCE};
 use crate::socket::Socket;
 use crate::timeline::Count;
-use crate::watch::{Pace, Step, Violation, Watch};
+use crate::watch::{Pace, Restart, Step, Violation, Watch};
 
 impl Bot {
     /// Takes a message and answers it; returns where to move to, if it says so.
@@ -30,13 +30,29 @@ impl Bot {
         match ServerMessage::decode(bytes) {
             Ok(ServerMessage::Move(to)) => return Ok(Some(to)),
             Ok(message) => match self.told(message) {
-                Ok(Some(answer)) => send(socket, &answer).await?,
-                Ok(None) => {}
+                Ok(answers) => say(socket, answers).await?,
                 Err(violation) => self.judge.complain(&violation),
             },
             Err(error) => self.judge.complain(&Violation::Decode(error)),
         }
         Ok(None)
+    }
+
+    /// Takes a message of the connection that the session moves from: it still shows the match, and takes
+    /// inputs, until the next one does.
+    pub(super) async fn receive_former(
+        &mut self,
+        bytes: &[u8],
+        former: &mut Socket,
+    ) -> Result<(), tungstenite::Error> {
+        let is_told =
+            |it: &ServerMessage| matches!(it, ServerMessage::Event(_) | ServerMessage::Owner(_));
+        if bytes.first() == Some(&FRAME_TYPE)
+            || ServerMessage::decode(bytes).is_ok_and(|it| is_told(&it))
+        {
+            self.receive(bytes, former).await?;
+        }
+        Ok(())
     }
 
     async fn frame(&mut self, bytes: &[u8], socket: &mut Socket) -> Result<(), tungstenite::Error> {
@@ -47,11 +63,7 @@ impl Bot {
         let Some(watch) = self.watch.as_mut() else { return Ok(()) };
         let inputs = watch.inputs(now_ms);
         self.judge.count_many(Count::Inputs, inputs.len() as u64);
-        for input in inputs {
-            let bytes = ClientMessage::Input(input).encode();
-            socket.feed(Message::Binary(Bytes::from(bytes))).await?;
-        }
-        socket.flush().await
+        say(socket, inputs.into_iter().map(ClientMessage::Input).collect()).await
     }
 
     /// Tells the judge of a frame.
@@ -84,7 +96,7 @@ impl Bot {
     }
 
     /// Takes a message; returns what to answer.
-    fn told(&mut self, message: ServerMessage) -> Result<Option<ClientMessage>, Violation> {
+    fn told(&mut self, message: ServerMessage) -> Result<Vec<ClientMessage>, Violation> {
         match message {
             ServerMessage::Welcome(welcome) => self.resume_token = Some(welcome.resume_token),
             ServerMessage::Queue(QueueUpdate::Idle { .. }) => {
@@ -95,12 +107,13 @@ impl Bot {
                 self.queue_at = Some(Instant::now() + QUEUE_PATIENCE);
             }
             ServerMessage::Queue(QueueUpdate::Assigned { .. }) => self.queue_at = None,
-            ServerMessage::Start(start) => self.started(&start)?,
+            ServerMessage::Start(start) => return self.started(&start),
             ServerMessage::Event(event) => {
                 let now_ms = self.judge.now_ms();
-                let Some(watch) = self.watch.as_mut() else { return Ok(None) };
+                let Some(watch) = self.watch.as_mut() else { return Ok(Vec::new()) };
                 if watch.event(&event)? {
-                    let heard = watch.inputs(now_ms).first().copied().map(ClientMessage::Input);
+                    let heard = watch.inputs(now_ms).into_iter().take(1);
+                    let heard = heard.map(ClientMessage::Input).collect();
                     let id = watch.id();
                     self.judge.count(Count::MatchesFinished);
                     if let Some(seen) = self.judge.lock().seen(id, self.ticks_per_frame) {
@@ -128,18 +141,18 @@ impl Bot {
             | ServerMessage::Playback(_)
             | ServerMessage::Rating(_) => {}
         }
-        Ok(None)
+        Ok(Vec::new())
     }
 
-    fn started(&mut self, start: &MatchStart) -> Result<(), Violation> {
+    fn started(&mut self, start: &MatchStart) -> Result<Vec<ClientMessage>, Violation> {
         self.queue_at = None;
         self.waited();
         if let Some(watch) = self.watch.as_mut()
-            && let Some(uncounted) = watch.restart(start)?
+            && let Some(Restart { given_up, again }) = watch.restart(start)?
         {
-            self.judge.count_many(Count::InputsUncounted, u64::from(uncounted));
+            self.judge.count_many(Count::InputsUncounted, u64::from(given_up));
             self.is_playing = true;
-            return Ok(());
+            return Ok(again.into_iter().map(ClientMessage::Input).collect());
         }
         self.lose_match();
         self.is_playing = true;
@@ -153,7 +166,7 @@ impl Bot {
         }
         judge.playing += 1;
         *judge.releases.entry(start.release.to_string()).or_default() += 1;
-        Ok(())
+        Ok(Vec::new())
     }
 
     pub(super) fn leave_match(&mut self) {
@@ -192,4 +205,12 @@ impl Bot {
             judge.longest_wait_ms = judge.longest_wait_ms.max(waited_ms);
         }
     }
+}
+
+/// Says all of it, in one write.
+async fn say(socket: &mut Socket, messages: Vec<ClientMessage>) -> Result<(), tungstenite::Error> {
+    for message in messages {
+        socket.feed(Message::Binary(Bytes::from(message.encode()))).await?;
+    }
+    socket.flush().await
 }

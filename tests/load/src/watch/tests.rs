@@ -133,14 +133,32 @@ fn events_come_once_and_in_order_until_the_end() {
 }
 
 #[test]
-fn a_resumed_match_counts_inputs_anew() {
+fn a_resumed_match_sends_again_what_the_game_does_not_have() {
     let mut it = watch();
     it.frame(&frame(10, 2, 0), 0).unwrap();
     it.inputs(0);
-    assert_eq!(it.restart(&start(1, 1)), Ok(Some(2)), "two were sent, none counted");
-    assert_eq!(it.inputs(10).first().unwrap().seq, 2);
-    assert_eq!(it.newest(), Tick(10));
+    it.inputs(30);
+    let Restart { given_up, again } = it.restart(&start(1, 2)).unwrap().unwrap();
+    let again: Vec<_> = again.iter().map(|it| (it.seq, it.ack_tick)).collect();
+    assert_eq!((given_up, again), (0, vec![(3, Tick(10)), (4, Tick(10))]));
+    assert_eq!(it.inputs(60).first().unwrap().seq, 5, "sequences go on");
+    it.frame(&frame(12, 2, 1), 60).unwrap();
+    assert_eq!(it.restart(&start(1, 6)), Ok(Some(Restart::default())), "it has them all");
     assert_eq!(it.restart(&start(9, 0)), Ok(None));
+}
+
+#[test]
+fn a_game_that_counts_anew_has_lost_what_it_had_not_counted() {
+    for input_seq in [65_536, 0] {
+        let mut it = watch();
+        it.frame(&frame(10, 2, 0), 0).unwrap();
+        (0..60).for_each(|_| drop(it.inputs(0)));
+        it.frame(&frame(12, 2, 20), 30).unwrap();
+        let anew = Restart { given_up: 100, again: Vec::new() };
+        assert_eq!(it.restart(&start(1, input_seq)), Ok(Some(anew)), "{input_seq}");
+        assert_eq!(it.inputs(10).first().unwrap().seq, input_seq + 1);
+        assert_eq!(it.newest(), Tick(12));
+    }
 }
 
 #[test]

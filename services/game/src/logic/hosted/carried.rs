@@ -75,6 +75,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             places,
             events,
             seat_changes: Vec::new(),
+            replaced: Vec::new(),
             tick,
             alone_ticks: carried.alone_ticks,
             started_ms: carried.started_ms,
@@ -120,6 +121,7 @@ fn seats<F>(
             press,
             viewer: None,
             session: None,
+            former: None,
             heard_before: it.heard,
         };
         if seat >= SEATS || places.insert(seat, place).is_some() {

@@ -208,6 +208,7 @@ impl Shard {
     pub fn announce(&mut self, id: MatchId, to: &InstanceId, epoch: Epoch, effects: &mut Effects) {
         let Some(leaving) = self.leaving.get_mut(&id) else { return };
         leaving.announced = Some((to.clone(), epoch));
+        self.end_former(id, effects);
         for (link, flow) in self.flows_of(id) {
             let moving = ToGateway::Moving { flow, owner: to.to_string(), epoch };
             effects.messages.push((link, moving));
@@ -239,6 +240,7 @@ impl Shard {
     /// Lets go of a match that has another owner now, and tells its sessions.
     pub fn let_go(&mut self, id: MatchId, to: &InstanceId, epoch: Epoch, effects: &mut Effects) {
         self.leaving.remove(&id);
+        self.end_former(id, effects);
         let Some(hosted) = self.matches.remove(&id) else { return };
         for (link, flow) in self.flows_of(id) {
             let moved = ToGateway::Moved { flow, owner: to.to_string(), epoch };
@@ -390,18 +392,15 @@ impl Shard {
 
     /// Seats a session that came before its match.
     fn adopt(&mut self, key: FlowKey, attach: &Attach, effects: &mut Effects) {
-        let Attach { match_id, player, seat, ack_event, .. } = attach;
+        let Attach { session, match_id, player, seat, ack_event, .. } = attach;
         let Some(hosted) = self.matches.get_mut(match_id) else { return };
         let worlds: &mut dyn Worlds = &mut *self.worlds;
-        match hosted.adopt(key, (*player, *seat), *ack_event, (self.now, worlds)) {
-            Ok(replaced) => {
+        match hosted.adopt((*session, key), (*player, *seat), *ack_event, (self.now, worlds)) {
+            Ok(()) => {
                 let (epoch, start) = (hosted.epoch(), hosted.start(*seat));
                 let attached = ToGateway::Attached { flow: key.flow, epoch, start };
                 effects.messages.push((key.link, attached));
-                if let Some(old) = replaced.filter(|it| *it != key) {
-                    self.flows.remove(&old);
-                    effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
-                }
+                self.tell_replaced(*match_id, effects);
             }
             Err(refused) => {
                 self.flows.remove(&key);
@@ -518,6 +517,13 @@ impl Shard {
                 effects.moves.push((*id, news));
             }
         }
+    }
+
+    fn end_former(&mut self, id: MatchId, effects: &mut Effects) {
+        if let Some(hosted) = self.matches.get_mut(&id) {
+            hosted.end_former();
+        }
+        self.tell_replaced(id, effects);
     }
 
     fn flows_of(&self, id: MatchId) -> Vec<(u64, Flow)> {

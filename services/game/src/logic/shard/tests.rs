@@ -1,4 +1,4 @@
-use arena_types::{InstanceId, ReleaseId};
+use arena_types::{InstanceId, ReleaseId, SessionId};
 use arena_wire::play::{
     Controls, EventKind, FrameHead, MatchStart, ServerMessage, View, decode_frame,
 };
@@ -95,7 +95,7 @@ fn attach(seat: u8, (ack_tick, ack_event): (u32, u32)) -> Attach {
     };
     Attach {
         flow: Flow(u32::from(seat) + 10),
-        session: arena_types::SessionId::from_u64(1),
+        session: SessionId::from_u64(1),
         match_id: MATCH,
         epoch: Epoch(1),
         player: claims.player,
@@ -264,7 +264,9 @@ fn a_resumed_session_gets_a_delta_against_the_frame_it_holds() {
 fn a_second_session_supersedes_the_first() {
     let mut game = Game::new(LONG, 1);
     let old = game.attach(LINK, 0, (0, 0));
-    let new = game.attach(2, 0, (0, 0));
+    let other = Attach { session: SessionId::from_u64(2), ..attach(0, (0, 0)) };
+    game.shard.attach(2, &other, 5, &mut game.said);
+    let new = FlowKey { link: 2, flow: other.flow };
     assert!(game.heard(old).contains(&ToGateway::Replaced { flow: old.flow }));
     game.shard.detach(old, Leave::Left); // comes late, from a gateway that drains
     game.steps(2);
@@ -503,3 +505,6 @@ fn what_is_recorded_of_a_match_plays_it_again() {
     assert!(found.is_true(), "{:?}", found.problems);
     assert_eq!((found.compared.ticks, found.compared.keyframes), (700, 1));
 }
+
+#[path = "tests/ways.rs"]
+mod ways;

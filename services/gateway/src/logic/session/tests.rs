@@ -419,7 +419,7 @@ fn inputs_count_on_from_each_start_and_never_back() {
         (1, Ok(true)),
         (2, Ok(true)),
         (2, Err(Code::Replayed)),
-        (1, Err(Code::Replayed)),
+        (0, Err(Code::Replayed)),
         (9, Ok(true)),
     ] {
         assert_eq!(passed(&mut session, seq), result, "{seq}");
@@ -429,8 +429,20 @@ fn inputs_count_on_from_each_start_and_never_back() {
     session.on(placement(2, "game-r2-1"), 1);
     session.on(start(2, "game-r2-1", 6), 2);
     assert_eq!(passed(&mut session, 11), Ok(false), "sent before the start was seen");
-    assert_eq!(passed(&mut session, 7), Ok(true));
-    assert_eq!(passed(&mut session, 7), Err(Code::Replayed));
+    for (seq, result) in (7..=12).map(|it| (it, Ok(true))).chain([(12, Err(Code::Replayed))]) {
+        assert_eq!(passed(&mut session, seq), result, "{seq} after the start");
+    }
+}
+
+#[test]
+fn a_client_sends_again_once_what_was_passed_on_before_it_saw_the_start() {
+    let mut session = playing();
+    session.on(Event::LinkLost(Epoch(1)), 0);
+    session.on(placement(2, "game-r2-1"), 1);
+    session.on(start(2, "game-r2-1", 6), 2);
+    let results = [7, 8, 7, 8, 9, 8].map(|seq| session.input(input(seq)).map(|it| it.is_some()));
+    let (passed, dropped) = (Ok(true), Ok(false));
+    assert_eq!(results, [passed, passed, dropped, dropped, passed, Err(Code::Replayed)]);
 }
 
 fn any_event() -> impl Strategy<Value = Event> {

@@ -169,7 +169,7 @@ pub struct MatchStart {
     pub mode: String,
     /// The tick the match is at.
     pub tick: Tick,
-    /// The sequence of the last input that counted; the next is one more.
+    /// The sequence of the last input that the game has: a client sends again what it sent after it, and goes on.
     pub input_seq: u32,
     /// The sequence of the last event that is not told again: later ones follow.
     pub event_seq: u32,

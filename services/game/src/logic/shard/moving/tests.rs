@@ -412,7 +412,8 @@ fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
     play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
     let mut effects = Effects::default();
     for link in [9, TARGET_LINK] {
-        play.target.attach(link, &attach(0, 2, 0), 5, &mut effects);
+        let session = Attach { session: SessionId::from_u64(link), ..attach(0, 2, 0) };
+        play.target.attach(link, &session, 5, &mut effects);
     }
     play.source.close_log(MATCH);
     play.source_tick();
