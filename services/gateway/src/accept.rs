@@ -63,10 +63,16 @@ impl Gate {
         self.with(|admission, now_ms| admission.request(ip, now_ms))
     }
 
-    /// Whether this address may open a session now.
-    #[must_use]
-    pub fn hello(&self, ip: IpAddr) -> bool {
-        self.with(|admission, now_ms| admission.hello(ip, now_ms))
+    /// Waits until this address may open a session; false at once if that would take too long.
+    pub async fn hello(&self, ip: IpAddr) -> bool {
+        match self.with(|admission, now_ms| admission.hello(ip, now_ms)) {
+            Some(0) => true,
+            Some(wait_ms) => {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Waits until no connection is open.

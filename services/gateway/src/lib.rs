@@ -7,6 +7,7 @@ pub mod accept;
 pub mod config;
 pub mod edge;
 pub mod error;
+mod files;
 pub mod keys;
 pub mod lanes;
 pub mod links;

@@ -17,6 +17,7 @@ use crate::accept::{Doors, Gate, Port};
 use crate::config::Settings;
 use crate::edge;
 use crate::error::GatewayError;
+use crate::files;
 use crate::keys::Keys;
 use crate::links::{AnyGame, Links, Locate};
 use crate::logic::handover;
@@ -45,6 +46,7 @@ const LAST_ANSWERS_MAX: Duration = Duration::from_secs(3);
 /// [`GatewayError`] if it cannot start.
 pub async fn serve(boot: Boot, settings: Settings) -> Result<(), GatewayError> {
     let instance = boot.connect()?;
+    files::allow(settings.bounds.connections);
     let tls = settings.tls.clone().map(TlsKeeper::load).transpose()?;
     if let Some(tls) = tls.clone() {
         tokio::spawn(tls.keep());

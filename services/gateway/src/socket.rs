@@ -162,7 +162,7 @@ async fn greet(
     let bytes = first.map_err(|_| Code::HelloTimeout)??.ok_or(Code::HelloTimeout)?;
     check_version(&bytes)?;
     let ClientMessage::Hello(hello) = decode(&bytes)? else { return Err(Code::OutOfPlace) };
-    if !shared.gate.hello(ip) || shared.sessions.is_draining() {
+    if !shared.gate.hello(ip).await || shared.sessions.is_draining() {
         return Err(Code::Overloaded);
     }
     let seed = rand::random();

@@ -8,6 +8,10 @@ use super::bucket::{Bucket, Rate};
 /// Addresses remembered at most; beyond it the idle ones are forgotten. About 6 MiB.
 const ADDRESSES_MAX: usize = 65_536;
 
+/// A hello that is over a rate waits for its turn so long at most: the client takes no welcome for none after
+/// eight seconds. In a storm the sockets of so long a queue are all there is; the others come again later.
+pub const HELLO_WAIT_MS_MAX: u64 = 4_000;
+
 /// The bounds; all are per gateway instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -89,12 +93,20 @@ impl Admission {
         self.peer(ip, now_ms).is_some_and(|it| it.requests.take(rate, 1, now_ms))
     }
 
-    /// Whether this address may open one more session now.
+    /// Returns after how many milliseconds it is one more session's turn, of this address and of all; `None` if
+    /// that is more than [`HELLO_WAIT_MS_MAX`]: nothing is counted then.
     #[must_use]
-    pub fn hello(&mut self, ip: IpAddr, now_ms: u64) -> bool {
+    pub fn hello(&mut self, ip: IpAddr, now_ms: u64) -> Option<u64> {
         let Bounds { hellos, hellos_all, .. } = self.bounds;
-        self.peer(ip, now_ms).is_some_and(|it| it.hellos.take(hellos, 1, now_ms))
-            && self.hellos.take(hellos_all, 1, now_ms)
+        let all_ms = self.hellos.wait_ms(hellos_all, 1, now_ms);
+        let peer = self.peer(ip, now_ms)?;
+        let wait_ms = all_ms.max(peer.hellos.wait_ms(hellos, 1, now_ms));
+        if wait_ms > HELLO_WAIT_MS_MAX {
+            return None;
+        }
+        peer.hellos.spend(1);
+        self.hellos.spend(1);
+        Some(wait_ms)
     }
 
     fn peer(&mut self, ip: IpAddr, now_ms: u64) -> Option<&mut Peer> {
@@ -159,9 +171,19 @@ mod tests {
     #[test]
     fn a_storm_of_hellos_is_let_in_in_portions() {
         let mut admission = Admission::new(BOUNDS, 0);
-        let admitted = (0..20).filter(|it| admission.hello(ip(*it), 0)).count();
-        assert_eq!(admitted, 2);
-        assert!(admission.hello(ip(30), 1_000));
+        let turns: Vec<_> = (0..20).filter_map(|it| admission.hello(ip(it), 0)).collect();
+        assert_eq!(turns, [0, 0, 1_000, 2_000, 3_000, 4_000], "then they are sent away");
+        assert_eq!(admission.hello(ip(30), 999), None);
+        assert_eq!(admission.hello(ip(30), 1_000), Some(4_000));
+    }
+
+    #[test]
+    fn one_address_waits_for_its_own_turn() {
+        let all = Rate { per_s: 100, burst: 100 };
+        let mut admission = Admission::new(Bounds { hellos_all: all, ..BOUNDS }, 0);
+        let turns: Vec<_> = (0..9).filter_map(|_| admission.hello(ip(1), 0)).collect();
+        assert_eq!(turns, [0, 1_000, 2_000, 3_000, 4_000]);
+        assert_eq!(admission.hello(ip(2), 0), Some(0), "another one need not");
     }
 
     #[test]

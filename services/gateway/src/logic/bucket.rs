@@ -9,10 +9,10 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// Tokens left, in thousandths so that slow rates refill evenly.
+/// Tokens left, in thousandths so that slow rates refill evenly; below zero if some were given ahead.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
-    milli: u64,
+    milli: i64,
     stamped_ms: u64,
 }
 
@@ -20,33 +20,45 @@ impl Bucket {
     /// Starts full.
     #[must_use]
     pub fn full(rate: Rate, now_ms: u64) -> Self {
-        Self { milli: u64::from(rate.burst) * 1000, stamped_ms: now_ms }
+        Self { milli: i64::from(rate.burst) * 1000, stamped_ms: now_ms }
     }
 
     /// Takes `tokens`, or nothing if there are too few. A clock that goes back refills nothing.
     #[must_use]
     pub fn take(&mut self, rate: Rate, tokens: u32, now_ms: u64) -> bool {
-        self.refill(rate, now_ms);
-        let wanted = u64::from(tokens) * 1000;
-        let enough = self.milli >= wanted;
+        let enough = self.wait_ms(rate, tokens, now_ms) == 0;
         if enough {
-            self.milli -= wanted;
+            self.spend(tokens);
         }
         enough
+    }
+
+    /// Returns after how many milliseconds `tokens` are there, if nobody takes any before.
+    #[must_use]
+    pub fn wait_ms(&mut self, rate: Rate, tokens: u32, now_ms: u64) -> u64 {
+        self.refill(rate, now_ms);
+        let missing = i64::from(tokens) * 1000 - self.milli;
+        u64::try_from(missing).unwrap_or(0).div_ceil(u64::from(rate.per_s).max(1))
+    }
+
+    /// Takes `tokens` whether they are there or not; what is missing is waited for by whoever comes next.
+    pub fn spend(&mut self, tokens: u32) {
+        self.milli -= i64::from(tokens) * 1000;
     }
 
     /// Whether nothing was taken lately: forgetting such a bucket changes nothing.
     #[must_use]
     pub fn is_full(&mut self, rate: Rate, now_ms: u64) -> bool {
         self.refill(rate, now_ms);
-        self.milli >= u64::from(rate.burst) * 1000
+        self.milli >= i64::from(rate.burst) * 1000
     }
 
     fn refill(&mut self, rate: Rate, now_ms: u64) {
         let passed_ms = now_ms.saturating_sub(self.stamped_ms);
         self.stamped_ms = self.stamped_ms.max(now_ms);
-        let gained = passed_ms.saturating_mul(u64::from(rate.per_s));
-        self.milli = self.milli.saturating_add(gained).min(u64::from(rate.burst) * 1000);
+        let gained = i64::try_from(passed_ms.saturating_mul(u64::from(rate.per_s)));
+        let most = i64::from(rate.burst) * 1000;
+        self.milli = self.milli.saturating_add(gained.unwrap_or(i64::MAX)).min(most);
     }
 }
 
@@ -77,6 +89,21 @@ mod tests {
         ] {
             assert_eq!(bucket.take(rate, 1, now_ms), given, "at {now_ms}");
         }
+    }
+
+    #[test]
+    fn who_takes_ahead_waits_for_a_turn_of_its_own() {
+        let rate = Rate { per_s: 10, burst: 2 };
+        let mut bucket = Bucket::full(rate, 0);
+        let turns: Vec<_> = (0..5)
+            .map(|_| {
+                let wait_ms = bucket.wait_ms(rate, 1, 0);
+                bucket.spend(1);
+                wait_ms
+            })
+            .collect();
+        assert_eq!(turns, [0, 0, 100, 200, 300]);
+        assert_eq!((bucket.wait_ms(rate, 1, 250), bucket.wait_ms(rate, 1, 9_000)), (150, 0));
     }
 
     proptest! {
