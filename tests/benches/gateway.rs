@@ -1,5 +1,8 @@
-//! What a player costs: CPU of gateway and game a delivered snapshot, and bytes on the wire.
-//! `cargo bench -p arena-tests --bench gateway`.
+//! What a player costs: CPU of gateway and game a delivered snapshot, and bytes on the wire; and how a dead
+//! gateway's sessions come back. `cargo bench -p arena-tests --bench gateway`.
+
+#[path = "gateway/storm.rs"]
+mod storm;
 
 use std::time::Duration;
 
@@ -27,10 +30,23 @@ async fn main() -> anyhow::Result<()> {
         bytes.push(report.0["bytes_per_player_s"].as_f64().context("bytes_per_player_s")?);
     }
     region.close().await?;
+    let storm = storm::measure().await?;
+    let [calm_us, storm_us] = storm.tick_p99_us.map(Samples::exact);
 
     let mut bench = Bench::new("gateway");
     bench.record("cpu_s_per_1k_snapshots", "s", Samples::new(cost_s));
     bench.record("bytes_per_player_s", "B/s", Samples::new(bytes));
+    bench.record("reconnect_tick_p99_ratio", "", Samples::exact(storm.tick_p99_ratio));
+    bench.record_against("reconnect_tick_p99_us", "us", storm_us, ("before", &calm_us));
+    bench.record("reconnect_all_back_s", "s", Samples::exact(storm.all_back_s));
+    bench.record("reconnect_attempts", "", Samples::exact(storm.attempts));
+    for (metric, unit, field) in [
+        ("reconnect_longest_gap_ms", "ms", "longest_gap_ms"),
+        ("reconnect_dropped_sessions", "", "dropped_sessions"),
+        ("reconnect_lost_inputs", "", "inputs_lost"),
+    ] {
+        bench.record(metric, unit, Samples::exact(storm.players.count(field)? as f64));
+    }
     bench.finish()?;
     Ok(())
 }
