@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::boot::Boot;
 use crate::control::{Control, Order, Status};
 use crate::early::{Addrs, Early};
+use crate::fence::Fence;
 use crate::lifecycle::{Event, Load};
 use crate::live::{self, LiveConfig};
 use crate::mirror::Mirror;
@@ -50,6 +51,7 @@ struct Inner {
     mesh: Mutex<Option<UdpSocket>>,
     public: Mutex<Option<PublicPort>>,
     registration: Mutex<Option<Registration>>,
+    fence: Fence,
 }
 
 impl Instance {
@@ -79,7 +81,8 @@ impl Instance {
             },
         );
         let key = instance_key(&settings.service, &settings.instance);
-        let registration = Registration::start(stores.registry.clone(), key, record, &metrics);
+        let (registry, fence) = (stores.registry.clone(), Fence::closed());
+        let registration = Registration::start(registry, key, record, fence.clone(), &metrics);
         let inner = Inner {
             settings,
             secrets,
@@ -94,6 +97,7 @@ impl Instance {
             mesh: Mutex::new(Some(mesh)),
             public: Mutex::new(public),
             registration: Mutex::new(Some(registration)),
+            fence,
         };
         let capacity = inner.metrics.gauge(&names::INSTANCE_CAPACITY);
         let mut now = inner.capacity.subscribe();
@@ -151,6 +155,12 @@ impl Instance {
     #[must_use]
     pub fn public_addr(&self) -> Option<SocketAddr> {
         self.inner.addrs.public
+    }
+
+    /// Returns until when the service may act as the owner of what the registry says is its own.
+    #[must_use]
+    pub fn fence(&self) -> Fence {
+        self.inner.fence.clone()
     }
 
     /// Says that the service can take work.

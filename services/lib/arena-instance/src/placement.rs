@@ -77,11 +77,18 @@ pub fn nodes(
 pub fn choose<'a>(key: u64, nodes: &'a [Node], refused: &BTreeSet<InstanceId>) -> Option<&'a Node> {
     let total: u64 = nodes.iter().map(|it| it.load).sum::<u64>() + 1;
     let weights: f64 = nodes.iter().map(|it| it.weight).sum();
-    let mut ranked: Vec<&Node> =
-        nodes.iter().filter(|it| it.load < it.capacity && !refused.contains(&it.id)).collect();
-    ranked.sort_by(|a, b| score(key, b).total_cmp(&score(key, a)).then(a.id.cmp(&b.id)));
+    let mut ranked = ranked(key, nodes);
+    ranked.retain(|it| !refused.contains(&it.id));
     let below_bound = |it: &&&Node| it.load < bound(total, it.weight / weights);
     ranked.iter().find(below_bound).or(ranked.first()).copied()
+}
+
+/// Returns who takes the match `key` over if its host dies, in order: by score, those without room left out.
+#[must_use]
+pub fn ranked(key: u64, nodes: &[Node]) -> Vec<&Node> {
+    let mut ranked: Vec<&Node> = nodes.iter().filter(|it| it.load < it.capacity).collect();
+    ranked.sort_by(|a, b| score(key, b).total_cmp(&score(key, a)).then(a.id.cmp(&b.id)));
+    ranked
 }
 
 /// Returns how many of `total` matches an instance with this share of the weights may have.

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::fence::{Fence, boot_ms};
+
 /// A dead instance is gone this long after its last keep-alive (`architecture.md` §4.2).
 pub const LEASE_TTL: Duration = Duration::from_secs(2);
 /// Three keep-alives may be lost before the lease ends.
@@ -36,6 +38,7 @@ impl Registration {
         registry: Arc<dyn Registry>,
         key: String,
         record: watch::Receiver<InstanceRecord>,
+        fence: Fence,
         metrics: &Metrics,
     ) -> Self {
         let (withdraw, withdrawn) = watch::channel(false);
@@ -45,6 +48,8 @@ impl Registration {
             record,
             lease: None,
             written: None,
+            fence,
+            renewed_ms: 0,
             answered: Instant::now(),
             registrations: metrics.counter(&names::REGISTRY_REGISTRATIONS),
             silence_s: metrics.gauge(&names::REGISTRY_SILENCE),
@@ -67,6 +72,9 @@ struct Keeper {
     record: watch::Receiver<InstanceRecord>,
     lease: Option<LeaseId>,
     written: Option<(InstanceRecord, Instant)>,
+    fence: Fence,
+    /// When what the lease was last renewed by was sent.
+    renewed_ms: u64,
     answered: Instant,
     registrations: Counter,
     silence_s: Gauge,
@@ -114,9 +122,13 @@ impl Keeper {
 
     async fn step(&mut self, beating: bool) -> Result<(), StoreError> {
         if let (true, Some(lease)) = (beating, self.lease) {
+            let sent_ms = boot_ms();
             match bounded(self.registry.keep_alive(lease)).await {
-                Ok(_) => self.answered = Instant::now(),
-                Err(StoreError::NotFound { .. }) => (self.lease, self.written) = (None, None),
+                Ok(_) => {
+                    self.answered = Instant::now();
+                    self.renewed(sent_ms);
+                }
+                Err(StoreError::NotFound { .. }) => self.lapse(),
                 Err(error) => return Err(error),
             }
         }
@@ -125,11 +137,15 @@ impl Keeper {
         }
         let lease = match self.lease {
             Some(lease) => lease,
-            None => bounded(self.registry.grant_lease(LEASE_TTL)).await?,
+            None => {
+                let sent_ms = boot_ms();
+                let granted = bounded(self.registry.grant_lease(LEASE_TTL)).await?;
+                self.registrations.inc();
+                self.lease = Some(granted);
+                self.renewed(sent_ms);
+                granted
+            }
         };
-        if self.lease.replace(lease).is_none() {
-            self.registrations.inc();
-        }
         let record = self.record.borrow_and_update().clone();
         let value = serde_json::to_vec(&record).expect("a record is plain data");
         let written =
@@ -138,14 +154,30 @@ impl Keeper {
             Ok(_) => {
                 self.answered = Instant::now();
                 self.written = Some((record, self.answered));
+                self.renewed(self.renewed_ms);
                 Ok(())
             }
             Err(StoreError::NotFound { what }) => {
-                (self.lease, self.written) = (None, None);
+                self.lapse();
                 Err(StoreError::NotFound { what })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The lease was renewed by what was sent then. Nothing may be done before the key is there, which is
+    /// what others look at.
+    fn renewed(&mut self, sent_ms: u64) {
+        self.renewed_ms = sent_ms;
+        if self.written.is_some() {
+            self.fence.extend(sent_ms);
+        }
+    }
+
+    /// The lease has ended, and the key with it: another instance may own by now what was owned here.
+    fn lapse(&mut self) {
+        (self.lease, self.written) = (None, None);
+        self.fence.lapse();
     }
 
     async fn take_away(&self) {
