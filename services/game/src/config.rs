@@ -27,8 +27,19 @@ pub struct Config {
     pub recording: Recording,
     /// Who may watch.
     pub watching: Watching,
+    /// What becomes of matches whose owner dies.
+    pub failover: FailoverPolicy,
     /// Percent of one core that checking matches takes, 0 to 100.
     pub check_percent: u32,
+}
+
+/// What becomes of matches whose owner dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailoverPolicy {
+    /// What is confirmed goes to the hot state, and another instance goes on from it.
+    Journal,
+    /// They end, and players are told so.
+    Off,
 }
 
 impl Config {
@@ -47,6 +58,7 @@ impl Config {
         let check_percent = bounded(reader, &names::GAME_CHECK_PERCENT, 0, 100);
         let viewers_max = bounded(reader, &names::GAME_WATCHERS, 0, 10_000);
         let delay_s = bounded(reader, &names::GAME_WATCH_DELAY_S, 1, 3_600);
+        let failover = failover(reader);
         Some(Self {
             game: game?,
             capacity: capacity?,
@@ -58,6 +70,7 @@ impl Config {
                 viewers_max: viewers_max?,
                 delay_ticks: delay_s? * arena_sdk::TICK_RATE_HZ,
             },
+            failover: failover?,
             check_percent: check_percent?,
         })
     }
@@ -71,6 +84,19 @@ fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
         reader.refuse(&names::GAME_BACKEND, Some(written), rule);
     }
     parsed
+}
+
+fn failover(reader: &mut Reader<'_>) -> Option<FailoverPolicy> {
+    let written = reader.read::<String>(&names::GAME_FAILOVER)?;
+    match written.as_str() {
+        "journal" => Some(FailoverPolicy::Journal),
+        "off" => Some(FailoverPolicy::Off),
+        _ => {
+            let rule = "`journal` or `off`".to_owned();
+            reader.refuse(&names::GAME_FAILOVER, Some(written), rule);
+            None
+        }
+    }
 }
 
 fn recording(reader: &mut Reader<'_>) -> Option<Recording> {
@@ -130,6 +156,7 @@ mod tests {
         assert!(recording.is_on());
         assert_eq!(config.recording, recording);
         assert_eq!(config.check_percent, 10);
+        assert_eq!(config.failover, FailoverPolicy::Journal);
         assert_eq!(config.watching, Watching { viewers_max: 64, delay_ticks: 600 });
         assert!(!read(&[("ARENA_GAME_REPLAY_DAYS", "0")]).unwrap().recording.is_on());
     }
@@ -143,6 +170,7 @@ mod tests {
             ("ARENA_GAME_FILLED_SEATS", "17"),
             ("ARENA_GAME_REPLAY_MIB", "0"),
             ("ARENA_GAME_BACKEND", "fpga"),
+            ("ARENA_GAME_FAILOVER", "shadow"),
         ])
         .unwrap_err();
         for text in [
@@ -152,6 +180,7 @@ mod tests {
             "from 1 to 16",
             "ARENA_GAME_REPLAY_MIB=`0`",
             "ARENA_GAME_BACKEND=`fpga`",
+            "ARENA_GAME_FAILOVER=`shadow`",
         ] {
             assert!(error.contains(text), "{text} in {error}");
         }

@@ -54,6 +54,14 @@ pub struct Figures {
     move_bytes: Counter,
     cut: Histogram,
     stall_ticks: Counter,
+    /// Bytes of journals written.
+    pub journal_bytes: Counter,
+    /// Entries of journals that were not written.
+    pub journal_lost: Counter,
+    fenced_ticks: Counter,
+    takeovers: Family<Label, Counter>,
+    /// From the end of a lease until a match went on here.
+    pub takeover: Histogram,
 }
 
 impl Figures {
@@ -95,6 +103,11 @@ impl Figures {
             move_bytes: metrics.counter(&names::GAME_MOVE_BYTES),
             cut: metrics.histogram(&names::GAME_MOVE_CUT),
             stall_ticks: metrics.counter(&names::GAME_CUT_STALL_TICKS),
+            journal_bytes: metrics.counter(&names::GAME_JOURNAL_BYTES),
+            journal_lost: metrics.counter(&names::GAME_JOURNAL_LOST),
+            fenced_ticks: metrics.counter(&names::GAME_FENCED_TICKS),
+            takeovers: metrics.counters(&names::GAME_TAKEOVERS),
+            takeover: metrics.histogram(&names::GAME_TAKEOVER),
         }
     }
 
@@ -108,6 +121,11 @@ impl Figures {
     /// Counts the end of a move.
     pub(crate) fn move_ended(&self, outcome: &'static str) {
         self.moves.get_or_create(&names::GAME_MOVES.series([outcome])).inc();
+    }
+
+    /// Counts what came of a match whose owner died.
+    pub(crate) fn takeover_ended(&self, outcome: &'static str) {
+        self.takeovers.get_or_create(&names::GAME_TAKEOVERS.series([outcome])).inc();
     }
 
     /// Shows what steps the matches now.
@@ -127,6 +145,7 @@ impl Figures {
             replays_failed,
             moves: _,
             gone: _,
+            journal: _,
         } = &batch.effects;
         for seconds in &batch.tick_seconds {
             self.tick.observe(*seconds);
@@ -136,6 +155,8 @@ impl Figures {
         self.frames.inc_by(frames.len() as u64);
         self.frame_bytes.inc_by(frames.iter().map(|(_, _, frame)| frame.len() as u64).sum());
         self.frames_dropped.inc_by(batch.frames_dropped);
+        self.fenced_ticks.inc_by(batch.fenced_ticks);
+        self.journal_lost.inc_by(batch.journal_lost);
         self.events.inc_by(messages.len() as u64);
         self.ended.inc_by(results.len() as u64);
         self.replays_torn.inc_by(*replays_failed);

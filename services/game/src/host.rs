@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arena_games::Backing;
+use arena_instance::Fence;
 use arena_mesh::Link;
 use arena_sdk::Worlds;
 use arena_store::Stores;
@@ -13,18 +14,21 @@ use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::Config;
+use crate::failover::{Journal, JournalParts};
 use crate::figures::Figures;
 use crate::films::{Cache, Films, Source};
 use crate::gone::{GONE_MAX, remove_records};
 use crate::links::{Homes, Links, shard_of};
 use crate::logic::hosted::{NewMatch, Owner};
-use crate::logic::shard::{CreateError, Shard, ShardLoad};
+use crate::logic::shard::{
+    Awaited, CreateError, Effects, RestoreError, Restoring, Shard, ShardLoad,
+};
 use crate::logic::tape::Tapes;
 use crate::moving::{self, Feeds, Records};
 use crate::outbox::{Outbox, UNRECORDED_MAX};
 use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
+use crate::{Config, FailoverPolicy};
 
 /// Recorded results on their way to their matches.
 const RECORDED_MAX: usize = 256;
@@ -77,8 +81,10 @@ pub struct Parts {
     pub figures: Figures,
     /// Where replays are written; `None` records nothing.
     pub recorder: Option<Recorder>,
-    /// Where replays are stored.
+    /// Where replays and journals are stored.
     pub stores: Stores,
+    /// Until when it may act as the owner of matches.
+    pub fence: Fence,
 }
 
 impl Host {
@@ -94,8 +100,8 @@ impl Host {
         parts: Parts,
         open: impl FnOnce(mpsc::Sender<MatchId>) -> Result<Outbox, E>,
     ) -> Result<Self, E> {
-        let Parts { config, backing, owner, route_key, figures, recorder, stores } = parts;
-        let (recorded, mut done) = mpsc::channel(RECORDED_MAX);
+        let Parts { config, backing, owner, route_key, figures, recorder, stores, fence } = parts;
+        let (recorded, done) = mpsc::channel(RECORDED_MAX);
         let outbox = open(recorded)?;
         let links = Arc::new(Links::default());
         let source = Source {
@@ -114,35 +120,40 @@ impl Host {
         let (gone, ended) = mpsc::channel(GONE_MAX);
         let records = Records::new(stores.registry.clone());
         tokio::spawn(remove_records(records, owner.instance.clone(), ended));
-        let sinks = Sinks {
+        let mut sinks = Sinks {
             gone,
+            journal: None,
+            fence: fence.clone(),
             feeds: feeds.clone(),
             links: links.clone(),
             outbox: outbox.clone(),
             recorder: recorder.clone(),
-            figures,
+            figures: figures.clone(),
             backend,
         };
         let capacity = (config.capacity as usize).div_ceil(worlds.len());
-        let (mut shards, mut loads) = (Vec::new(), Vec::new());
-        for (index, worlds) in worlds.into_iter().enumerate() {
+        let (shards, inboxes): (Vec<_>, Vec<_>) =
+            worlds.iter().map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
+        let shards: Arc<[mpsc::Sender<Command>]> = shards.into();
+        let weak: Vec<_> = shards.iter().map(mpsc::Sender::downgrade).collect();
+        if config.failover == FailoverPolicy::Journal {
+            let shards = weak.clone();
+            let journal = JournalParts { hot: stores.hot, config, figures, shards };
+            sinks.journal = Some(Journal::start(journal));
+        }
+        let mut loads = Vec::new();
+        for (index, (worlds, inbox)) in worlds.into_iter().zip(inboxes).enumerate() {
             let mut shard = Shard::new(worlds, owner.clone(), route_key.clone(), capacity);
             if recorder.is_some() {
                 let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
                 shard.record(tapes);
             }
-            let (commands, load) = sinks.clone().start(shard, index)?;
-            shards.push(commands);
-            loads.push(load);
-        }
-        let shards: Arc<[mpsc::Sender<Command>]> = shards.into();
-        let weak: Vec<_> = shards.iter().map(mpsc::Sender::downgrade).collect();
-        tokio::spawn(async move {
-            while let Some(id) = done.recv().await {
-                let Some(shard) = weak[shard_of(id, weak.len())].upgrade() else { return };
-                let _ = shard.send(Command::Recorded(id)).await;
+            if sinks.journal.is_some() {
+                shard.journal();
             }
-        });
+            loads.push(sinks.clone().start(shard, inbox, index)?);
+        }
+        tokio::spawn(tell_recorded(weak, done));
         let accepting = Arc::new(AtomicBool::new(true));
         Ok(Self {
             homes: Homes { shards, films },
@@ -244,6 +255,25 @@ impl Host {
         answer.await.ok()
     }
 
+    /// Says that a match is about to be gone on with here, or is not after all.
+    pub(crate) async fn await_match(&self, id: MatchId, awaited: Awaited) {
+        let shard = &self.homes.shards[shard_of(id, self.homes.shards.len())];
+        let _ = shard.send(Command::Await(id, awaited)).await; // a thread that ended has no match
+    }
+
+    /// Goes on with a match whose owner died; `None` if the tick thread has ended.
+    pub(crate) async fn restore(
+        &self,
+        id: MatchId,
+        restoring: Restoring,
+        epoch: Epoch,
+    ) -> Option<Result<u32, RestoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let shard = &self.homes.shards[shard_of(id, self.homes.shards.len())];
+        shard.send(Command::Restore(Box::new(restoring), epoch, reply)).await.ok()?;
+        answer.await.ok()
+    }
+
     /// Returns how to hear of matches that move.
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.feeds
@@ -285,6 +315,17 @@ impl Host {
     }
 }
 
+/// Tells matches that their results are recorded for good.
+async fn tell_recorded(
+    shards: Vec<mpsc::WeakSender<Command>>,
+    mut recorded: mpsc::Receiver<MatchId>,
+) {
+    while let Some(id) = recorded.recv().await {
+        let Some(shard) = shards[shard_of(id, shards.len())].upgrade() else { return };
+        let _ = shard.send(Command::Recorded(id)).await;
+    }
+}
+
 /// Returns the worlds of each thread, one thread if a device does the work, and shows what steps them.
 fn open_worlds(
     backing: Backing,
@@ -305,6 +346,8 @@ fn open_worlds(
 #[derive(Clone)]
 struct Sinks {
     gone: mpsc::Sender<(MatchId, Epoch)>,
+    journal: Option<Journal>,
+    fence: Fence,
     feeds: Feeds,
     links: Arc<Links>,
     outbox: Outbox,
@@ -314,18 +357,18 @@ struct Sinks {
 }
 
 impl Sinks {
-    /// Starts the thread of a shard; returns the way to it, and what it holds.
+    /// Starts the thread of a shard; returns what it holds.
     fn start(
         self,
         shard: Shard,
+        inbox: mpsc::Receiver<Command>,
         index: usize,
-    ) -> std::io::Result<(mpsc::Sender<Command>, Arc<Load>)> {
-        let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+    ) -> std::io::Result<Arc<Load>> {
         let (batches, effects) = mpsc::channel(BATCHES_MAX);
-        let load = Arc::new(Load::default());
-        Ticker::new(shard, inbox, batches, load.clone()).spawn(&format!("tick-{index}"))?;
+        let (load, fence) = (Arc::new(Load::default()), self.fence.clone());
+        Ticker::new(shard, inbox, batches, load.clone(), fence).spawn(&format!("tick-{index}"))?;
         tokio::spawn(self.dispatch(effects));
-        Ok((commands, load))
+        Ok(load)
     }
 
     /// Tells operators that the device is gone; players notice a hitch.
@@ -339,6 +382,24 @@ impl Sinks {
         });
     }
 
+    /// Sends what players are told and shown; nothing once another instance may own a match: a process that was
+    /// stopped since the tick goes on here.
+    fn publish(&self, effects: &Effects) {
+        if !self.fence.is_open() {
+            if !effects.messages.is_empty() {
+                self.links.cut_all(); // their sessions attach again, and are told
+            }
+            return;
+        }
+        for (link, message) in &effects.messages {
+            self.links.send(*link, message);
+        }
+        for (key, tick, frame) in &effects.frames {
+            // A frame that cannot be sent is lost, the next one is not.
+            self.links.send_frame(*key, *tick, frame);
+        }
+    }
+
     /// Carries out what a shard wants done, in order: messages, frames, replays, results.
     async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
         while let Some(batch) = batches.recv().await {
@@ -349,15 +410,15 @@ impl Sinks {
             if batch.cut_links {
                 self.links.cut_all();
             }
-            for (link, message) in &batch.effects.messages {
-                self.links.send(*link, message);
-            }
-            for (key, tick, frame) in &batch.effects.frames {
-                // A frame that cannot be sent is lost, the next one is not.
-                self.links.send_frame(*key, *tick, frame);
+            self.publish(&batch.effects);
+            if let Some(journal) = &self.journal {
+                journal.offer(batch.effects.journal);
             }
             for over in batch.effects.gone {
                 let _ = self.gone.try_send(over); // a record that stays is of no harm
+                if let Some(journal) = &self.journal {
+                    journal.forget(over.0, over.1);
+                }
             }
             for (id, news) in batch.effects.moves {
                 self.feeds.tell(id, news);

@@ -7,6 +7,7 @@
 
 mod checker;
 mod config;
+mod failover;
 mod figures;
 mod films;
 mod gone;
@@ -20,7 +21,7 @@ mod server;
 mod service;
 mod ticker;
 
-pub use config::Config;
+pub use config::{Config, FailoverPolicy};
 pub use figures::Figures;
 pub use films::Watching;
 pub use moving::{MigrationService, MoveError, MoveReport, Mover, MoverParts, Progress};

@@ -3,7 +3,7 @@
 
 mod command;
 mod drain;
-mod messages;
+pub(crate) mod messages;
 mod mover;
 mod records;
 mod service;
@@ -13,5 +13,5 @@ mod target;
 pub(crate) use command::{Command, Feeds};
 pub(crate) use drain::drain;
 pub use mover::{MoveError, MoveReport, Mover, MoverParts, Progress};
-pub(crate) use records::Records;
+pub(crate) use records::{Known, Records};
 pub use service::MigrationService;

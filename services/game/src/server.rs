@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use arena_games::{Backing, NoDeviceError, Policy, Wanted};
 use arena_instance::{Boot, Instance, Load, Need, Order, Program, StartError, Threads};
+use arena_types::MATCHES;
 use arena_types::registry::{instances_of, traffic_key};
 use arena_wire::game::v1::game_server::GameServer;
 use arena_wire::game::v1::migration_server::MigrationServer;
 use arena_wire::token::TokenKey;
 
+use crate::failover::{self, Failover, FailoverParts};
 use crate::figures::Figures;
 use crate::host::{Host, Parts};
 use crate::logic::hosted::Owner;
@@ -94,6 +96,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
         figures: figures.clone(),
         recorder,
         stores: instance.stores().clone(),
+        fence: instance.fence(),
     };
     let stats = instance.channel_to("stats");
     let host =
@@ -101,6 +104,8 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     let (service, links) = (GameService::new(host.clone(), config), host.clone());
     let mover = mover(&instance, &host, config, figures.clone());
     let migration = MigrationService::new(mover.clone());
+    let failover = failover(&instance, &host, config, figures.clone());
+    failover::reclaim(&failover).await;
     let serving = instance.serve(|server| {
         let server = server.add_service(GameServer::new(service));
         server.add_service(MigrationServer::new(migration)).links(move |link| {
@@ -112,6 +117,8 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     instance.set_backend(host.backend().borrow().clone());
     tokio::spawn(report(instance.clone(), host.clone(), figures));
     tokio::spawn(obey(instance.clone(), host));
+    tokio::spawn(failover::guard(failover.clone()));
+    tokio::spawn(failover::watch(failover));
     tokio::spawn(moving::drain(instance.clone(), mover));
     instance.run(serving).await;
     Ok(())
@@ -142,6 +149,23 @@ fn mover(instance: &Instance, host: &Host, config: Config, figures: Figures) -> 
         instances: instance.mirror(&instances_of(&settings.service)),
         traffic: instance.mirror(&traffic_key(&settings.service)),
         own: (settings.instance.clone(), settings.release),
+        figures,
+    })
+}
+
+/// Makes what goes on with matches of instances that died, which the registry's copies show.
+fn failover(instance: &Instance, host: &Host, config: Config, figures: Figures) -> Failover {
+    let settings = instance.settings();
+    Failover::new(FailoverParts {
+        host: host.clone(),
+        config,
+        stores: instance.stores().clone(),
+        instances: instance.mirror(&instances_of(&settings.service)),
+        matches: instance.mirror(MATCHES),
+        traffic: instance.mirror(&traffic_key(&settings.service)),
+        service: settings.service.clone(),
+        own: (settings.instance.clone(), settings.release),
+        fence: instance.fence(),
         figures,
     })
 }

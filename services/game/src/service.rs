@@ -138,6 +138,7 @@ mod tests {
             filled_seats: 8,
             recording,
             watching,
+            failover: crate::FailoverPolicy::Off,
             check_percent: 0,
         }
     }

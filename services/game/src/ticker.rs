@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arena_types::MatchId;
+use arena_instance::Fence;
+use arena_types::{Epoch, MatchId};
 use arena_wire::game::v1::Match;
 use arena_wire::link::{Attach, Flow, Leave};
 use arena_wire::play::Input;
@@ -13,7 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::logic::hosted::NewMatch;
 use crate::logic::schedule::Schedule;
-use crate::logic::shard::{CreateError, Effects, FlowKey, Shard, ShardLoad};
+use crate::logic::shard::{
+    Awaited, CreateError, Effects, FlowKey, RestoreError, Restoring, Shard, ShardLoad,
+};
 use crate::logic::tape::Taped;
 
 /// Commands waiting for a tick: senders wait beyond it, and with them their gateways. A tick's worth
@@ -27,6 +30,8 @@ pub(crate) const BATCHES_MAX: usize = 8;
 /// again and are told again.
 const CARRIED_MESSAGES_MAX: usize = 65_536;
 
+/// Entries of journals kept meanwhile; beyond it they are lost, until the next snapshots.
+const CARRIED_JOURNAL_MAX: usize = 16_384;
 /// Parts of replays kept meanwhile.
 const CARRIED_TAPED_MAX: usize = 65_536;
 
@@ -53,6 +58,12 @@ pub(crate) enum Command {
     Drain(bool),
     /// End all matches as they stand; answers how many.
     EndAll(oneshot::Sender<u32>),
+    /// Journals are durable up to these ticks.
+    Journalled(Vec<(MatchId, Epoch, u32)>),
+    /// A match is about to be gone on with here, or not after all.
+    Await(MatchId, Awaited),
+    /// Go on with a match whose owner died.
+    Restore(Box<Restoring>, Epoch, oneshot::Sender<Result<u32, RestoreError>>),
     /// Do something about a match that moves.
     Move(MatchId, crate::moving::Command),
 }
@@ -68,10 +79,14 @@ pub(crate) struct Batch {
     pub debt: u64,
     /// Ticks given up.
     pub forgiven: u64,
+    /// Ticks that were not stepped because the lease may have ended.
+    pub fenced_ticks: u64,
     /// Frames that were not sent because the network was stuck.
     pub frames_dropped: u64,
     /// The device failed: what steps the matches now, and why it was given up. Told once.
     pub lost: Option<(&'static str, String)>,
+    /// Entries of journals that were lost.
+    pub journal_lost: u64,
     /// True if messages were lost: every link must be cut.
     pub cut_links: bool,
 }
@@ -113,6 +128,7 @@ pub(crate) struct Ticker {
     commands: mpsc::Receiver<Command>,
     batches: mpsc::Sender<Batch>,
     load: Arc<Load>,
+    fence: Fence,
     batch: Batch,
     is_lost: bool,
 }
@@ -128,8 +144,9 @@ impl Ticker {
         commands: mpsc::Receiver<Command>,
         batches: mpsc::Sender<Batch>,
         load: Arc<Load>,
+        fence: Fence,
     ) -> Self {
-        Self { shard, commands, batches, load, batch: Batch::default(), is_lost: false }
+        Self { shard, commands, batches, load, fence, batch: Batch::default(), is_lost: false }
     }
 
     /// Runs on a thread of its own until all senders of commands are gone.
@@ -148,6 +165,11 @@ impl Ticker {
             for _ in 0..due.ticks {
                 if let Err(Over) = self.receive() {
                     return;
+                }
+                // Another instance may own what is hosted here: nothing is confirmed, and nothing shown.
+                if !self.fence.is_open() {
+                    self.batch.fenced_ticks += u64::from(self.shard.load().running > 0);
+                    continue;
                 }
                 let began = Instant::now();
                 self.shard.step(unix_ms(), &mut self.batch.effects);
@@ -207,6 +229,15 @@ impl Ticker {
             Command::EndAll(reply) => {
                 let _ = reply.send(shard.end_all(unix_ms(), effects));
             }
+            Command::Journalled(durable) => {
+                for (id, epoch, tick) in durable {
+                    shard.journalled(id, epoch, tick);
+                }
+            }
+            Command::Await(id, awaited) => shard.await_match(id, awaited),
+            Command::Restore(restoring, epoch, reply) => {
+                let _ = reply.send(shard.restore(*restoring, epoch, unix_ms(), effects));
+            }
             Command::Move(id, command) => command.apply(id, shard, effects),
         }
     }
@@ -229,6 +260,10 @@ impl Ticker {
                 if batch.effects.messages.len() > CARRIED_MESSAGES_MAX {
                     batch.effects.messages.clear();
                     batch.cut_links = true;
+                }
+                if batch.effects.journal.len() > CARRIED_JOURNAL_MAX {
+                    batch.journal_lost += batch.effects.journal.len() as u64;
+                    batch.effects.journal.clear();
                 }
                 // What is missing then ends its replay: the recorder sees the gap, and the end.
                 let mut carried = 0;

@@ -21,6 +21,9 @@ use crate::slot::{Kept, Slot};
 
 /// Inputs are sent once in this time: a tick.
 const BATCH_INTERVAL: Duration = Duration::from_micros(16_667);
+/// How often it is looked whether the owner's lease lives: reading a copy of the registry. A process that died is
+/// noticed by this long before its connection is.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Commands of all sessions that wait for one link: a tick's inputs of thousands of players.
 const COMMANDS_MAX: usize = 8192;
 /// A link nobody plays over is closed after this; the next match opens another one.
@@ -157,6 +160,8 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
         Ok(link) => {
             let (sender, receiver) = link.split();
             let metrics = links.metrics.clone();
+            let addr = (links.locate)(&owner);
+            let is_alive = || (links.locate)(&owner) == addr;
             let mut running = Running {
                 sender,
                 receiver,
@@ -165,7 +170,7 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
                 batch: Vec::new(),
                 idle_since: Instant::now(),
             };
-            running.serve(&mut inbox).await;
+            running.serve(&mut inbox, is_alive).await;
             tracing::info!(%owner, sessions = running.seats.len(), "link to a game instance ends");
             inbox.close();
             for Seat { port, epoch } in running.seats.into_values() {
@@ -205,7 +210,10 @@ struct Running {
 }
 
 impl Running {
-    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>) {
+    /// Serves until the link breaks, is idle, or the owner's lease has ended: what it hosted goes on elsewhere.
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Command>, is_alive: impl Fn() -> bool) {
+        let mut looks = tokio::time::interval(LOOK_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = tokio::time::interval(BATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -219,6 +227,7 @@ impl Running {
                     Some(command) => self.command(command).await,
                     None => false,
                 },
+                _ = looks.tick() => is_alive(),
                 _ = ticks.tick(), if !self.batch.is_empty() || self.seats.is_empty() => {
                     let idle = self.seats.is_empty() && self.idle_since.elapsed() > IDLE;
                     self.flush().await && !idle

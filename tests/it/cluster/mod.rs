@@ -2,6 +2,7 @@
 
 mod browser;
 mod failing;
+mod failover;
 mod games;
 mod handover;
 mod judged;

@@ -169,6 +169,7 @@ impl World {
             filled_seats: 4,
             recording,
             watching,
+            failover: crate::FailoverPolicy::Journal,
             check_percent: 0,
         };
         let parts = Parts {
@@ -179,6 +180,7 @@ impl World {
             figures: figures.clone(),
             recorder: Some(recorder),
             stores,
+            fence: Fence::open(),
         };
         let stats = Endpoint::new("stats-1", self.stats.local_addr());
         let stats = self.mesh.channel("game", "stats").pinned(stats);

@@ -6,7 +6,7 @@ use arena_types::Tick;
 use arena_wire::play::{Event, EventKind, FlagChange, ServerMessage};
 
 /// Events kept for sessions that come back: minutes of a wild match, some 20 KiB.
-const KEPT_MAX: usize = 512;
+pub(super) const KEPT_MAX: usize = 512;
 
 /// Returns what is told of something that happened in a game.
 #[must_use]

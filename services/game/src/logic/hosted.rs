@@ -133,6 +133,8 @@ pub struct Hosted<F> {
     alone_ticks: u32,
     started_ms: u64,
     end_seq: u32,
+    /// Later events are kept back: they could be taken back.
+    told_up_to: u32,
 }
 
 /// What happened to an input.
@@ -165,6 +167,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             alone_ticks: 0,
             started_ms: now_ms,
             end_seq: 0,
+            told_up_to: u32::MAX,
         }
     }
 
@@ -214,6 +217,17 @@ impl<F: Copy + PartialEq> Hosted<F> {
     #[must_use]
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// Returns the sequence of its last event.
+    #[must_use]
+    pub fn last_event(&self) -> u32 {
+        self.events.last()
+    }
+
+    /// Keeps events after this one back until it is told otherwise.
+    pub fn tell_up_to(&mut self, seq: u32) {
+        self.told_up_to = seq;
     }
 
     fn has_sessions(&self) -> bool {
@@ -272,7 +286,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
         } else {
             place.viewer = worlds.watch(self.world, seat).ok();
         }
-        let session = Session { id: session, flow, told, heard: told };
+        let seen = ack_tick;
+        let session = Session { id: session, flow, told, heard: told, seen };
         self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         if !over {
             self.apply(seat, effect); // nothing happens any more after the end
@@ -300,7 +315,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
         (place.state, place.since) = (state, now);
         place.viewer = worlds.watch(self.world, seat).ok();
         let told = self.events.after(ack_event.max(place.heard_before));
-        let session = Session { id: session, flow, told, heard: told };
+        let seen = Tick(0);
+        let session = Session { id: session, flow, told, heard: told, seen };
         self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         self.apply(seat, effect);
         Ok(())
@@ -556,7 +572,8 @@ impl<F: Copy + PartialEq> Hosted<F> {
     pub fn news(&mut self, mut tell: impl FnMut(F, u32, &[u8])) {
         for place in self.places.iter_mut().flatten() {
             let Some(session) = place.session.as_mut() else { continue };
-            for (seq, bytes) in self.events.since(session.told) {
+            let safe = |(seq, _): &(u32, &[u8])| *seq <= self.told_up_to;
+            for (seq, bytes) in self.events.since(session.told).take_while(safe) {
                 tell(session.flow, seq, bytes);
                 session.told = seq;
             }
@@ -600,6 +617,9 @@ impl<F: Copy + PartialEq> Hosted<F> {
         let finished = self.phase != Phase::Running;
         for place in self.places.iter_mut().flatten() {
             let (Some(session), Some(viewer)) = (&place.session, place.viewer) else { continue };
+            if self.tick <= session.seen.0 && !finished {
+                continue; // it has a frame of this tick: one tick never looks two ways
+            }
             let Some(frame) = worlds.frame(self.world, viewer)? else { continue };
             let head = FrameHead {
                 tick: Tick(frame.tick),

@@ -13,6 +13,9 @@ const BUDGET_MAX: u32 = 90 * INPUT_COST;
 /// One tick earns five quarters of an input: a client may run a little fast to fill the buffer.
 const INPUT_COST: u32 = 4;
 const BUDGET_PER_TICK: u32 = 5;
+/// What a seat may send at once when its match is gone on with after its owner died: all that a client keeps, eight
+/// seconds.
+pub const RESENT_BUDGET: u32 = 512 * INPUT_COST;
 
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl InputBuffer {
     /// Returns what the seat does at `tick`, the next one: its input if there is one, else the last
     /// one for a while, else nothing. Call it once a tick.
     pub fn take(&mut self, tick: u32) -> Input {
-        self.budget = (self.budget + BUDGET_PER_TICK).min(BUDGET_MAX);
+        self.budget = self.budget.max((self.budget + BUDGET_PER_TICK).min(BUDGET_MAX));
         let slot = &mut self.waiting[tick as usize % (AHEAD_MAX as usize + 1)];
         match slot.take().filter(|it| it.tick == tick) {
             Some(found) => {
@@ -136,7 +139,7 @@ impl InputBuffer {
             held_ticks: carried.held_ticks.min(HOLD_TICKS_MAX),
             last_seq: carried.last_seq,
             counted_seq: carried.counted_seq,
-            budget: carried.budget.min(BUDGET_MAX),
+            budget: carried.budget.min(RESENT_BUDGET),
             lead: i8::try_from(carried.lead).map_err(|_| "lead")?,
             ..Self::default()
         };

@@ -17,8 +17,11 @@ use super::inputs::Verdict;
 use super::seats::SeatEvent;
 use super::tape::{Stand, Taped, Tapes};
 
+mod journalled;
 mod moving;
 
+use journalled::Journals;
+pub use journalled::{Awaited, Entry, RestoreError, Restoring, What};
 use moving::{Arriving, Leaving};
 pub use moving::{MoveNews, OfferError, Offered, OwnError, PROOF_TICKS, ReserveError};
 
@@ -56,6 +59,8 @@ pub struct Effects {
     pub moves: Vec<(MatchId, MoveNews)>,
     /// Matches that are over and forgotten here, with the epoch they ended in.
     pub gone: Vec<(MatchId, Epoch)>,
+    /// What is to be written to the matches' journals.
+    pub journal: Vec<Entry>,
 }
 
 /// Inputs by what became of them.
@@ -120,6 +125,7 @@ pub struct Shard {
     tapes: Tapes,
     leaving: BTreeMap<MatchId, Leaving>,
     arriving: BTreeMap<MatchId, Arriving>,
+    journals: Journals,
 }
 
 #[derive(Default)]
@@ -153,6 +159,7 @@ impl Shard {
             tapes: Tapes::off(),
             leaving: BTreeMap::new(),
             arriving: BTreeMap::new(),
+            journals: Journals::default(),
         }
     }
 
@@ -229,6 +236,9 @@ impl Shard {
         }
         if self.is_closed(attach.match_id) {
             return Err((Refusal::Full, "the match is changing its owner".to_owned()));
+        }
+        if self.journals.awaits(attach.match_id) {
+            return Err((Refusal::Full, "the match is about to go on here".to_owned()));
         }
         let Some(hosted) = self.matches.get_mut(&attach.match_id) else {
             return Err(if self.over.contains(&attach.match_id) {
@@ -355,6 +365,7 @@ impl Shard {
         assert!(stepped.is_ok(), "the game refused a batch of living matches: {stepped:?}");
         self.tell(now_ms, effects);
         self.tell_leaving(effects);
+        self.write_down(effects);
         self.hand_over(effects);
         self.clear_away(effects);
     }

@@ -87,6 +87,8 @@ variables! {
     GAME_WATCHERS = "ARENA_GAME_WATCHERS", "game", Some("64");
     /// Seconds that viewers of a running match are behind it, 1 to 3600, so that nobody is told of by those who watch.
     GAME_WATCH_DELAY_S = "ARENA_GAME_WATCH_DELAY_S", "game", Some("10");
+    /// What becomes of matches whose instance dies: `journal`, what is confirmed goes to the hot state every 50 ms and another instance goes on from there within seconds; `off`, they end and players are told so.
+    GAME_FAILOVER = "ARENA_GAME_FAILOVER", "game", Some("journal");
     /// PEM file of the public port's certificate, leaf first; with it the port speaks TLS 1.3 only.
     GATEWAY_TLS_CERT = "ARENA_GATEWAY_TLS_CERT", "gateway", None;
     /// PEM file of the certificate's key. Both files are watched, so that a renewal needs no restart.

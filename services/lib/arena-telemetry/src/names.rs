@@ -128,6 +128,17 @@ metrics! {
     /// Ticks that were late because a match changed its owner.
     GAME_CUT_STALL_TICKS = "arena_game_cut_stall_ticks", Kind::Counter, [];
 
+    /// Bytes of matches' journals written to the hot state.
+    GAME_JOURNAL_BYTES = "arena_game_journal_bytes", Kind::Counter, [];
+    /// Entries of journals that could not be written: a death costs more ticks until the next snapshot.
+    GAME_JOURNAL_LOST = "arena_game_journal_entries_lost", Kind::Counter, [];
+    /// Ticks that were not stepped because the instance's lease may have ended.
+    GAME_FENCED_TICKS = "arena_game_fenced_ticks", Kind::Counter, [];
+    /// Matches whose owner died, by what came of them: `taken` (they go on here), `elsewhere` (another was first), `lost` (nobody could go on, players were told), `unknown` (the registry did not say), `yielded` (this instance was thought dead, and another went on).
+    GAME_TAKEOVERS = "arena_game_takeovers", Kind::Counter, ["outcome"];
+    /// Seconds from the end of a lease until a match of its instance went on here.
+    GAME_TAKEOVER = "arena_game_takeover_seconds", Kind::Histogram(CALL_SECONDS), [];
+
     /// The version of the rules that new matches pin.
     CONFIG_ACTIVE_RULES = "arena_config_active_rules", Kind::Gauge, [];
     /// 1 while the last known good copy on disk is served because the store is away.

@@ -49,6 +49,28 @@ impl<F: Copy + PartialEq> Hosted<F> {
         }
     }
 
+    /// Returns what may have changed since an entry of the journal with events up to `after_event`: no names, and no
+    /// inputs that wait. The end of the match is not among the events: whoever plays the last tick finds it.
+    #[must_use]
+    pub fn progress(&self, now: u32, after_event: u32) -> Carried {
+        let mut carried = Carried {
+            last_event: self.events.last(),
+            events: self.events.since(after_event).map(|(_, it)| it.to_vec()).collect(),
+            ..self.carry(now)
+        };
+        for seat in &mut carried.seats {
+            (seat.player, seat.name) = (String::new(), String::new());
+            if let Some(inputs) = seat.inputs.as_mut() {
+                inputs.waiting.clear();
+            }
+        }
+        if self.end_seq > 0 && self.end_seq == carried.last_event {
+            carried.last_event -= 1;
+            carried.events.pop();
+        }
+        carried
+    }
+
     /// Goes on with a match that another instance hosted up to `tick`; `now` counts the shard's ticks.
     /// Nobody is attached yet: who does not come is taken for lost.
     ///
@@ -80,6 +102,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             alone_ticks: carried.alone_ticks,
             started_ms: carried.started_ms,
             end_seq: 0,
+            told_up_to: u32::MAX,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A session on its seat: over one way, or for a moment over two while it changes its gateway.
 
-use arena_types::SessionId;
+use arena_types::{SessionId, Tick};
 
 use super::{Hosted, Place};
 
@@ -16,6 +16,8 @@ pub(super) struct Session<F> {
     pub(super) flow: F,
     pub(super) told: u32,
     pub(super) heard: u32,
+    /// The newest frame it had from an owner before, which may have been ahead of what could be gone on with.
+    pub(super) seen: Tick,
 }
 
 /// The way a session came before. Its client has not heard yet that it is seated over another one: what it

@@ -258,18 +258,8 @@ impl Shard {
     /// # Errors
     /// [`ReserveError`]; nothing is kept then.
     pub fn reserve(&mut self, offered: Offered) -> Result<(), ReserveError> {
-        let Offered { new, tick, world, hash, sessions: _ } = offered;
-        if self.matches.contains_key(&new.id) || self.arriving.contains_key(&new.id) {
-            return Err(ReserveError::Here);
-        }
-        if self.matches.len() + self.arriving.len() >= self.capacity {
-            return Err(ReserveError::Full { capacity: self.capacity });
-        }
-        let world = self.worlds.import(&world, &new.rules)?;
-        if let Err(error) = self.check_state(world, tick, StateHash(hash)) {
-            self.worlds.free(world)?;
-            return Err(error);
-        }
+        let world = self.admit(&offered)?;
+        let Offered { new, tick, .. } = offered;
         let arriving = Arriving {
             world,
             tick,
@@ -284,6 +274,23 @@ impl Shard {
         };
         self.arriving.insert(arriving.new.id, arriving);
         Ok(())
+    }
+
+    /// Takes in the state of another instance's match, if it fits and is what it says; nothing is kept else.
+    pub(super) fn admit(&mut self, offered: &Offered) -> Result<WorldId, ReserveError> {
+        let Offered { new, tick, world, hash, .. } = offered;
+        if self.matches.contains_key(&new.id) || self.arriving.contains_key(&new.id) {
+            return Err(ReserveError::Here);
+        }
+        if self.matches.len() + self.arriving.len() >= self.capacity {
+            return Err(ReserveError::Full { capacity: self.capacity });
+        }
+        let world = self.worlds.import(world, &new.rules)?;
+        if let Err(error) = self.check_state(world, *tick, StateHash(*hash)) {
+            self.worlds.free(world)?;
+            return Err(error);
+        }
+        Ok(world)
     }
 
     /// Checks that a state is what it is said to be.
