@@ -9,7 +9,7 @@ const LEAD_WANTED = 2; // ticks an input should come early
 const LEAD_TRIM_MAX = 0.03; // the input clock runs at most 3 % fast or slow
 const LEAD_RESET = 20; // further off than this it is set anew
 const HOLD_MS = 100; // who watches says so often what is held
-const AGAIN_MAX = 90; // inputs sent again after a start: as many as the server takes at once
+const KEPT_MAX = 512; // inputs kept, counted or not: an owner that goes on for one that died may know less than frames showed
 const IDLE = { move_x: 0, move_y: 0, aim: 0, buttons: 0 };
 const GAPS_KEPT = 9000; // five minutes of frames: the longest match
 const GAP_BOUNDS_MS = [25, 50, 75, 100, 150, 250, 500, 1000, 3000];
@@ -69,7 +69,7 @@ export class Play {
   #before = 0;
   #events = 0;
   #seq = 0;
-  #uncounted = []; // what was sent and no frame has counted
+  #kept = []; // the newest of what was sent
   #trim = 0;
   #heldAt = 0;
   timeline = new Timeline();
@@ -101,7 +101,7 @@ export class Play {
     const again = this.#unknownTo(start.input_seq);
     if (again) return again.map((it) => ({ ...it, ...this.seen }));
     this.#seq = start.input_seq;
-    this.#uncounted = [];
+    this.#kept = [];
     this.#clock = 0;
     this.anew?.();
     return [];
@@ -109,7 +109,7 @@ export class Play {
 
   // The inputs after `seq`, the last one that the game has; null if they are not all there: it counts anew.
   #unknownTo(seq) {
-    const again = this.#uncounted.filter((it) => it.seq > seq);
+    const again = this.#kept.filter((it) => it.seq > seq);
     return this.#clock > 0 && again.length === this.#seq - seq ? again : null;
   }
 
@@ -160,7 +160,6 @@ export class Play {
     this.epoch = head.epoch;
     this.lead = head.lead;
     this.acknowledged = head.input_seq;
-    this.#uncounted = this.#uncounted.filter((it) => it.seq > head.input_seq);
     this.shown?.(view, this.timeline.newest, head);
     this.gaps.add(view.tick, now, this.ticksPerFrame);
     this.timeline.add(view, now);
@@ -201,8 +200,8 @@ export class Play {
       this.aim = aim;
       this.act?.(this.#seq, controls, tick);
       const input = { seq: this.#seq, tick, controls };
-      this.#uncounted.push(input);
-      if (this.#uncounted.length > AGAIN_MAX) this.#uncounted.shift();
+      this.#kept.push(input);
+      if (this.#kept.length > KEPT_MAX) this.#kept.shift();
       send({ ...input, ...this.seen });
     }
   }

@@ -76,6 +76,7 @@ fn nobody_noticed(report: &BotsReport) -> anyhow::Result<()> {
         ("protocol_errors", 0),
         ("connections_lost", 0),
         ("matches_lost", 0),
+        ("inputs_lost", 0),
         ("matches_finished", 0),
         ("sessions", u64::from(PLAYERS)),
     ] {

@@ -21,8 +21,9 @@ const ACKNOWLEDGED_MS_MAX: u64 = 2_000;
 const LEAD_TICKS: u32 = 3;
 /// Inputs that wait to be counted and whose latency is told, a minute of them.
 const PENDING_MAX: usize = 3_600;
-/// Inputs that are sent again after a start, at most: as many as the server takes at once.
-const AGAIN_MAX: usize = 90;
+/// Inputs that are kept, counted or not, and sent again after a start: an owner that goes on for one that died may know
+/// less than frames have shown.
+const KEPT_MAX: usize = 512;
 /// Milliseconds between a start and its first frame, at most: a match waits so long for its players.
 const FIRST_FRAME_MS_MAX: u64 = 3_000;
 
@@ -94,6 +95,8 @@ pub(crate) struct Watch {
     waiting_since_ms: Option<u64>,
     /// Inputs that no frame has counted yet, and when they were sent.
     pending: VecDeque<(Input, u64)>,
+    /// The newest inputs.
+    kept: VecDeque<Input>,
     last_event: u32,
     last_frame_ms: Option<u64>,
     started_ms: u64,
@@ -148,6 +151,7 @@ impl Watch {
             counted_seq: start.input_seq,
             waiting_since_ms: None,
             pending: VecDeque::new(),
+            kept: VecDeque::new(),
             last_event: start.event_seq,
             last_frame_ms: None,
             started_ms: pace.now_ms,
@@ -198,6 +202,7 @@ impl Watch {
         self.last_event = self.last_event.max(start.event_seq);
         self.is_away = true;
         if let Some(again) = self.unknown_to(start.input_seq) {
+            self.counted_seq = self.counted_seq.min(start.input_seq);
             if let Some(diary) = self.diary.as_mut() {
                 diary.changed();
             }
@@ -208,6 +213,7 @@ impl Watch {
         self.counted_seq = start.input_seq;
         self.waiting_since_ms = None;
         self.pending.clear();
+        self.kept.clear();
         if let Some(diary) = self.diary.as_mut() {
             diary.restart(start.input_seq);
         }
@@ -217,10 +223,10 @@ impl Watch {
     /// Returns the inputs after `seq`, the last one that the game has; `None` if they are not all there.
     fn unknown_to(&self, seq: u32) -> Option<Vec<Input>> {
         let (ack_tick, ack_event) = (self.newest(), self.last_event);
-        let after = self.pending.iter().map(|it| it.0).filter(|it| it.seq > seq);
+        let after = self.kept.iter().copied().filter(|it| it.seq > seq);
         let again: Vec<_> = after.map(|it| Input { ack_tick, ack_event, ..it }).collect();
         let missing = self.sent_seq.checked_sub(seq)?;
-        (again.len() == missing as usize && again.len() <= AGAIN_MAX).then_some(again)
+        (again.len() == missing as usize).then_some(again)
     }
 
     /// Returns how long no frame has come, in milliseconds; a match that has just started may still
@@ -334,6 +340,10 @@ impl Watch {
                 ack_tick,
                 ack_event: self.last_event,
             };
+            if self.kept.len() >= KEPT_MAX {
+                self.kept.pop_front();
+            }
+            self.kept.push_back(input);
             if self.pending.len() < PENDING_MAX {
                 self.pending.push_back((input, now_ms));
             }

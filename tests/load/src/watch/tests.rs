@@ -149,16 +149,27 @@ fn a_resumed_match_sends_again_what_the_game_does_not_have() {
 
 #[test]
 fn a_game_that_counts_anew_has_lost_what_it_had_not_counted() {
-    for input_seq in [65_536, 0] {
-        let mut it = watch();
-        it.frame(&frame(10, 2, 0), 0).unwrap();
-        (0..60).for_each(|_| drop(it.inputs(0)));
-        it.frame(&frame(12, 2, 20), 30).unwrap();
-        let anew = Restart { given_up: 100, again: Vec::new() };
-        assert_eq!(it.restart(&start(1, input_seq)), Ok(Some(anew)), "{input_seq}");
-        assert_eq!(it.inputs(10).first().unwrap().seq, input_seq + 1);
-        assert_eq!(it.newest(), Tick(12));
-    }
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    (0..60).for_each(|_| drop(it.inputs(0)));
+    it.frame(&frame(12, 2, 20), 30).unwrap();
+    let anew = Restart { given_up: 100, again: Vec::new() };
+    assert_eq!(it.restart(&start(1, 65_536)), Ok(Some(anew)));
+    assert_eq!(it.inputs(10).first().unwrap().seq, 65_537);
+    assert_eq!(it.newest(), Tick(12));
+}
+
+#[test]
+fn an_owner_that_knows_less_than_frames_counted_gets_it_again() {
+    let mut it = watch();
+    it.frame(&frame(10, 2, 0), 0).unwrap();
+    (0..60).for_each(|_| drop(it.inputs(0)));
+    it.frame(&frame(12, 2, 20), 30).unwrap();
+    let Restart { given_up, again } = it.restart(&start(1, 15)).unwrap().unwrap();
+    let seqs: Vec<_> = again.iter().map(|it| it.seq).collect();
+    assert_eq!((given_up, seqs), (0, (16..=120).collect()));
+    it.frame(&frame(14, 2, 17), 60).unwrap();
+    assert_eq!(it.inputs(10).first().unwrap().seq, 121);
 }
 
 #[test]
