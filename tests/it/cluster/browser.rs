@@ -78,12 +78,15 @@ async fn watch_again(page: &mut Page) -> anyhow::Result<()> {
     page.wait("arena.state === 'watching' && arena.playback?.tick > 60", MATCH_LIMIT).await?;
     assert_eq!(page.evaluate("arena.playback.live").await?, false);
     save_screenshot(page, "replay.png").await?;
+    // It stands still first: it could end meanwhile on a slow machine.
+    page.evaluate("document.getElementById('watch-play').click()").await?;
+    page.wait("arena.playback?.pace === 0", MATCH_LIMIT).await?;
     let jump = "const seek = document.getElementById('watch-seek'); seek.value = 600; \
                 seek.dispatchEvent(new Event('change'))";
     page.evaluate(jump).await?;
-    page.wait("arena.playback?.tick > 600 && arena.playback.tick < 1200", MATCH_LIMIT).await?;
+    page.wait("arena.playback?.tick >= 599 && arena.playback.pace === 0", MATCH_LIMIT).await?;
     page.evaluate("document.getElementById('watch-play').click()").await?;
-    page.wait("arena.playback?.pace === 0 && arena.playback.tick > 600", MATCH_LIMIT).await?;
+    page.wait("arena.playback?.pace > 0 && arena.playback.tick > 620", MATCH_LIMIT).await?;
     page.evaluate("document.getElementById('watch-leave').click()").await?;
     page.wait("arena.state === 'lobby'", MATCH_LIMIT).await?;
     Ok(())

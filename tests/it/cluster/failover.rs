@@ -70,7 +70,6 @@ async fn taken_over(region: &TestRegion, dead: &Value, all: u64) -> anyhow::Resu
 }
 
 fn nobody_noticed(report: &BotsReport) -> anyhow::Result<()> {
-    println!("{}", report.0);
     for (what, wanted) in [
         ("dropped_sessions", 0),
         ("protocol_errors", 0),
@@ -103,7 +102,7 @@ async fn the_matches_of_a_killed_instance_go_on_within_seconds() -> anyhow::Resu
     plays_on().await;
 
     let report = bots.stop().await?;
-    println!("pause {} ms", report.count("longest_gap_ms")?);
+    println!("pause {} ms: {}", report.count("longest_gap_ms")?, report.0);
     nobody_noticed(&report)?;
     region.close().await
 }
@@ -133,6 +132,8 @@ async fn an_instance_that_stood_still_gives_up_what_was_taken_over() -> anyhow::
     plays_on().await;
     let log = region.run(&["logs", "game", "-n", "400"]).await?.expect_code(0)?.stdout;
     ensure!(log.contains("a match was taken over meanwhile"), "{log}");
-    nobody_noticed(&bots.stop().await?)?;
+    let report = bots.stop().await?;
+    println!("{}", report.0);
+    nobody_noticed(&report)?;
     region.close().await
 }

@@ -46,13 +46,12 @@ impl Verdict<'_> {
         Ok(broken)
     }
 
-    /// Whether matches may end because of what broke: with the instance that hosted them, or with the registry.
+    /// Whether matches may end because of what broke: a store that is away takes the registry and the journals with it.
     fn may_lose_matches(&self) -> bool {
         let is_vital = |it: Part| matches!(it, Part::Store);
         self.plan.troubles.iter().any(|it| match it.fault {
             Fault::SlowStore | Fault::FullDisk => true,
-            Fault::Kill(part) => is_vital(part) || part == Part::Game,
-            Fault::Stop(part) => is_vital(part),
+            Fault::Kill(part) | Fault::Stop(part) => is_vital(part),
             Fault::Cut(a, b) | Fault::Loss(a, b) => is_vital(a) || is_vital(b),
             Fault::Clock(_) | Fault::KillArenactl => false,
         })

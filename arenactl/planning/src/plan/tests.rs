@@ -128,7 +128,9 @@ fn a_plan_says_why_matches_are_waited_for() {
         new.schema.insert("rules".to_owned(), rules);
         let mut observed = running(&old);
         observed.nodes = vec![node(count + free, free)];
-        instances(&mut observed, "game").iter_mut().for_each(|it| it.matches = 2);
+        for it in instances(&mut observed, "game") {
+            it.matches = 2;
+        }
         let plan = plan(&new, &observed, Seed(7)).unwrap();
         let found = (plan.waiting[0].why.as_deref(), plan.waiting[0].moves);
         assert_eq!(found, (why, why.is_none()), "{}", text(&plan));

@@ -145,7 +145,7 @@ impl Failover {
                 tracing::info!(target: "audit", %id, dead = %owner, before = %epoch, took = ?begun.elapsed(), "a match goes on here: its owner died");
             }
             Outcome::Elsewhere => {
-                tracing::debug!(%id, dead = %owner, "another goes on with a match")
+                tracing::debug!(%id, dead = %owner, "another goes on with a match");
             }
             Outcome::Lost(_) | Outcome::Unknown => {
                 tracing::error!(target: "audit", %id, dead = %owner, %epoch, %outcome, why, "a match whose owner died does not go on");

@@ -150,7 +150,7 @@ impl TakeOver {
                 self.phase = Phase::Read;
                 Some(Effect::Read)
             }
-            (Phase::Read, Event::Journal(journal)) => self.known(journal, now_ms),
+            (Phase::Read, Event::Journal(journal)) => self.known(&journal, now_ms),
             (Phase::StandBy, Event::Time) if now_ms >= self.next_ms => Some(self.abandon()),
             (Phase::Swap, Event::Written(written)) => self.swapped(written, now_ms),
             // A write of its own, whose answer was lost, looks like another's.
@@ -168,7 +168,7 @@ impl TakeOver {
         }
     }
 
-    fn known(&mut self, journal: Journal, now_ms: u64) -> Option<Effect> {
+    fn known(&mut self, journal: &Journal, now_ms: u64) -> Option<Effect> {
         match journal {
             Journal::Whole => {
                 (self.phase, self.next_ms) = (Phase::Swap, now_ms + RETRY_MS);

@@ -89,7 +89,7 @@ impl Fence {
 
     /// Takes an answered keep-alive that was sent at this time of [`boot_ms`].
     pub(crate) fn extend(&self, sent_ms: u64) {
-        let lives_ms = (LEASE_TTL - FENCE_MARGIN).as_millis() as u64;
+        let lives_ms = LEASE_TTL.saturating_sub(FENCE_MARGIN).as_millis() as u64;
         self.inner.until_ms.fetch_max(sent_ms + lives_ms, Ordering::AcqRel);
     }
 

@@ -135,16 +135,15 @@ impl Keeper {
         if self.write_at().is_none_or(|it| it > Instant::now()) {
             return Ok(());
         }
-        let lease = match self.lease {
-            Some(lease) => lease,
-            None => {
-                let sent_ms = boot_ms();
-                let granted = bounded(self.registry.grant_lease(LEASE_TTL)).await?;
-                self.registrations.inc();
-                self.lease = Some(granted);
-                self.renewed(sent_ms);
-                granted
-            }
+        let lease = if let Some(lease) = self.lease {
+            lease
+        } else {
+            let sent_ms = boot_ms();
+            let granted = bounded(self.registry.grant_lease(LEASE_TTL)).await?;
+            self.registrations.inc();
+            self.lease = Some(granted);
+            self.renewed(sent_ms);
+            granted
         };
         let record = self.record.borrow_and_update().clone();
         let value = serde_json::to_vec(&record).expect("a record is plain data");
