@@ -7,7 +7,7 @@
 //!
 //! [`Guarded`] plays on by the CPU when the device fails. [`examine`] opens a device and looks at it
 //! before it is trusted with matches ([`self_test`], [`calibrate`]); [`choose`] decides by what it found;
-//! [`audition`] is both, for a service.
+//! [`audition()`] is both, for a service.
 
 mod adapter;
 mod audition;
