@@ -35,6 +35,26 @@ impl BotsReport {
     pub fn count(&self, field: &str) -> anyhow::Result<u64> {
         self.0[field].as_u64().with_context(|| format!("`{field}` in {}", self.0))
     }
+
+    /// Fails if a player lost a session, a connection, a match or an input, or saw a frame that breaks the protocol,
+    /// or if one of `also` is another number.
+    ///
+    /// # Errors
+    /// The first of these, with the whole report.
+    pub fn expect_unnoticed(&self, also: &[(&str, u64)]) -> anyhow::Result<()> {
+        let losses = [
+            "dropped_sessions",
+            "protocol_errors",
+            "connections_lost",
+            "matches_lost",
+            "inputs_lost",
+        ];
+        for (field, wanted) in losses.map(|it| (it, 0)).iter().chain(also) {
+            let count = self.count(field)?;
+            ensure!(count == *wanted, "{field} is {count}, not {wanted}: {}", self.0);
+        }
+        Ok(())
+    }
 }
 
 impl Bots {

@@ -19,7 +19,7 @@ pub use browser::{Browser, KeyDirection, Page};
 pub use files::Files;
 pub use http::get;
 pub use lab::{Image, Lab, LabSpec, SERVICES};
-pub use player::Player;
+pub use player::{Player, login};
 pub use region::{Ran, TestRegion, wait_for};
 pub use screen::page;
 pub use swarm_region::{PUBLIC_PORT, SwarmRegion};

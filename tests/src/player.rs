@@ -34,7 +34,11 @@ impl Player {
     pub async fn join(url: &str, name: &str) -> anyhow::Result<Self> {
         let authority = url.strip_prefix("http://").context("an http address")?;
         let authority = authority.trim_end_matches('/');
-        let token = login(authority, name).await?;
+        let mut secret = [0_u8; 32];
+        for (byte, letter) in secret.iter_mut().zip(name.bytes().cycle()) {
+            *byte = letter;
+        }
+        let token = login(TcpStream::connect(authority).await?, authority, secret, name).await?;
         let (socket, _) =
             tokio_tungstenite::connect_async(format!("ws://{authority}/v1/play")).await?;
         let mut player = Self { id: PlayerId::from_u64(0), socket };
@@ -84,14 +88,18 @@ impl Player {
     }
 }
 
-async fn login(authority: &str, name: &str) -> anyhow::Result<String> {
-    let mut secret = [0_u8; 32];
-    for (byte, letter) in secret.iter_mut().zip(name.bytes().cycle()) {
-        *byte = letter;
-    }
+/// Logs a device in over an open connection, which ends with it, and returns the access token.
+///
+/// # Errors
+/// If the connection breaks or the answer is no session.
+pub async fn login(
+    mut stream: TcpStream,
+    authority: &str,
+    secret: [u8; 32],
+    name: &str,
+) -> anyhow::Result<String> {
     let secret = URL_SAFE_NO_PAD.encode(secret);
     let body = json!({"device_secret": secret, "display_name": name}).to_string();
-    let mut stream = TcpStream::connect(authority).await?;
     let request = format!(
         "POST /v1/login/device HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",

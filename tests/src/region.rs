@@ -14,11 +14,14 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::binary::binary;
 use crate::chaos::Ground;
+use crate::http::get;
 
 /// Longest run of one arenactl command; a deploy waits for running matches of half a minute.
 pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pause between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Players of a test are in a match within this time, on a machine that also compiles.
+const PLAYING_LIMIT: Duration = Duration::from_mins(2);
 
 /// Regions and labs run one at a time: each is a whole arena, and these machines have few cores.
 pub(crate) static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -232,13 +235,47 @@ impl TestRegion {
         Ok(all.iter().filter(|it| it["service"] == service).cloned().collect())
     }
 
-    /// Returns the players' sessions on all instances of a service.
+    /// Returns the instances of a service that were not stopped.
+    ///
+    /// # Errors
+    /// If the command fails.
+    pub async fn live(&self, service: &str) -> anyhow::Result<Vec<Value>> {
+        let mut instances = self.instances(service).await?;
+        instances.retain(|it| it["state"] != "stopped");
+        Ok(instances)
+    }
+
+    /// Returns how many sessions the instances of a service hold.
     ///
     /// # Errors
     /// If the command fails.
     pub async fn sessions(&self, service: &str) -> anyhow::Result<u64> {
-        let instances = self.instances(service).await?;
+        let instances = self.live(service).await?;
         Ok(instances.iter().filter_map(|it| it["sessions"].as_u64()).sum())
+    }
+
+    /// Waits until `players` have their session at a game.
+    ///
+    /// # Errors
+    /// If the command fails, or they are not there in two minutes: on a machine that also compiles that is long.
+    pub async fn all_play(&self, players: u64) -> anyhow::Result<()> {
+        wait_for("all players in a match", PLAYING_LIMIT, || async {
+            Ok((self.sessions("game").await? >= players).then_some(()))
+        })
+        .await
+    }
+
+    /// Returns how many players the leaderboard names, of the first hundred: those who finished a match that counts.
+    ///
+    /// # Errors
+    /// If the gateway does not answer.
+    pub async fn ranked(&self) -> anyhow::Result<usize> {
+        let url = self.url().await?;
+        let server = url.trim_start_matches("http://").trim_end_matches('/');
+        let answer = get(server, "/v1/leaderboard?limit=100").await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
+        let board: Value = serde_json::from_str(body)?;
+        Ok(board["rows"].as_array().context("`rows`")?.len())
     }
 
     /// Returns the process ids of the instances of a service that run.

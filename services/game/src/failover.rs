@@ -8,7 +8,7 @@ mod watch;
 
 pub(crate) use guard::guard;
 pub(crate) use journal::{Journal, JournalParts};
-pub(crate) use takeover::{Failover, FailoverParts};
+pub(crate) use takeover::Failover;
 pub(crate) use watch::{reclaim, watch};
 
 use arena_types::{Epoch, MatchId};

@@ -52,7 +52,7 @@ async fn remove(
 ) -> Result<(), arena_store::StoreError> {
     match records.read(id).await? {
         Some(known) if known.record.owner == *own && known.record.epoch == epoch => {
-            records.remove(id, known.revision).await
+            records.remove(id, known.revision, []).await.map(drop)
         }
         _ => Ok(()),
     }

@@ -13,5 +13,5 @@ mod target;
 pub(crate) use command::{Command, Feeds};
 pub(crate) use drain::drain;
 pub use mover::{MoveError, MoveReport, Mover, MoverParts, Progress};
-pub(crate) use records::{Known, Records};
+pub(crate) use records::{Known, Records, Write, bounded};
 pub use service::MigrationService;

@@ -10,12 +10,12 @@ use arena_wire::game::v1::game_server::GameServer;
 use arena_wire::game::v1::migration_server::MigrationServer;
 use arena_wire::token::TokenKey;
 
-use crate::failover::{self, Failover, FailoverParts};
+use crate::failover::{self, Failover};
 use crate::figures::Figures;
 use crate::host::{Host, Parts};
 use crate::logic::hosted::Owner;
 use crate::logic::shard::ShardLoad;
-use crate::moving::{self, MigrationService, Mover, MoverParts};
+use crate::moving::{self, MigrationService, Mover, MoverParts, Records};
 use crate::{
     Config, GameService, Outbox, OutboxError, Recorder, RecorderError, RecorderParts, Standing,
 };
@@ -155,11 +155,12 @@ fn mover(instance: &Instance, host: &Host, config: Config, figures: Figures) -> 
 
 /// Makes what goes on with matches of instances that died, which the registry's copies show.
 fn failover(instance: &Instance, host: &Host, config: Config, figures: Figures) -> Failover {
-    let settings = instance.settings();
-    Failover::new(FailoverParts {
+    let (settings, stores) = (instance.settings(), instance.stores());
+    Failover {
         host: host.clone(),
         config,
-        stores: instance.stores().clone(),
+        records: Records::new(stores.registry.clone()),
+        hot: stores.hot.clone(),
         instances: instance.mirror(&instances_of(&settings.service)),
         matches: instance.mirror(MATCHES),
         traffic: instance.mirror(&traffic_key(&settings.service)),
@@ -167,7 +168,7 @@ fn failover(instance: &Instance, host: &Host, config: Config, figures: Figures) 
         own: (settings.instance.clone(), settings.release),
         fence: instance.fence(),
         figures,
-    })
+    }
 }
 
 /// Keeps what the instance says of itself equal to what the host holds.

@@ -7,16 +7,12 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use arena_tests::{Bots, BotsReport, TestRegion, get, wait_for};
+use arena_tests::{Bots, BotsReport, TestRegion, get, login, wait_for};
 use arena_wire::play::{
     ClientMessage, FRAME_TYPE, Hello, PROTOCOL_VERSION, SCHEMA_HASH, ServerMessage,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::{SinkExt as _, StreamExt as _};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process};
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -227,23 +223,10 @@ impl Guest<'_> {
     }
 
     async fn login(&self) -> anyhow::Result<String> {
-        let secret = URL_SAFE_NO_PAD.encode([self.number.to_le_bytes(); 8].concat());
-        let name = format!("Guest {}", self.number);
-        let body = json!({"device_secret": secret, "display_name": name}).to_string();
-        let mut stream = self.connect().await?;
-        let request = format!(
-            "POST /v1/login/device HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
-             connection: close\r\ncontent-length: {}\r\n\r\n{body}",
-            self.crowd.gateway,
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a head")?;
-        ensure!(head.starts_with("HTTP/1.1 200"), "{answer}");
-        let session: Value = serde_json::from_str(body)?;
-        Ok(session["access_token"].as_str().context("an access token")?.to_owned())
+        let mut secret = [0; 32];
+        secret[..4].copy_from_slice(&self.number.to_le_bytes());
+        let (name, gateway) = (format!("Guest {}", self.number), self.crowd.gateway.to_string());
+        login(self.connect().await?, &gateway, secret, &name).await
     }
 
     /// Stays in the lobby, over one connection after the other; each goes on with the session.

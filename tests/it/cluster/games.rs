@@ -2,23 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
-use arena_tests::{Bots, Browser, TestRegion, get, wait_for};
+use arena_tests::{Bots, Browser, TestRegion, wait_for};
 
 const SNAKES: &[&str] =
     &["services.gateway.ports.public=0", "game=snakes", "rules.time_limit_ticks=900"];
 /// Long enough for a match of 15 s, and a queue before it, on a busy machine.
 const LIMIT: Duration = Duration::from_mins(2);
 const PLAYERS: u32 = 6;
-
-/// Returns the players that the leaderboard names.
-async fn ranked(url: &str) -> anyhow::Result<usize> {
-    let server = url.trim_start_matches("http://").trim_end_matches('/');
-    let answer = get(server, "/v1/leaderboard?limit=100").await?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("a body")?;
-    let board: serde_json::Value = serde_json::from_str(body)?;
-    Ok(board["rows"].as_array().context("`rows`")?.len())
-}
 
 #[tokio::test]
 async fn players_of_another_game_play_to_the_end_and_their_results_are_recorded()
@@ -46,7 +36,7 @@ async fn players_of_another_game_play_to_the_end_and_their_results_are_recorded(
 
     // Who played with bots alone has no rating: at least two of the others met.
     wait_for("ratings of players who met", LIMIT, || async {
-        Ok((ranked(&url).await? >= 2).then_some(()))
+        Ok((region.ranked().await? >= 2).then_some(()))
     })
     .await?;
     let report = bots.stop().await?;

@@ -9,16 +9,11 @@ use serde_json::Value;
 use super::SETTINGS;
 
 /// Players of the load test.
-const PLAYERS: u32 = 200;
-/// All of them are in a match within this time, on a machine that does nothing else.
-const PLAYING_LIMIT: Duration = Duration::from_secs(90);
-
-async fn all_play(region: &TestRegion) -> anyhow::Result<()> {
-    wait_for("all bots in a match", PLAYING_LIMIT, || async {
-        Ok((region.sessions("game").await? >= u64::from(PLAYERS) * 9 / 10).then_some(()))
-    })
-    .await
-}
+const PLAYERS: u64 = 200;
+/// Between two matches a bot looks at the standings: nine of ten play at once, hardly ever all.
+const PLAYING: u64 = PLAYERS * 9 / 10;
+/// A match lasts twenty seconds; one has ended within this time.
+const MATCH_LIMIT: Duration = Duration::from_mins(1);
 
 fn revisions(history: &Value) -> Vec<(u64, String)> {
     let rows = history["revisions"].as_array().cloned().unwrap_or_default();
@@ -42,8 +37,8 @@ async fn two_hundred_players_keep_their_sessions_through_a_deploy_and_a_rollback
     for instance in region.status().await?["instances"].as_array().into_iter().flatten() {
         assert_eq!(instance["state"], "ready", "{instance}");
     }
-    let bots = Bots::start(&region.url().await?, PLAYERS, 7)?;
-    all_play(&region).await?;
+    let bots = Bots::start(&region.url().await?, u32::try_from(PLAYERS)?, 7)?;
+    region.all_play(PLAYING).await?;
 
     // Every service changes, the gateways under open connections included.
     let change =
@@ -51,21 +46,23 @@ async fn two_hundred_players_keep_their_sessions_through_a_deploy_and_a_rollback
     region.deploy(&change).await?.expect_code(0)?;
     let history = region.run(&["history", "--output", "json"]).await?.expect_code(0)?.json()?;
     assert_eq!(revisions(&history), owned(&[(1, "r1"), (2, "r2")]), "{history}");
-    for game in region.instances("game").await? {
-        ensure!(game["release"] == "r2" || game["state"] == "stopped", "{game}");
+    for game in region.live("game").await? {
+        ensure!(game["release"] == "r2", "{game}");
     }
-    all_play(&region).await?;
+    region.all_play(PLAYING).await?;
 
     region.run(&["rollback", "--yes"]).await?.expect_code(0)?;
     let history = region.run(&["history", "--output", "json"]).await?.expect_code(0)?.json()?;
     assert_eq!(revisions(&history), owned(&[(1, "r1"), (2, "r2"), (3, "r1")]), "{history}");
-    all_play(&region).await?;
+    region.all_play(PLAYING).await?;
 
+    wait_for("a match to end", MATCH_LIMIT, || async {
+        Ok((region.ranked().await? > 0).then_some(()))
+    })
+    .await?;
     let report = bots.stop().await?;
     println!("{}", report.0);
-    assert_eq!(report.count("dropped_sessions")?, 0, "{}", report.0);
-    assert_eq!(report.count("protocol_errors")?, 0, "{}", report.0);
-    assert_eq!(report.count("sessions")?, u64::from(PLAYERS), "{}", report.0);
-    assert!(report.count("matches_finished")? > 0, "{}", report.0);
+    report.expect_unnoticed(&[("sessions", PLAYERS)])?;
+    ensure!(report.count("matches_finished")? > 0, "{}", report.0);
     region.close().await
 }

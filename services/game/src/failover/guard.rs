@@ -24,7 +24,7 @@ pub(crate) async fn guard(failover: Failover) {
             if fence.is_leased() {
                 // In this order: what begins to be hosted meanwhile is owned under the new lease.
                 let hosted = failover.host.describe().await;
-                match failover.list().await {
+                match failover.records.list().await {
                     Ok(records) => {
                         yield_up(&failover, hosted, &records).await;
                         fence.confirm(lapse);

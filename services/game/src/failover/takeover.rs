@@ -1,22 +1,18 @@
 //! Goes on with one match whose owner died: carries out what `logic::failover` decides.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arena_instance::placement::{nodes, ranked};
 use arena_instance::{Fence, Mirror};
 use arena_store::limits::ENTRIES_MAX;
-use arena_store::{
-    Condition, HotState, Registry, Revision, StoreError, Transaction, TransactionOutcome,
-};
+use arena_store::{Condition, HotState, StoreError};
 use arena_types::registry::{InstanceRecord, Traffic, instance_key};
-use arena_types::{
-    Epoch, InstanceId, MATCHES, MatchId, MatchRecord, ReleaseId, ServiceName, match_key,
-};
+use arena_types::{Epoch, InstanceId, MatchId, MatchRecord, ReleaseId, ServiceName};
 use arena_wire::game::v1::JournalEntry;
 use prost::Message as _;
-use tokio::time::{Instant, interval, timeout};
+use tokio::time::{Instant, interval};
 use tonic::Code;
 
 use super::journal_key;
@@ -25,24 +21,24 @@ use crate::host::Host;
 use crate::logic::failover::{Effect, Event, Journal, Outcome, Phase, TakeOver, Written};
 use crate::logic::recovery::{Recovered, recover};
 use crate::logic::shard::{Awaited, Restoring};
-use crate::moving::{Known, messages};
+use crate::moving::{Known, Records, Write, bounded, messages};
 use crate::{Config, FailoverPolicy};
 
 /// How often the machine is told that time passes.
 const PERIOD: Duration = Duration::from_millis(20);
-/// The registry and the hot state answer within this, or nobody knows.
-const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Epochs before the last one whose journals are looked at: an owner that died before its first snapshot leaves that
 /// of the owner before.
 const EPOCHS_BACK: u32 = 2;
 /// Reads of one journal: a snapshot and what follows it is far less.
 const READS_MAX: u32 = 16;
 
-/// What is needed to go on with matches.
-pub(crate) struct FailoverParts {
+/// Goes on with matches of instances that died; clones are the same.
+#[derive(Clone)]
+pub(crate) struct Failover {
     pub(crate) host: Host,
     pub(crate) config: Config,
-    pub(crate) stores: arena_store::Stores,
+    pub(crate) records: Records,
+    pub(crate) hot: Arc<dyn HotState>,
     pub(crate) instances: Mirror,
     pub(crate) matches: Mirror,
     pub(crate) traffic: Mirror,
@@ -52,65 +48,7 @@ pub(crate) struct FailoverParts {
     pub(crate) figures: Figures,
 }
 
-/// Goes on with matches of instances that died; clones are the same.
-#[derive(Clone)]
-pub(crate) struct Failover {
-    pub(super) host: Host,
-    config: Config,
-    registry: Arc<dyn Registry>,
-    hot: Arc<dyn HotState>,
-    pub(super) instances: Mirror,
-    pub(super) matches: Mirror,
-    traffic: Mirror,
-    service: ServiceName,
-    pub(super) own: (InstanceId, ReleaseId),
-    pub(super) fence: Fence,
-    pub(super) figures: Figures,
-}
-
 impl Failover {
-    pub(crate) fn new(parts: FailoverParts) -> Self {
-        let FailoverParts {
-            host,
-            config,
-            stores,
-            instances,
-            matches,
-            traffic,
-            service,
-            own,
-            fence,
-            figures,
-        } = parts;
-        let (registry, hot) = (stores.registry, stores.hot);
-        Self {
-            host,
-            config,
-            registry,
-            hot,
-            instances,
-            matches,
-            traffic,
-            service,
-            own,
-            fence,
-            figures,
-        }
-    }
-
-    /// Reads the records of all matches, linearizably.
-    ///
-    /// # Errors
-    /// The registry's.
-    pub(super) async fn list(&self) -> Result<HashMap<MatchId, MatchRecord>, StoreError> {
-        let listing = bounded(self.registry.list(MATCHES)).await?;
-        let parse = |it: &arena_store::Entry| {
-            let id = it.key.strip_prefix(MATCHES)?.parse().ok()?;
-            Some((id, serde_json::from_slice(&it.value).ok()?))
-        };
-        Ok(listing.entries.iter().filter_map(parse).collect())
-    }
-
     /// Returns the instances that live, by the newest copy.
     pub(super) fn alive(&self) -> BTreeMap<String, InstanceRecord> {
         self.instances.parsed(&self.instances.now())
@@ -153,18 +91,6 @@ impl Failover {
         }
         self.figures.takeover_ended(what);
         outcome
-    }
-
-    async fn read(&self, id: MatchId) -> Result<Option<Known>, StoreError> {
-        let Some(entry) = bounded(self.registry.get(&match_key(id))).await? else {
-            return Ok(None);
-        };
-        let record = serde_json::from_slice(&entry.value);
-        let corrupt = |error: serde_json::Error| StoreError::Corrupt {
-            what: entry.key.clone(),
-            reason: error.to_string(),
-        };
-        Ok(Some(Known { record: record.map_err(corrupt)?, revision: entry.revision }))
     }
 
     /// Reads what the owner of an epoch wrote down.
@@ -256,7 +182,7 @@ impl Taking<'_> {
 
     /// Finds out what is known of the match, and whether it can be played here.
     async fn look(&mut self) -> Journal {
-        match self.failover.read(self.id).await {
+        match self.failover.records.read(self.id).await {
             Ok(Some(known))
                 if known.record.epoch == self.before.epoch || self.is_own(&known.record) =>
             {
@@ -325,39 +251,39 @@ impl Taking<'_> {
         Ok(Restoring { offered, inputs, carried })
     }
 
-    /// Conditions under which nobody else owns the match.
-    fn unowned(&self, revision: Revision) -> Transaction {
+    /// What must hold besides for nobody else to own the match.
+    fn unowned(&self) -> Option<(String, Condition)> {
         let Failover { own, service, .. } = self.failover;
-        let when = Transaction::new().when(match_key(self.id), Condition::WrittenAt(revision));
-        if self.before.owner == own.0 {
-            return when; // of an earlier life of this instance, or its own already
-        }
-        when.when(instance_key(service, &self.before.owner), Condition::Absent)
+        // Of an earlier life of this instance, or its own already: nothing.
+        let is_foreign = self.before.owner != own.0;
+        is_foreign.then(|| (instance_key(service, &self.before.owner), Condition::Absent))
     }
 
     async fn swap(&mut self) -> Written {
-        let Failover { own, service, host, .. } = self.failover;
+        let Failover { own, service, host, records, .. } = self.failover;
         let Some(known) = &self.known else { return Written::Unknown };
         let Some(next) = self.before.owned_by(own.0.clone(), own.1) else {
             return Written::Refused;
         };
         host.await_match(self.id, Awaited::Yes).await;
-        let value = serde_json::to_vec(&next).expect("a record is plain data");
-        let write = self.unowned(known.revision);
-        let write = write.when(instance_key(service, &own.0), Condition::Present);
-        match self.transact(write.put(match_key(self.id), value)).await {
-            Ok(TransactionOutcome::Committed { revision }) => {
+        let lives = (instance_key(service, &own.0), Condition::Present);
+        let also = self.unowned().into_iter().chain([lives]);
+        match records.write(self.id, known.revision, &next, also).await {
+            Write::Committed(revision) => {
                 self.known = Some(Known { record: next, revision });
                 Written::Committed
             }
-            Ok(TransactionOutcome::Refused { .. }) => self.verify().await,
-            Err(_) => Written::Unknown,
+            Write::Refused(_) => self.verify().await,
+            Write::Unknown(error) => {
+                tracing::warn!(id = %self.id, %error, "nobody knows who owns a match");
+                Written::Unknown
+            }
         }
     }
 
     /// Reads who owns the match.
     async fn verify(&mut self) -> Written {
-        match self.failover.read(self.id).await {
+        match self.failover.records.read(self.id).await {
             Ok(Some(known)) => {
                 let written = if self.is_own(&known.record) {
                     Written::Committed
@@ -406,30 +332,17 @@ impl Taking<'_> {
     async fn abandon(&mut self) -> Written {
         let Some(known) = &self.known else { return Written::Unknown };
         let is_own = known.record.owner == self.failover.own.0;
-        let when = if is_own {
-            Transaction::new().when(match_key(self.id), Condition::WrittenAt(known.revision))
-        } else {
-            self.unowned(known.revision)
-        };
-        match self.transact(when.delete(match_key(self.id))).await {
-            Ok(TransactionOutcome::Committed { .. }) => Written::Committed,
-            Ok(TransactionOutcome::Refused { .. }) => match self.verify().await {
+        let also = if is_own { None } else { self.unowned() };
+        match self.failover.records.remove(self.id, known.revision, also).await {
+            Ok(true) => Written::Committed,
+            Ok(false) => match self.verify().await {
                 Written::Committed | Written::Unchanged => Written::Unchanged,
                 other => other,
             },
-            Err(_) => Written::Unknown,
+            Err(error) => {
+                tracing::warn!(id = %self.id, error = &error as &dyn std::error::Error, "nobody knows who owns a match");
+                Written::Unknown
+            }
         }
     }
-
-    async fn transact(&self, write: Transaction) -> Result<TransactionOutcome, StoreError> {
-        let written = bounded(self.failover.registry.transact(write)).await;
-        written.inspect_err(|error| {
-            tracing::warn!(id = %self.id, error = error as &dyn std::error::Error, "nobody knows who owns a match");
-        })
-    }
-}
-
-async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
-    timeout(CALL_TIMEOUT, call).await.unwrap_or_else(late)
 }

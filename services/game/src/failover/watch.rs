@@ -67,7 +67,7 @@ pub(crate) async fn watch(failover: Failover) {
 pub(crate) async fn reclaim(failover: &Failover) {
     let begun = Instant::now();
     let records = loop {
-        match failover.list().await {
+        match failover.records.list().await {
             Ok(records) => break records,
             Err(error) if begun.elapsed() > RECLAIM_MAX => {
                 return tracing::warn!(%error, "matches of an earlier life of this instance are not looked for");

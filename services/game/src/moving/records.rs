@@ -1,12 +1,15 @@
 //! The registry's record of a match, changed by compare-and-swap.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arena_store::{Condition, Registry, Revision, StoreError, Transaction, TransactionOutcome};
-use arena_types::{MatchId, MatchRecord, match_key};
+use arena_store::{
+    Condition, Entry, Registry, Revision, StoreError, Transaction, TransactionOutcome,
+};
+use arena_types::{MATCHES, MatchId, MatchRecord, match_key};
 
-/// The registry answers within this, or nobody knows.
+/// The registry and the hot state answer within this, or nobody knows.
 const CALL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A record with the commit that wrote it.
@@ -47,21 +50,30 @@ impl Records {
         found.map(|it| known(&it)).transpose()
     }
 
+    /// Reads the records of all matches, linearizably; what is no record is left out.
+    ///
+    /// # Errors
+    /// The registry's.
+    pub(crate) async fn list(&self) -> Result<HashMap<MatchId, MatchRecord>, StoreError> {
+        let listing = bounded(self.registry.list(MATCHES)).await?;
+        let parse = |it: &Entry| {
+            let id = it.key.strip_prefix(MATCHES)?.parse().ok()?;
+            Some((id, serde_json::from_slice(&it.value).ok()?))
+        };
+        Ok(listing.entries.iter().filter_map(parse).collect())
+    }
+
     /// Writes a record over the one of `before`, if `also` holds as well.
     pub(crate) async fn write(
         &self,
         id: MatchId,
         before: Revision,
         record: &MatchRecord,
-        also: Option<(String, Condition)>,
+        also: impl IntoIterator<Item = (String, Condition)>,
     ) -> Write {
-        let key = match_key(id);
         let value = serde_json::to_vec(record).expect("a record is plain data");
-        let mut write = Transaction::new().when(&key, Condition::WrittenAt(before));
-        if let Some((key, condition)) = also {
-            write = write.when(key, condition);
-        }
-        match bounded(self.registry.transact(write.put(&key, value))).await {
+        let write = when(id, before, also).put(match_key(id), value);
+        match bounded(self.registry.transact(write)).await {
             Ok(TransactionOutcome::Committed { revision }) => Write::Committed(revision),
             Ok(TransactionOutcome::Refused { found }) => {
                 let entry = found.into_iter().next().flatten();
@@ -74,14 +86,19 @@ impl Records {
         }
     }
 
-    /// Removes a record, unless it was written since `before`.
+    /// Removes the record of `before`, if `also` holds as well; returns whether it did.
     ///
     /// # Errors
     /// The registry's.
-    pub(crate) async fn remove(&self, id: MatchId, before: Revision) -> Result<(), StoreError> {
-        let key = match_key(id);
-        let write = Transaction::new().when(&key, Condition::WrittenAt(before)).delete(&key);
-        bounded(self.registry.transact(write)).await.map(|_| ())
+    pub(crate) async fn remove(
+        &self,
+        id: MatchId,
+        before: Revision,
+        also: impl IntoIterator<Item = (String, Condition)>,
+    ) -> Result<bool, StoreError> {
+        let write = when(id, before, also).delete(match_key(id));
+        let outcome = bounded(self.registry.transact(write)).await?;
+        Ok(matches!(outcome, TransactionOutcome::Committed { .. }))
     }
 
     /// Whether a key is there now; `None` if the registry does not say.
@@ -90,13 +107,25 @@ impl Records {
     }
 }
 
-/// Waits for the registry no longer than it may take.
-async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+/// A write that needs the record of `before` as it is; the record is the first that is looked at.
+fn when(
+    id: MatchId,
+    before: Revision,
+    also: impl IntoIterator<Item = (String, Condition)>,
+) -> Transaction {
+    let write = Transaction::new().when(match_key(id), Condition::WrittenAt(before));
+    also.into_iter().fold(write, |write, (key, condition)| write.when(key, condition))
+}
+
+/// Waits for a store no longer than it may take.
+pub(crate) async fn bounded<T>(
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
     let late = |_| Err(StoreError::unavailable(format!("no answer in {CALL_TIMEOUT:?}")));
     tokio::time::timeout(CALL_TIMEOUT, call).await.unwrap_or_else(late)
 }
 
-fn known(entry: &arena_store::Entry) -> Result<Known, StoreError> {
+fn known(entry: &Entry) -> Result<Known, StoreError> {
     let record = serde_json::from_slice(&entry.value).map_err(|error| StoreError::Corrupt {
         what: entry.key.clone(),
         reason: error.to_string(),

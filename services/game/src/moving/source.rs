@@ -303,8 +303,7 @@ impl<'a> Moving<'a> {
             return Written::Refused(Owner::Source);
         };
         let lives = (self.mover.lease_key(self.to), Condition::Present);
-        let written =
-            self.mover.records.write(self.id, self.known.revision, &next, Some(lives)).await;
+        let written = self.mover.records.write(self.id, self.known.revision, &next, [lives]).await;
         match written {
             Write::Committed(revision) => {
                 self.known = Known { record: next, revision };
@@ -316,7 +315,7 @@ impl<'a> Moving<'a> {
 
     async fn fence(&mut self) -> Written {
         let same = self.known.record.clone();
-        let written = self.mover.records.write(self.id, self.known.revision, &same, None).await;
+        let written = self.mover.records.write(self.id, self.known.revision, &same, []).await;
         match written {
             Write::Committed(revision) => {
                 self.known.revision = revision;
