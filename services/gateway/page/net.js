@@ -32,6 +32,8 @@ export class Link {
   #lastHeard = 0;
   #stopped = false;
   #outbox = [];
+  #leaving = false; // a move was told: what is said now is for the next gateway
+  #unanswered = null; // what was said last, until something comes that may be the answer
   counts = { connects: 0, resumes: 0, moves: 0, drops: 0 };
 
   constructor(account, seen, playing, on) {
@@ -48,13 +50,20 @@ export class Link {
 
   get up() { return this.#socket !== null; }
 
-  /** Sends a message; what matters in the lobby waits for a lost connection, inputs are sent again after a start. */
+  /** Sends a message; what is more than an input waits for a lost connection, and for the next one, which is opened at once. */
   send(kind, fields) {
     const socket = kind === "input" && !this.#started ? this.#former : this.#socket;
-    const bytes = encode(kind, fields);
-    if (socket?.readyState === WebSocket.OPEN) socket.send(bytes);
-    else if (kind !== "input" && kind !== "ping" && this.#outbox.length < 8) this.#outbox.push(bytes);
+    const bytes = encode(kind, fields), keeps = kind !== "input" && kind !== "ping";
+    if (socket?.readyState === WebSocket.OPEN && !(keeps && this.#leaving)) {
+      socket.send(bytes);
+      if (keeps) this.#unanswered = bytes;
+    } else if (keeps) {
+      this.#hold(bytes);
+      if (this.#leaving && !this.#next) this.#open();
+    }
   }
+
+  #hold(bytes) { if (this.#outbox.length < 8) this.#outbox.push(bytes); }
 
   /** Starts a new session, for example under another name. */
   async renew() {
@@ -114,6 +123,7 @@ export class Link {
     else if (socket === this.#former && OF_MATCH.has(kind)) this.on.message(kind, fields);
     else if (socket === this.#socket || socket === this.#next) {
       if (kind === "start" || kind === "queue") this.#started = true;
+      if (!OF_MATCH.has(kind)) this.#unanswered = null;
       if (kind === "queue") this.#retire(); // there is no match to go on with
       this.on.message(kind, fields);
     }
@@ -121,6 +131,7 @@ export class Link {
 
   #welcome(socket, welcome) {
     socket.welcomed = true;
+    this.#leaving = false;
     const old = this.#socket;
     this.#socket = socket;
     this.#next = null;
@@ -157,8 +168,11 @@ export class Link {
     this.#keep(resume_token);
     this.#endpoint = endpoint;
     this.on.link("moving");
+    this.#leaving = true;
+    if (this.#unanswered) this.#hold(this.#unanswered); // it came too late there
+    this.#unanswered = null;
     const wait = after_ms + Math.random() * Math.max(0, within_ms - after_ms);
-    this.#after(wait, () => { if (!this.#next) this.#open(); });
+    this.#after(wait, () => { if (this.#leaving && !this.#next) this.#open(); });
   }
 
   #closed(socket, code, reason) {

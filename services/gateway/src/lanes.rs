@@ -49,7 +49,15 @@ impl Lanes {
     /// # Errors
     /// [`Code::TooSlow`] if too many wait already; the socket is then to be closed.
     pub fn send(&self, message: &ServerMessage) -> Result<(), Code> {
-        self.reliable.try_send(message.encode().into()).map_err(|_| Code::TooSlow)
+        self.forward(message.encode().into())
+    }
+
+    /// Sends encoded bytes after the messages before them.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub fn forward(&self, bytes: Bytes) -> Result<(), Code> {
+        self.reliable.try_send(bytes).map_err(|_| Code::TooSlow)
     }
 
     /// Closes the socket with `code`, after the messages that wait unless the reader is too slow.

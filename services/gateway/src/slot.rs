@@ -52,6 +52,18 @@ impl Slot {
         self.filled.notify_one();
     }
 
+    /// Says that frames of `epoch` come next: none of an earlier one is let in any more. Returns the one that waits to
+    /// be sent, if it may: it leaves before the client is told of the owner of this epoch.
+    pub fn raise(&self, epoch: Epoch) -> Option<Bytes> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if epoch.0 <= state.epoch {
+            return None;
+        }
+        (state.epoch, state.tick) = (epoch.0, 0);
+        let waiting = state.frame.take();
+        waiting.filter(|_| state.is_open)
+    }
+
     /// Starts over, with another match or owner: ticks and epochs begin anew, closed until its start.
     pub fn clear(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
@@ -98,6 +110,15 @@ mod tests {
         slot.open();
         assert_eq!(slot.take().await, frame(4));
         assert_eq!(slot.put(frame(6), Epoch(2), 14), Kept::Fresh);
+        assert_eq!(
+            slot.raise(Epoch(3)),
+            Some(frame(6)),
+            "it leaves before the next owner is told of"
+        );
+        assert_eq!(slot.put(frame(7), Epoch(2), 16), Kept::Stale);
+        assert_eq!(slot.put(frame(8), Epoch(3), 16), Kept::Fresh);
+        assert_eq!(slot.raise(Epoch(3)), None, "it is of that epoch");
+        assert_eq!(slot.take().await, frame(8));
         slot.clear();
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
         assert_eq!(slot.next(), None, "another match, another start");

@@ -355,6 +355,11 @@ impl Watch {
         inputs
     }
 
+    /// Returns the newest epoch that was told of.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
     /// Returns the newest frame held, 0 if none.
     pub(crate) fn newest(&self) -> Tick {
         Tick(self.views.back().map_or(0, |it| it.tick))

@@ -401,6 +401,10 @@ impl Session {
         if matches!(self.phase, Phase::Playing { over_since_ms: Some(_), .. }) {
             self.enter_lobby(Leave::Lost, now_ms); // who says anything has seen the end before
         }
+        // The next gateway reads how things stood when the client was told to go: nothing may begin here.
+        if self.leaving && !matches!(message, ClientMessage::Leave | ClientMessage::Hello(_)) {
+            return;
+        }
         if let (ClientMessage::Queue { .. } | ClientMessage::Leave, Phase::Watching(_)) =
             (&message, &self.phase)
         {

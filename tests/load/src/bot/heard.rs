@@ -1,5 +1,6 @@
 //! What a player makes of what the gateway says.
 
+use arena_types::Epoch;
 use arena_wire::play::{
     ClientMessage, FRAME_TYPE, FrameHead, MatchStart, Move, QueueUpdate, ServerMessage,
 };
@@ -39,17 +40,24 @@ impl Bot {
     }
 
     /// Takes a message of the connection that the session moves from: it still shows the match, and takes
-    /// inputs, until the next one does.
+    /// inputs, until the next one does. Between two connections there is no order: what is of an owner before the one
+    /// that the next has told of is left out, as the page does.
     pub(super) async fn receive_former(
         &mut self,
         bytes: &[u8],
         former: &mut Socket,
     ) -> Result<(), tungstenite::Error> {
-        let is_told =
-            |it: &ServerMessage| matches!(it, ServerMessage::Event(_) | ServerMessage::Owner(_));
-        if bytes.first() == Some(&FRAME_TYPE)
-            || ServerMessage::decode(bytes).is_ok_and(|it| is_told(&it))
-        {
+        let known = self.watch.as_ref().map_or(Epoch(0), Watch::epoch);
+        let is_taken = if bytes.first() == Some(&FRAME_TYPE) {
+            FrameHead::peek(bytes).map_or(true, |it| it.epoch >= known)
+        } else {
+            match ServerMessage::decode(bytes) {
+                Ok(ServerMessage::Owner(owner)) => owner.epoch >= known,
+                Ok(ServerMessage::Event(_)) => true,
+                _ => false,
+            }
+        };
+        if is_taken {
             self.receive(bytes, former).await?;
         }
         Ok(())

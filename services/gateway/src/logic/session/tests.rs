@@ -344,6 +344,20 @@ fn a_draining_gateway_hands_a_queued_player_on() {
 }
 
 #[test]
+fn nothing_begins_at_a_gateway_that_goes_away() {
+    check(
+        session(),
+        vec![(0, drain()), (1, queue()), (2, watch(0)), (3, Event::Close)],
+        &expect![[r#"
+            0: save lobby · say move
+            1: 
+            2: 
+            3: 
+        "#]],
+    );
+}
+
+#[test]
 fn what_a_closed_socket_leaves_depends_on_what_it_did() {
     check(playing(), vec![(0, Event::Close)], &expect!["0: detach: Lost\n"]);
     let moving = vec![(0, drain()), (1, Event::Replaced)];
