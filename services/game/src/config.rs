@@ -5,6 +5,7 @@ use std::time::Duration;
 use arena_env::{Reader, names};
 use arena_games::Policy;
 use arena_sdk::Game;
+use arena_types::FailoverPolicy;
 
 use crate::films::Watching;
 use crate::logic::retention::Retention;
@@ -27,19 +28,10 @@ pub struct Config {
     pub recording: Recording,
     /// Who may watch.
     pub watching: Watching,
-    /// What becomes of matches whose owner dies.
+    /// What becomes of matches whose owner dies, if their queue does not say so.
     pub failover: FailoverPolicy,
     /// Percent of one core that checking matches takes, 0 to 100.
     pub check_percent: u32,
-}
-
-/// What becomes of matches whose owner dies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailoverPolicy {
-    /// What is confirmed goes to the hot state, and another instance goes on from it.
-    Journal,
-    /// They end, and players are told so.
-    Off,
 }
 
 impl Config {
@@ -88,15 +80,12 @@ fn policy(reader: &mut Reader<'_>) -> Option<Policy> {
 
 fn failover(reader: &mut Reader<'_>) -> Option<FailoverPolicy> {
     let written = reader.read::<String>(&names::GAME_FAILOVER)?;
-    match written.as_str() {
-        "journal" => Some(FailoverPolicy::Journal),
-        "off" => Some(FailoverPolicy::Off),
-        _ => {
-            let rule = "`journal` or `off`".to_owned();
-            reader.refuse(&names::GAME_FAILOVER, Some(written), rule);
-            None
-        }
+    let parsed = written.parse().ok();
+    if parsed.is_none() {
+        let rule = FailoverPolicy::RULE.to_owned();
+        reader.refuse(&names::GAME_FAILOVER, Some(written), rule);
     }
+    parsed
 }
 
 fn recording(reader: &mut Reader<'_>) -> Option<Recording> {
@@ -170,7 +159,7 @@ mod tests {
             ("ARENA_GAME_FILLED_SEATS", "17"),
             ("ARENA_GAME_REPLAY_MIB", "0"),
             ("ARENA_GAME_BACKEND", "fpga"),
-            ("ARENA_GAME_FAILOVER", "shadow"),
+            ("ARENA_GAME_FAILOVER", "maybe"),
         ])
         .unwrap_err();
         for text in [
@@ -180,7 +169,7 @@ mod tests {
             "from 1 to 16",
             "ARENA_GAME_REPLAY_MIB=`0`",
             "ARENA_GAME_BACKEND=`fpga`",
-            "ARENA_GAME_FAILOVER=`shadow`",
+            "ARENA_GAME_FAILOVER=`maybe`",
         ] {
             assert!(error.contains(text), "{text} in {error}");
         }

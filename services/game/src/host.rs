@@ -14,6 +14,7 @@ use arena_wire::game::v1::Match;
 use arena_wire::token::TokenKey;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::Config;
 use crate::failover::{Journal, JournalParts};
 use crate::figures::Figures;
 use crate::films::{Cache, Films, Source};
@@ -28,7 +29,6 @@ use crate::moving::{self, Feeds, Records};
 use crate::outbox::{Outbox, UNRECORDED_MAX};
 use crate::recorder::Recorder;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
-use crate::{Config, FailoverPolicy};
 
 /// Recorded results on their way to their matches.
 const RECORDED_MAX: usize = 256;
@@ -120,9 +120,19 @@ impl Host {
         let (gone, ended) = mpsc::channel(GONE_MAX);
         let records = Records::new(stores.registry.clone());
         tokio::spawn(remove_records(records, owner.instance.clone(), ended));
-        let mut sinks = Sinks {
+        let (shards, inboxes): (Vec<_>, Vec<_>) =
+            worlds.iter().map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
+        let shards: Arc<[mpsc::Sender<Command>]> = shards.into();
+        let weak: Vec<_> = shards.iter().map(mpsc::Sender::downgrade).collect();
+        let journal = JournalParts {
+            hot: stores.hot,
+            config,
+            figures: figures.clone(),
+            shards: weak.clone(),
+        };
+        let sinks = Sinks {
             gone,
-            journal: None,
+            journal: Journal::start(journal),
             fence: fence.clone(),
             feeds: feeds.clone(),
             links: links.clone(),
@@ -132,24 +142,12 @@ impl Host {
             backend,
         };
         let capacity = (config.capacity as usize).div_ceil(worlds.len());
-        let (shards, inboxes): (Vec<_>, Vec<_>) =
-            worlds.iter().map(|_| mpsc::channel(COMMANDS_MAX)).unzip();
-        let shards: Arc<[mpsc::Sender<Command>]> = shards.into();
-        let weak: Vec<_> = shards.iter().map(mpsc::Sender::downgrade).collect();
-        if config.failover == FailoverPolicy::Journal {
-            let shards = weak.clone();
-            let journal = JournalParts { hot: stores.hot, config, figures, shards };
-            sinks.journal = Some(Journal::start(journal));
-        }
         let mut loads = Vec::new();
         for (index, (worlds, inbox)) in worlds.into_iter().zip(inboxes).enumerate() {
             let mut shard = Shard::new(worlds, owner.clone(), route_key.clone(), capacity);
             if recorder.is_some() {
                 let tapes = Tapes::on(config.game.schema()).map_err(std::io::Error::other)?;
                 shard.record(tapes);
-            }
-            if sinks.journal.is_some() {
-                shard.journal();
             }
             loads.push(sinks.clone().start(shard, inbox, index)?);
         }
@@ -346,7 +344,7 @@ fn open_worlds(
 #[derive(Clone)]
 struct Sinks {
     gone: mpsc::Sender<(MatchId, Epoch)>,
-    journal: Option<Journal>,
+    journal: Journal,
     fence: Fence,
     feeds: Feeds,
     links: Arc<Links>,
@@ -411,14 +409,10 @@ impl Sinks {
                 self.links.cut_all();
             }
             self.publish(&batch.effects);
-            if let Some(journal) = &self.journal {
-                journal.offer(batch.effects.journal);
-            }
+            self.journal.offer(batch.effects.journal);
             for over in batch.effects.gone {
                 let _ = self.gone.try_send(over); // a record that stays is of no harm
-                if let Some(journal) = &self.journal {
-                    journal.forget(over.0, over.1);
-                }
+                self.journal.forget(over.0, over.1);
             }
             for (id, news) in batch.effects.moves {
                 self.feeds.tell(id, news);

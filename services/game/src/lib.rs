@@ -21,7 +21,7 @@ mod server;
 mod service;
 mod ticker;
 
-pub use config::{Config, FailoverPolicy};
+pub use config::Config;
 pub use figures::Figures;
 pub use films::Watching;
 pub use moving::{MigrationService, MoveError, MoveReport, Mover, MoverParts, Progress};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use arena_types::{Epoch, MatchId, PlayerId};
+use arena_types::{Epoch, FailoverPolicy, MatchId, PlayerId};
 use arena_wire::game::v1::game_server::Game;
 use arena_wire::game::v1::{
     CreateReply, CreateRequest, DescribeRequest, ListRequest, Match, MatchList,
@@ -87,6 +87,10 @@ pub(crate) fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch,
         let player: PlayerId = seat.player.parse().map_err(|it| bad("player", &it))?;
         players.push(Player { id: player, name: seat.display_name, seat: index as u8 });
     }
+    let failover = match request.failover.as_str() {
+        "" => config.failover,
+        text => text.parse::<FailoverPolicy>().map_err(|it| bad("failover", &it))?,
+    };
     if players.is_empty() {
         return Err(bad("seats", &"a match needs a player"));
     }
@@ -98,6 +102,7 @@ pub(crate) fn parse(request: CreateRequest, config: &Config) -> Result<NewMatch,
         filled_seats: config.game.seats_max().min(config.filled_seats as usize),
         rules,
         players,
+        failover,
     })
 }
 
@@ -122,6 +127,7 @@ mod tests {
             rules_version: 1,
             rules_json: r#"{"version": 1}"#.to_owned(),
             seats: vec![seat("0000000000002", 0), seat("0000000000003", 15)],
+            failover: String::new(),
         }
     }
 
@@ -138,8 +144,16 @@ mod tests {
             filled_seats: 8,
             recording,
             watching,
-            failover: crate::FailoverPolicy::Off,
+            failover: FailoverPolicy::Off,
             check_percent: 0,
+        }
+    }
+
+    #[test]
+    fn the_queue_goes_before_the_instance() {
+        for (said, expected) in [("", FailoverPolicy::Off), ("journal", FailoverPolicy::Journal)] {
+            let request = CreateRequest { failover: said.to_owned(), ..request() };
+            assert_eq!(parse(request, &config()).unwrap().failover, expected, "`{said}`");
         }
     }
 
@@ -156,6 +170,7 @@ mod tests {
             ("seats", seats(vec![seat("0000000000002", 16)])),
             ("seats", seats(vec![seat("0000000000002", 1), seat("0000000000003", 1)])),
             ("player", seats(vec![seat("me", 1)])),
+            ("failover", CreateRequest { failover: "maybe".to_owned(), ..request() }),
         ] {
             let status = parse(request, &config()).unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument, "{name}");

@@ -12,7 +12,8 @@ use arena_types::registry::{
     InstanceRecord, RulesRecord, Traffic, instances_of, rules_key, traffic_key,
 };
 use arena_types::{
-    Epoch, InstanceId, MatchId, MatchRecord, Seated, ServiceName, TicketId, match_key,
+    Epoch, FailoverPolicy, InstanceId, MatchId, MatchRecord, QueueFailover, Seated, ServiceName,
+    TicketId, match_key,
 };
 use arena_wire::game::v1::game_client::GameClient;
 use arena_wire::game::v1::{CreateRequest, Seat};
@@ -79,6 +80,7 @@ impl PlaceError {
 pub(crate) struct Matches {
     registry: Arc<dyn Registry>,
     live: LiveConfig,
+    failover: QueueFailover,
     games: Mirror,
     traffic: Mirror,
     channel: Channel,
@@ -91,11 +93,17 @@ pub(crate) struct Matches {
 }
 
 impl Matches {
-    pub(crate) fn new(instance: &Instance, live: LiveConfig, figures: Figures) -> Self {
+    pub(crate) fn new(
+        instance: &Instance,
+        live: LiveConfig,
+        failover: QueueFailover,
+        figures: Figures,
+    ) -> Self {
         let game: ServiceName = "game".parse().expect("it is a service name");
         Self {
             registry: instance.stores().registry.clone(),
             live,
+            failover,
             games: instance.mirror(&instances_of(&game)),
             traffic: instance.mirror(&traffic_key(&game)),
             channel: instance.channel_to("game"),
@@ -128,7 +136,8 @@ impl Matches {
             return all(&Fate::Return(Some(Obstacle::NoRoom)));
         };
         let id = group.match_id;
-        let record = record(&group, &rules, &node, now_ms);
+        let failover = self.failover.of(group.mode);
+        let record = MatchRecord { failover, ..record(&group, &rules, &node, now_ms) };
         let made = match self.claim(id, &record).await {
             Ok(Ok(revision)) => self.finish(id, record, revision).await,
             Ok(Err(found)) => return self.lost(&ids, found).await,
@@ -370,6 +379,7 @@ impl Matches {
             rules_version: record.rules_version,
             rules_json: rules.rules_json.clone(),
             seats: record.players.iter().map(seat).collect(),
+            failover: record.failover.as_ref().map(FailoverPolicy::to_string).unwrap_or_default(),
         });
         request.set_timeout(CREATE_DEADLINE);
         client.create(request).await.map(|_| ())
@@ -423,6 +433,7 @@ fn record(group: &Group, rules: &RulesRecord, node: &Node, now_ms: u64) -> Match
         tickets: group.tickets.iter().map(|it| it.id).collect(),
         created_ms: now_ms,
         ready: false,
+        failover: None,
     }
 }
 

@@ -46,14 +46,14 @@ pub async fn serve(boot: Boot, settings: MatchmakerSettings) -> Result<(), Servi
 /// # Errors
 /// [`ServiceError`].
 pub async fn run(instance: Instance, settings: MatchmakerSettings) -> Result<(), ServiceError> {
-    let MatchmakerSettings { game, policy } = settings;
+    let MatchmakerSettings { game, policy, failover } = settings;
     let key = TokenKey::new(instance.secrets().read("route_key")?.expose());
     let registry = instance.stores().registry.clone();
     let figures = Figures::new(instance.metrics());
     let mut live = instance.live_config().of_game(game.name());
     let shared = Shared {
         instance: instance.clone(),
-        matches: Arc::new(Matches::new(&instance, live.clone(), figures.clone())),
+        matches: Arc::new(Matches::new(&instance, live.clone(), failover, figures.clone())),
         parties: Arc::new(Parties::new(registry.clone())),
         seats: Seats::new(key),
         figures,

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arena_types::ServiceName;
 use arena_types::contract::{AtDeadline, DrainMode};
+use arena_types::{FailoverPolicy, QueueFailover, ServiceName};
 
 use crate::spec::error::Problem;
 use crate::spec::placement::Placement;
@@ -145,10 +145,29 @@ fn env(section: &mut Section<'_, '_, '_>) -> BTreeMap<String, String> {
         };
         if let Some(problem) = problem {
             section.mistake_at(key.at, &path, problem);
+        } else if let Some(problem) = bad_failover(&key.text, text) {
+            section.mistake_at(node.at, &path, problem);
         }
         env.insert(key.text.clone(), text.clone());
     }
     env
+}
+
+/// What is wrong with a value that decides what becomes of matches: it shall not be found only once one dies.
+fn bad_failover(variable: &str, value: &str) -> Option<Problem> {
+    let (wrong, what, example) = match variable {
+        "ARENA_GAME_FAILOVER" => {
+            (value.parse::<FailoverPolicy>().err()?.to_string(), "a policy", "")
+        }
+        "ARENA_MATCHMAKER_FAILOVER" => (
+            value.parse::<QueueFailover>().err()?.to_string(),
+            "QUEUE=POLICY, separated by commas",
+            ", for example `arena=off`",
+        ),
+        _ => return None,
+    };
+    let help = format!("{wrong}; a policy is {}{example}", FailoverPolicy::RULE);
+    Some(Problem::Invalid { value: value.to_owned(), what: what.to_owned(), help })
 }
 
 fn is_variable(name: &str) -> bool {

@@ -84,7 +84,7 @@ impl Journal {
         }
     }
 
-    /// Removes the journal of a match that is over.
+    /// Removes the journal of a match that is over, if it has one.
     pub(crate) fn forget(&self, id: MatchId, epoch: Epoch) {
         let _ = self.news.try_send(News::Over(id, epoch)); // else it vanishes by itself
     }
@@ -124,8 +124,9 @@ impl Writer {
                 match it {
                     News::Entries(more) => entries.extend(more),
                     News::Over(id, epoch) => {
-                        self.marks.remove(&id);
-                        let _ = self.sweeps.try_send(Sweep::Remove(journal_key(id, epoch)));
+                        if self.marks.remove(&id).is_some() {
+                            let _ = self.sweeps.try_send(Sweep::Remove(journal_key(id, epoch)));
+                        }
                     }
                 }
             }

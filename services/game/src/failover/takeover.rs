@@ -9,20 +9,22 @@ use arena_instance::{Fence, Mirror};
 use arena_store::limits::ENTRIES_MAX;
 use arena_store::{Condition, HotState, StoreError};
 use arena_types::registry::{InstanceRecord, Traffic, instance_key};
-use arena_types::{Epoch, InstanceId, MatchId, MatchRecord, ReleaseId, ServiceName};
+use arena_types::{
+    Epoch, FailoverPolicy, InstanceId, MatchId, MatchRecord, ReleaseId, ServiceName,
+};
 use arena_wire::game::v1::JournalEntry;
 use prost::Message as _;
 use tokio::time::{Instant, interval};
 use tonic::Code;
 
 use super::journal_key;
+use crate::Config;
 use crate::figures::Figures;
 use crate::host::Host;
 use crate::logic::failover::{Effect, Event, Journal, Outcome, Phase, TakeOver, Written};
 use crate::logic::recovery::{Recovered, recover};
 use crate::logic::shard::{Awaited, Restoring};
 use crate::moving::{Known, Records, Write, bounded, messages};
-use crate::{Config, FailoverPolicy};
 
 /// How often the machine is told that time passes.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -191,8 +193,9 @@ impl Taking<'_> {
             Ok(_) => return Journal::Unknown, // it has changed: the copies will say so
             Err(error) => return self.unknown(&error),
         }
-        if self.failover.config.failover == FailoverPolicy::Off {
-            self.why = Some("ARENA_GAME_FAILOVER is off".to_owned());
+        let policy = self.before.failover.unwrap_or(self.failover.config.failover);
+        if policy == FailoverPolicy::Off {
+            self.why = Some("failover is off for it".to_owned());
             return Journal::Missing;
         }
         let mut foreign = None;

@@ -169,7 +169,7 @@ impl World {
             filled_seats: 4,
             recording,
             watching,
-            failover: crate::FailoverPolicy::Journal,
+            failover: arena_types::FailoverPolicy::Journal,
             check_percent: 0,
         };
         let parts = Parts {
@@ -234,6 +234,7 @@ fn create(id: u64, rules: &str) -> CreateRequest {
         rules_version: 1,
         rules_json: rules.to_owned(),
         seats: vec![Seat { player: PLAYER.to_string(), display_name: "Zoë".to_owned(), seat: 0 }],
+        failover: String::new(),
     }
 }
 

@@ -6,7 +6,9 @@ use arena_sdk::{
     Input, Outcome, PinnedRules, SeatInputs, TickOutput, Viewer, WorldError, WorldId, Worlds,
     buttons,
 };
-use arena_types::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, SessionId, Tick};
+use arena_types::{
+    Epoch, FailoverPolicy, InstanceId, MatchId, PlayerId, ReleaseId, SessionId, Tick,
+};
 use arena_wire::play::{self, EventKind, FrameHead, MatchStart, SEATS, SeatName, ServerMessage};
 use arena_wire::stats::v1 as stats;
 
@@ -64,6 +66,8 @@ pub struct NewMatch {
     pub players: Vec<Player>,
     /// Seats that are taken, by bots where there are no players.
     pub filled_seats: usize,
+    /// What becomes of it if its owner dies.
+    pub failover: FailoverPolicy,
 }
 
 /// Someone a seat is reserved for.

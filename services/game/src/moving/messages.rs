@@ -30,6 +30,7 @@ pub(crate) fn offer(offered: &Offered, config: &Config) -> ToTarget {
         rules_version: new.rules.version(),
         rules_json: new.rules.document().to_owned(),
         seats: seats.collect(),
+        failover: new.failover.to_string(),
     };
     to_target(to_target::Message::Offer(Offer {
         r#match: Some(created),

@@ -87,7 +87,7 @@ variables! {
     GAME_WATCHERS = "ARENA_GAME_WATCHERS", "game", Some("64");
     /// Seconds that viewers of a running match are behind it, 1 to 3600, so that nobody is told of by those who watch.
     GAME_WATCH_DELAY_S = "ARENA_GAME_WATCH_DELAY_S", "game", Some("10");
-    /// What becomes of matches whose instance dies: `journal`, what is confirmed goes to the hot state every 50 ms and another instance goes on from there within seconds; `off`, they end and players are told so.
+    /// What becomes of matches whose instance dies: `journal`, what is confirmed goes to the hot state every 50 ms and another instance goes on from there within seconds; `off`, they end and players are told so. `ARENA_MATCHMAKER_FAILOVER` goes before.
     GAME_FAILOVER = "ARENA_GAME_FAILOVER", "game", Some("journal");
     /// PEM file of the public port's certificate, leaf first; with it the port speaks TLS 1.3 only.
     GATEWAY_TLS_CERT = "ARENA_GATEWAY_TLS_CERT", "gateway", None;
@@ -105,6 +105,8 @@ variables! {
     MATCHMAKER_FILL_AFTER_MS = "ARENA_MATCHMAKER_FILL_AFTER_MS", "matchmaker", Some("2000");
     /// Seconds after which a ticket without a match ends.
     MATCHMAKER_TIMEOUT_S = "ARENA_MATCHMAKER_TIMEOUT_S", "matchmaker", Some("60");
+    /// What becomes of the matches of each queue if their instance dies, as `ARENA_GAME_FAILOVER` has it: `QUEUE=POLICY`, separated by commas, for example `arena=off`. Of a queue that is not named the game instances decide.
+    MATCHMAKER_FAILOVER = "ARENA_MATCHMAKER_FAILOVER", "matchmaker", None;
     /// Logins a minute from one address, all at once or spread: a school or a café shares one.
     AUTH_LOGINS_PER_IP = "ARENA_AUTH_LOGINS_PER_IP", "auth", Some("600");
     /// Fewest game instances the autoscaler recommends.

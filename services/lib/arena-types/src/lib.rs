@@ -4,12 +4,14 @@
 
 mod bucket;
 pub mod contract;
+mod failover;
 mod ids;
 mod match_record;
 mod names;
 pub mod registry;
 
 pub use bucket::{BUCKETS, Share, ShareError, bucket};
+pub use failover::{FailoverError, FailoverPolicy, QueueFailover, QueueFailoverError};
 pub use ids::{Epoch, MatchId, ParseIdError, PlayerId, SessionId, Tick, TicketId};
 pub use match_record::{MATCHES, MatchRecord, Seated, match_key};
 pub use names::{ClusterName, InstanceId, NameError, PartyCode, Region, ReleaseId, ServiceName};

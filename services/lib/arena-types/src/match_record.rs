@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Epoch, InstanceId, MatchId, PlayerId, ReleaseId, TicketId};
+use crate::{Epoch, FailoverPolicy, InstanceId, MatchId, PlayerId, ReleaseId, TicketId};
 
 /// Prefix of all matches; below it `<match>`.
 pub const MATCHES: &str = "match/";
@@ -36,6 +36,9 @@ pub struct MatchRecord {
     pub created_ms: u64,
     /// Whether its owner has it. Until then it may change owner or vanish, and nobody is told.
     pub ready: bool,
+    /// What becomes of it if its owner dies, if its queue says so; else the owner's instance does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<FailoverPolicy>,
 }
 
 /// A player of a match.
@@ -78,12 +81,15 @@ mod tests {
             tickets: vec![TicketId::from_u64(6)],
             created_ms: 7,
             ready: true,
+            failover: None,
         };
         let text = serde_json::to_string(&record).unwrap();
         expect_test::expect![[r#"{"owner":"game-r2-0","epoch":1,"release":"r2","rules_version":3,"seed":4,"mode":"arena","players":[{"player":"0000000000005","name":"Ann","seat":0}],"tickets":["0000000000006"],"created_ms":7,"ready":true}"#]]
             .assert_eq(&text);
         assert_eq!(serde_json::from_str::<MatchRecord>(&text).unwrap(), record);
         assert_eq!(match_key(MatchId::from_u64(1)), "match/0000000000001");
+        let said = MatchRecord { failover: Some(FailoverPolicy::Off), ..record.clone() };
+        assert!(serde_json::to_string(&said).unwrap().ends_with(r#","failover":"off"}"#));
         let next = record.owned_by("game-r3-1".parse().unwrap(), ReleaseId(3)).unwrap();
         assert_eq!((next.epoch, next.seed), (Epoch(2), 4));
     }

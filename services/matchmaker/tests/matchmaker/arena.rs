@@ -13,7 +13,7 @@ use arena_testkit::{Cluster, http};
 use arena_types::registry::{
     ACTIVE_RULES, ActiveRules, InstanceRecord, RulesRecord, instances_of, rules_key,
 };
-use arena_types::{MatchRecord, PlayerId};
+use arena_types::{MatchRecord, PlayerId, QueueFailover};
 use arena_wire::game::v1 as game;
 use arena_wire::game::v1::game_server::{Game, GameServer};
 use arena_wire::matchmaker::v1::matchmaker_client::MatchmakerClient;
@@ -94,7 +94,11 @@ impl Arena {
         let instance = self.cluster.instance(PROGRAM, "matchmaker", number).unwrap();
         tokio::spawn(run(
             instance.clone(),
-            MatchmakerSettings { game: arena_games::standard(), policy },
+            MatchmakerSettings {
+                game: arena_games::standard(),
+                policy,
+                failover: QueueFailover::default(),
+            },
         ));
         let client = self.client(&instance);
         (instance, client)

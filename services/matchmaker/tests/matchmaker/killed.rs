@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use arena_instance::Instance;
 use arena_matchmaker::{MatchmakerSettings, PROGRAM, TicketRecord, run, ticket_key};
-use arena_types::{Epoch, MatchId, MatchRecord, PlayerId, ReleaseId, Seated, TicketId, match_key};
+use arena_types::{
+    Epoch, FailoverPolicy, MatchId, MatchRecord, PlayerId, QueueFailover, ReleaseId, Seated,
+    TicketId, match_key,
+};
 use arena_wire::matchmaker::v1::ended::Reason;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep};
@@ -31,7 +34,11 @@ impl Mortal {
                 let instance = cluster.instance(PROGRAM, "matchmaker", number).unwrap();
                 tokio::spawn(run(
                     instance.clone(),
-                    MatchmakerSettings { game: arena_games::standard(), policy: PATIENT },
+                    MatchmakerSettings {
+                        game: arena_games::standard(),
+                        policy: PATIENT,
+                        failover: QueueFailover::default(),
+                    },
                 ));
                 let _ = tell.send(instance);
                 let _ = killed.await;
@@ -91,6 +98,7 @@ async fn a_match_whose_maker_died_is_finished_by_whoever_is_asked() {
         tickets: vec![ticket_id],
         created_ms: 1,
         ready: false,
+        failover: Some(FailoverPolicy::Off),
     };
     arena.put(&match_key(id), &record).await;
     arena.put(&ticket_key(ticket_id), &TicketRecord { match_id: Some(id) }).await;
@@ -102,6 +110,8 @@ async fn a_match_whose_maker_died_is_finished_by_whoever_is_asked() {
     assert_eq!((&*first.owner, first.epoch), ("game-r1-0", 2));
     let players = game.hosted.players();
     assert!(players.iter().all(|it| *it == [player(11)]), "{players:?}");
+    let said = game.hosted.made.lock().unwrap().iter().all(|it| it.failover == "off");
+    assert!(said, "the record says what becomes of it");
     let made: std::collections::BTreeSet<_> =
         game.hosted.made.lock().unwrap().iter().map(|it| it.r#match.clone()).collect();
     assert_eq!(made.len(), 1);

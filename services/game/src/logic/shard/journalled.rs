@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use arena_sdk::{SeatInputs, TickOutput, WorldId};
-use arena_types::{Epoch, MatchId};
+use arena_types::{Epoch, FailoverPolicy, MatchId};
 use arena_wire::game::v1::Carried;
 
 use super::{Effects, FlowKey, InWorlds, MoveNews, Offered, ReserveError, Shard};
@@ -58,7 +58,6 @@ pub enum RestoreError {
 /// The journals of a shard's matches.
 #[derive(Debug, Default)]
 pub(super) struct Journals {
-    is_on: bool,
     marks: BTreeMap<MatchId, Mark>,
     /// Matches that are about to be gone on with here.
     awaited: BTreeSet<MatchId>,
@@ -88,11 +87,6 @@ impl Journals {
 }
 
 impl Shard {
-    /// Writes down from now on what matches confirm.
-    pub fn journal(&mut self) {
-        self.journals.is_on = true;
-    }
-
     /// Takes the word that a match's journal is durable up to a tick.
     pub fn journalled(&mut self, id: MatchId, epoch: Epoch, tick: u32) {
         let mark = self.journals.marks.get_mut(&id).filter(|it| it.epoch == epoch);
@@ -112,12 +106,12 @@ impl Shard {
 
     /// Writes down the tick that was just stepped, and lets events be told that are durable.
     pub(super) fn write_down(&mut self, effects: &mut Effects) {
-        if !self.journals.is_on {
-            return;
-        }
         let Self { matches, batch, worlds, now, journals: Journals { marks, .. }, .. } = self;
         for (id, inputs) in batch.ids.iter().zip(&batch.inputs) {
             let Some(hosted) = matches.get(id) else { continue };
+            if hosted.description().failover != FailoverPolicy::Journal {
+                continue;
+            }
             let mark = marks.entry(*id).or_insert_with(|| Mark::new(hosted.epoch()));
             if mark.epoch != hosted.epoch() {
                 *mark = Mark { told_event: mark.told_event, ..Mark::new(hosted.epoch()) };

@@ -1,4 +1,4 @@
-use arena_types::{InstanceId, ReleaseId, SessionId};
+use arena_types::{FailoverPolicy, InstanceId, ReleaseId, SessionId};
 use arena_wire::play::{
     Controls, EventKind, FrameHead, MatchStart, ServerMessage, View, decode_frame,
 };
@@ -83,6 +83,7 @@ fn new_match(id: MatchId, rules: &str, players: u8) -> NewMatch {
         rules: arena_games::standard().parse_rules_text(rules).unwrap(),
         players: (0..players).map(person).collect(),
         filled_seats: 4,
+        failover: FailoverPolicy::Off,
     }
 }
 

@@ -24,9 +24,7 @@ fn key() -> TokenKey {
 
 fn shard(instance: &str) -> Shard {
     let owner = Owner { instance: instance.parse().unwrap(), release: ReleaseId(1) };
-    let mut shard = Shard::new(arena_games::standard().worlds(), owner.into(), key(), 2);
-    shard.journal();
-    shard
+    Shard::new(arena_games::standard().worlds(), owner.into(), key(), 2)
 }
 
 fn new_match() -> NewMatch {
@@ -39,6 +37,7 @@ fn new_match() -> NewMatch {
         rules: arena_games::standard().parse_rules_text(&rules).unwrap(),
         players: vec![Player { id: PLAYER, name: "Ann".to_owned(), seat: 0 }],
         filled_seats: 6,
+        failover: FailoverPolicy::Journal,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Cursor;
 
-use arena_types::{PlayerId, ReleaseId, SessionId, Tick};
+use arena_types::{FailoverPolicy, PlayerId, ReleaseId, SessionId, Tick};
 use arena_wire::play::{Controls, FrameHead, ServerMessage};
 use arena_wire::token::{RouteClaims, TokenKey};
 use proptest::prelude::*;
@@ -47,6 +47,7 @@ fn new_match() -> NewMatch {
         rules: arena_games::standard().parse_rules_text(rules).unwrap(),
         players: (0..PLAYERS).map(person).collect(),
         filled_seats: 6,
+        failover: FailoverPolicy::Off,
     }
 }
 
