@@ -56,6 +56,8 @@ audit: deny ## known vulnerabilities of those crates, where the database is reac
 	else echo 'rustsec/advisory-db is not reachable: advisories were NOT checked' >&2; fi
 
 # Bins and tests in one build: apart they would resolve other features and build every dependency twice.
+# A failed test says why; where in which library is for who looks closer.
+test: export RUST_LIB_BACKTRACE ?= 0
 test: deps-test ## every test that fits 25 minutes on 2 cores
 	cargo build --locked --workspace --bins --tests
 	cargo test --locked --workspace --bins --tests
@@ -75,6 +77,13 @@ bench-deploy: deps-build ## a deploy under load against naive ways, to target/be
 	cargo bench --locked --workspace --bench deploy
 	cp $(TARGET)/bench/deploy.md docs/bench-deploy.md
 	cp $(TARGET)/bench/deploy.svg docs/bench-deploy.svg
+
+.PHONY: bench-deploy-lab
+bench-deploy-lab: deps-lab ## the same on a Docker Swarm of three nodes here, our way alone
+	cargo build --locked --release --workspace --bins --bench deploy
+	ARENA_BENCH_LAB=1 cargo bench --locked --workspace --bench deploy
+	cp $(TARGET)/bench/deploy-lab.md docs/bench-deploy-lab.md
+	cp $(TARGET)/bench/deploy-lab.svg docs/bench-deploy-lab.svg
 
 SEED ?= 1
 N ?= 10

@@ -14,12 +14,21 @@ const GAP_TICKS_MORE_MAX: f64 = 2.0;
 /// Writes the page.
 pub(crate) fn write(scale: &Scale, all: &[Played]) -> anyhow::Result<String> {
     let mut page = "# A deploy under load\n\n".to_owned();
-    let Scale { players, matches, seconds, match_seconds } = scale;
+    let Scale { is_lab, players, matches, seconds, match_seconds } = scale;
+    let (target, place, picture) = if *is_lab {
+        (
+            "bench-deploy-lab",
+            "a Docker Swarm of three engines, a game and a gateway on each, of",
+            "bench-deploy-lab.svg",
+        )
+    } else {
+        ("bench-deploy", "a region `local` of", "bench-deploy.svg")
+    };
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     writeln!(
         page,
-        "Printed by `make bench-deploy` on {}, at commit {}, on {}.\n\n\
-         {players} bot sessions in {matches} matches of {match_seconds} s, a region `local` of {profile} binaries and \
+        "Printed by `make {target}` on {}, at commit {}, on {}.\n\n\
+         {players} bot sessions in {matches} matches of {match_seconds} s, {place} {profile} binaries and \
          the bots on the same machine. Each way has a region of its own: {seconds} s undisturbed, then a window as \
          long in which the way goes on. What the figures mean, \
          and what is known of them: [load.md](load.md).\n",
@@ -27,11 +36,13 @@ pub(crate) fn write(scale: &Scale, all: &[Played]) -> anyhow::Result<String> {
         said("git", &["rev-parse", "--short", "HEAD"])?,
         machine()?,
     )?;
-    page += "![Time between two frames, over time](bench-deploy.svg)\n\n";
+    writeln!(page, "![Time between two frames, over time]({picture})\n")?;
     table(all, &mut page)?;
     verdict(all.first().context("a way")?, &mut page)?;
-    cpu(all, &mut page)?;
-    replays(all, &mut page)?;
+    if !is_lab {
+        cpu(all, &mut page)?; // what runs in containers is none of this machine's state folder
+        replays(all, &mut page)?;
+    }
     Ok(page)
 }
 

@@ -3,9 +3,9 @@
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use arena_load::Run;
-use arena_tests::{TestRegion, wait_for};
+use arena_tests::wait_for;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
@@ -13,10 +13,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::time::timeout;
 
 use crate::DEPLOY;
+use crate::place::Place;
 
 /// What a new release differs in: game and gateway are replaced.
-const CHANGE: [&str; 4] =
-    ["--set", "services.game.env.ARENA_BENCH=2", "--set", "services.gateway.env.ARENA_BENCH=2"];
+const CHANGE: [&str; 2] = ["services.game.env.ARENA_BENCH=2", "services.gateway.env.ARENA_BENCH=2"];
 /// How long `docker stack deploy` lets a container go on after SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
 /// A deploy waits ten minutes for what it drains, and a moment for everything else.
@@ -64,25 +64,22 @@ impl Way {
 /// Goes the way in a window of at least `length`; returns how long the way itself took.
 pub(crate) async fn go(
     way: Way,
-    region: &TestRegion,
+    place: &Place,
     run: &Run,
     length: Duration,
 ) -> anyhow::Result<Duration> {
     run.begin(DEPLOY);
     let began = Instant::now();
+    let mut change = CHANGE.map(str::to_owned).to_vec();
     match way {
-        Way::BlueGreen => deploy(region, run, &CHANGE).await?,
-        Way::StopAndStart => stop_and_start(region, run).await?,
+        Way::BlueGreen => deploy(place, run, &change).await?,
+        Way::StopAndStart => stop_and_start(place, run).await?,
         Way::EndAndReconnect => {
-            let mut change = CHANGE.map(str::to_owned).to_vec();
             for service in ["game", "gateway"] {
-                for setting in ["at_deadline=end", "deadline=1s", "mode=wait"] {
-                    let setting = format!("services.{service}.drain.{setting}");
-                    change.extend(["--set".to_owned(), setting]);
-                }
+                let ends = ["at_deadline=end", "deadline=1s", "mode=wait"];
+                change.extend(ends.map(|it| format!("services.{service}.drain.{it}")));
             }
-            let change: Vec<&str> = change.iter().map(String::as_str).collect();
-            deploy(region, run, &change).await?;
+            deploy(place, run, &change).await?;
         }
     }
     let took = began.elapsed();
@@ -93,9 +90,8 @@ pub(crate) async fn go(
 }
 
 /// Deploys, and marks its steps as they are told.
-async fn deploy(region: &TestRegion, run: &Run, change: &[&str]) -> anyhow::Result<()> {
-    let args = region.deploy_args(&[change, &["--output", "jsonl"]].concat());
-    let mut child = region.command(&args).stderr(Stdio::inherit()).spawn()?;
+async fn deploy(place: &Place, run: &Run, change: &[String]) -> anyhow::Result<()> {
+    let mut child = place.deploy(change).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?;
     let output = child.stdout.take().context("the output of arenactl")?;
     let told = async {
         let mut lines = BufReader::new(output).lines();
@@ -122,7 +118,8 @@ fn step(line: &str) -> anyhow::Result<Option<String>> {
     Ok((is_ours && is_act).then(|| text.to_owned()))
 }
 
-async fn stop_and_start(region: &TestRegion, run: &Run) -> anyhow::Result<()> {
+async fn stop_and_start(place: &Place, run: &Run) -> anyhow::Result<()> {
+    let Place::Local(region) = place else { bail!("this way is known on `local` alone") };
     let pids = [region.pids("game").await?, region.pids("gateway").await?].concat();
     let pids: Vec<Pid> =
         pids.iter().filter_map(|it| Pid::from_raw(i32::try_from(*it).ok()?)).collect();

@@ -348,12 +348,7 @@ fn nothing_begins_at_a_gateway_that_goes_away() {
     check(
         session(),
         vec![(0, drain()), (1, queue()), (2, watch(0)), (3, Event::Close)],
-        &expect![[r#"
-            0: save lobby · say move
-            1: 
-            2: 
-            3: 
-        "#]],
+        &expect!["0: save lobby · say move\n1: \n2: \n3: \n"],
     );
 }
 
