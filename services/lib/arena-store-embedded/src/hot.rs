@@ -1,4 +1,4 @@
-//! Hot state on `hot.db`; rate limits and presence in memory.
+//! Hot state on `hot.db`, journals on `journals.db`; rate limits and presence in memory.
 
 mod boards;
 mod claims;
@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use crate::OpenError;
 use crate::clock::Clock;
 use crate::database::{Database, Kind};
+use journals::Journals;
 use presence::Presence;
 use rates::Rates;
 use streams::Streams;
@@ -36,32 +37,36 @@ use streams::Streams;
 pub(crate) struct EmbeddedHot {
     database: Database,
     clock: Clock,
+    journals: Journals,
     rates: Rates,
     presence: Presence,
     streams: Streams,
 }
 
 impl EmbeddedHot {
-    /// Opens it, and starts the tasks that write and that remove what has ended.
+    /// Opens it, and starts the tasks that write and the one that removes what has ended.
     pub(crate) async fn open(
         folder: &Path,
         bytes_max: Option<u64>,
-    ) -> Result<(Arc<Self>, JoinHandle<()>, JoinHandle<()>), OpenError> {
+    ) -> Result<(Arc<Self>, [JoinHandle<()>; 2], JoinHandle<()>), OpenError> {
         let kind = Kind {
             file: "hot.db",
             schema: &[("hot", include_str!("../migrations/hot/0001_hot.sql"))],
             synchronous: SqliteSynchronous::Full,
         };
         let (database, writer) = Database::open(folder, kind, bytes_max).await?;
+        let clock = Clock::start();
+        let (journals, journals_writer) = Journals::open(folder, bytes_max, clock).await?;
         let hot = Arc::new(Self {
             database,
-            clock: Clock::start(),
+            clock,
+            journals,
             rates: Rates::default(),
             presence: Presence::default(),
             streams: Streams::default(),
         });
         let sweeper = tokio::spawn(sweep::run(Arc::downgrade(&hot)));
-        Ok((hot, writer, sweeper))
+        Ok((hot, [writer, journals_writer], sweeper))
     }
 }
 
@@ -214,14 +219,7 @@ impl HotState for EmbeddedHot {
     }
 
     async fn journal_append(&self, appends: Vec<JournalAppend>) -> Result<Vec<u64>, StoreError> {
-        journals::check(&appends)?;
-        let clock = self.clock;
-        self.database
-            .writer
-            .write(move |connection| {
-                Box::pin(async move { journals::append(connection, appends, clock).await })
-            })
-            .await
+        self.journals.append(appends).await
     }
 
     async fn journal_read(
@@ -230,33 +228,15 @@ impl HotState for EmbeddedHot {
         after: u64,
         count: usize,
     ) -> Result<Vec<JournalEntry>, StoreError> {
-        check_key(journal)?;
-        let count = check_count(count)?;
-        let now_ms = self.clock.now_ms();
-        let mut reader = self.database.read(self.database.readers.acquire().await)?;
-        self.database.read(journals::read(&mut reader, journal, after, count, now_ms).await)
+        self.journals.read(journal, after, check_count(count)?).await
     }
 
     async fn journal_trim(&self, journal: &str, through: u64) -> Result<(), StoreError> {
-        check_key(journal)?;
-        let journal = journal.to_owned();
-        self.database
-            .writer
-            .write(move |connection| {
-                Box::pin(async move { journals::trim(connection, &journal, through).await })
-            })
-            .await
+        self.journals.trim(journal, through).await
     }
 
     async fn journal_delete(&self, journal: &str) -> Result<(), StoreError> {
-        check_key(journal)?;
-        let journal = journal.to_owned();
-        self.database
-            .writer
-            .write(move |connection| {
-                Box::pin(async move { journals::delete(connection, &journal).await })
-            })
-            .await
+        self.journals.delete(journal).await
     }
 
     async fn stream_add(

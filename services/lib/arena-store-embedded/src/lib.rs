@@ -2,10 +2,11 @@
 //!
 //! [`Embedded::open`] takes the folder for itself, checks and migrates the files, and serves the
 //! ports until [`Embedded::close`]. One file a port, so that damage and load stay apart:
-//! `registry.db`, `hot.db`, `players.db`, `analytics.db`, and the folder `objects/`.
+//! `registry.db`, `hot.db` with `journals.db`, `players.db`, `analytics.db`, and the folder `objects/`.
 //!
-//! Durability: each file is a write-ahead log with `synchronous=FULL` (`NORMAL` for analytics), and
-//! a write is answered after its transaction is synced. Writes that wait together are committed
+//! Durability: each file is a write-ahead log with `synchronous=FULL`, and a write is answered after
+//! its transaction is synced; `NORMAL` for analytics and journals, where it is answered once the system
+//! has it and a crash of the machine takes the last of them. Writes that wait together are committed
 //! together (`writer`). Reads go to a small pool and see all that was answered.
 
 mod analytics;

@@ -137,11 +137,13 @@ impl Embedded {
         let lock = FolderLock::take(folder, options.lock_patience).await?;
         let bytes_max = options.file_bytes_max;
         let (registry, registry_writer, expiry) = EmbeddedRegistry::open(folder, bytes_max).await?;
-        let (hot, hot_writer, sweeper) = EmbeddedHot::open(folder, bytes_max).await?;
+        let (hot, [hot_writer, journals_writer], sweeper) =
+            EmbeddedHot::open(folder, bytes_max).await?;
         let (players, players_writer) = EmbeddedPlayers::open(folder, bytes_max).await?;
         let (analytics, analytics_writer) = EmbeddedAnalytics::open(folder, bytes_max).await?;
         let objects = FolderObjects::open(&folder.join("objects"))?;
-        let writers = vec![registry_writer, hot_writer, players_writer, analytics_writer];
+        let writers =
+            vec![registry_writer, hot_writer, journals_writer, players_writer, analytics_writer];
         let stores = Stores {
             registry,
             hot,

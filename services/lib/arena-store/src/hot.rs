@@ -229,6 +229,10 @@ pub trait HotState: Send + Sync + 'static {
 
     /// Appends to several journals, all or none, and returns the number of each one's last entry.
     ///
+    /// What was appended survives a crash of the store. A crash of its machine may take the newest
+    /// appends, trims and deletes of all journals with it, those of some moment on and each as a
+    /// whole: a journal is there for the death of who writes it, and no append waits for a disk.
+    ///
     /// # Errors
     /// [`StoreError::Conflict`] with the journal whose last entry is not the expected one.
     async fn journal_append(&self, appends: Vec<JournalAppend>) -> Result<Vec<u64>, StoreError>;
@@ -242,10 +246,10 @@ pub trait HotState: Send + Sync + 'static {
         count: usize,
     ) -> Result<Vec<JournalEntry>, StoreError>;
 
-    /// Forgets all entries up to `through`; numbers go on from where they were.
+    /// Forgets all entries up to `through`; numbers go on from where they were. As durable as an append.
     async fn journal_trim(&self, journal: &str, through: u64) -> Result<(), StoreError>;
 
-    /// Removes a journal; its numbers start again.
+    /// Removes a journal; its numbers start again. As durable as an append.
     async fn journal_delete(&self, journal: &str) -> Result<(), StoreError>;
 
     /// Appends to a stream and forgets its oldest entries beyond `keep`, acknowledged or not.

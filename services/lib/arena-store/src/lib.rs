@@ -12,7 +12,8 @@
 //! the functions of `conformance` (feature `conformance`) on a real store.
 //!
 //! What an `Ok` of a write means: it survives a crash of the store and of its machine, unless the
-//! method's own page says that it may be forgotten (rate limits and presence may).
+//! method's own page says that it may be forgotten (rate limits and presence may), or by a crash of the
+//! machine alone (journals may).
 
 mod analytics;
 mod error;

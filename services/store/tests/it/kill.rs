@@ -247,7 +247,8 @@ async fn only_the_data_folder_is_written() {
     names.sort();
     assert_eq!(names, ["data", "identity", "log", "secrets"]);
     let data = |name: &str| Path::new(&process.folder.path().join("data")).join(name).exists();
-    for file in ["registry.db", "hot.db", "players.db", "analytics.db", "objects", "store.lock"] {
+    let databases = ["registry.db", "hot.db", "journals.db", "players.db", "analytics.db"];
+    for file in databases.iter().chain(&["objects", "store.lock"]) {
         assert!(data(file), "{file}");
     }
 }

@@ -1,15 +1,107 @@
-//! Journals.
+//! Journals, on a file of their own: an append is in the system's hands when it is answered, and no sync of the
+//! disk holds it up. Whatever else is hot waits for one.
+
+use std::path::Path;
 
 use arena_store::limits::{ENTRIES_MAX, WRITE_BYTES_MAX};
 use arena_store::{JournalAppend, JournalEntry, StoreError, check_key, check_ttl, check_value};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteSynchronous;
+use tokio::task::JoinHandle;
 
+use crate::OpenError;
 use crate::clock::Clock;
+use crate::database::{Database, Kind};
 use crate::fault::Fault;
 use crate::rows::one_message;
 
+/// The journals of one process. The tables of the same names in `hot.db` are what they were written to before; they
+/// stay, empty, so that the release before can open that file.
+#[derive(Debug)]
+pub(super) struct Journals {
+    database: Database,
+    clock: Clock,
+}
+
+impl Journals {
+    /// Opens them, and starts the task that writes.
+    pub(super) async fn open(
+        folder: &Path,
+        bytes_max: Option<u64>,
+        clock: Clock,
+    ) -> Result<(Self, JoinHandle<()>), OpenError> {
+        let kind = Kind {
+            file: "journals.db",
+            schema: &[("journals", include_str!("../../migrations/journals/0001_journals.sql"))],
+            synchronous: SqliteSynchronous::Normal,
+        };
+        let (database, writer) = Database::open(folder, kind, bytes_max).await?;
+        Ok((Self { database, clock }, writer))
+    }
+
+    pub(super) async fn append(&self, appends: Vec<JournalAppend>) -> Result<Vec<u64>, StoreError> {
+        check(&appends)?;
+        let clock = self.clock;
+        self.database
+            .writer
+            .write(move |connection| {
+                Box::pin(async move { append(connection, appends, clock).await })
+            })
+            .await
+    }
+
+    pub(super) async fn read(
+        &self,
+        journal: &str,
+        after: u64,
+        count: i64,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        check_key(journal)?;
+        let now_ms = self.clock.now_ms();
+        let mut reader = self.database.read(self.database.readers.acquire().await)?;
+        self.database.read(read(&mut reader, journal, after, count, now_ms).await)
+    }
+
+    pub(super) async fn trim(&self, journal: &str, through: u64) -> Result<(), StoreError> {
+        check_key(journal)?;
+        let journal = journal.to_owned();
+        self.database
+            .writer
+            .write(move |connection| {
+                Box::pin(async move { trim(connection, &journal, through).await })
+            })
+            .await
+    }
+
+    pub(super) async fn delete(&self, journal: &str) -> Result<(), StoreError> {
+        check_key(journal)?;
+        let journal = journal.to_owned();
+        self.database
+            .writer
+            .write(move |connection| {
+                Box::pin(async move { Ok(delete_rows(connection, &journal).await?) })
+            })
+            .await
+    }
+
+    /// Removes at most `rows_max` journals that have ended.
+    pub(super) async fn sweep(&self, rows_max: i64) -> Result<(), StoreError> {
+        let now_ms = self.clock.now_ms();
+        let ended = "SELECT EXISTS (SELECT 1 FROM journals WHERE expires_ms <= ?1)";
+        let ended = sqlx::query_scalar(ended).bind(now_ms).fetch_one(&self.database.readers).await;
+        let ended: i64 = self.database.read(ended)?;
+        if ended == 0 {
+            return Ok(());
+        }
+        self.database
+            .writer
+            .write(move |connection| Box::pin(remove_ended(connection, now_ms, rows_max)))
+            .await
+    }
+}
+
 /// Checks an append against the limits.
-pub(super) fn check(appends: &[JournalAppend]) -> Result<(), StoreError> {
+fn check(appends: &[JournalAppend]) -> Result<(), StoreError> {
     let entries = appends.iter().flat_map(|it| &it.entries);
     let (count, bytes) = entries.fold((0, 0), |(count, bytes), it| (count + 1, bytes + it.len()));
     if appends.len().max(count) > ENTRIES_MAX || bytes > WRITE_BYTES_MAX {
@@ -39,7 +131,7 @@ async fn find(
         .await
 }
 
-pub(super) async fn append(
+async fn append(
     connection: &mut SqliteConnection,
     appends: Vec<JournalAppend>,
     clock: Clock,
@@ -92,7 +184,7 @@ async fn start(connection: &mut SqliteConnection, journal: &str) -> Result<i64, 
     Ok(made.last_insert_rowid())
 }
 
-pub(super) async fn read(
+async fn read(
     connection: &mut SqliteConnection,
     journal: &str,
     after: u64,
@@ -116,11 +208,7 @@ pub(super) async fn read(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-pub(super) async fn trim(
-    connection: &mut SqliteConnection,
-    journal: &str,
-    through: u64,
-) -> Result<(), Fault> {
+async fn trim(connection: &mut SqliteConnection, journal: &str, through: u64) -> Result<(), Fault> {
     sqlx::query(
         "DELETE FROM journal_entries WHERE number <= ?2 \
          AND journal = (SELECT id FROM journals WHERE name = ?1)",
@@ -132,8 +220,20 @@ pub(super) async fn trim(
     Ok(())
 }
 
-pub(super) async fn delete(connection: &mut SqliteConnection, journal: &str) -> Result<(), Fault> {
-    Ok(delete_rows(connection, journal).await?)
+async fn remove_ended(
+    connection: &mut SqliteConnection,
+    now_ms: i64,
+    rows_max: i64,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "DELETE FROM journals WHERE id IN \
+         (SELECT id FROM journals WHERE expires_ms <= ?1 LIMIT ?2)",
+    )
+    .bind(now_ms)
+    .bind(rows_max)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn delete_rows(connection: &mut SqliteConnection, journal: &str) -> Result<(), sqlx::Error> {

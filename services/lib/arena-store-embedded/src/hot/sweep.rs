@@ -31,6 +31,7 @@ pub(super) async fn run(hot: Weak<EmbeddedHot>) {
 async fn sweep(hot: &EmbeddedHot) -> Result<(), StoreError> {
     hot.rates.sweep();
     hot.presence.sweep();
+    hot.journals.sweep(ROWS_MAX).await?;
     let now_ms = hot.clock.now_ms();
     if hot.database.read(has_ended(hot, now_ms).await)? {
         let writer = &hot.database.writer;
@@ -42,8 +43,7 @@ async fn sweep(hot: &EmbeddedHot) -> Result<(), StoreError> {
 async fn has_ended(hot: &EmbeddedHot, now_ms: i64) -> Result<bool, sqlx::Error> {
     let found: i64 = sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM hot_values WHERE expires_ms <= ?1) \
-             OR EXISTS (SELECT 1 FROM counters WHERE expires_ms <= ?1) \
-             OR EXISTS (SELECT 1 FROM journals WHERE expires_ms <= ?1)",
+             OR EXISTS (SELECT 1 FROM counters WHERE expires_ms <= ?1)",
     )
     .bind(now_ms)
     .fetch_one(&hot.database.readers)
@@ -57,8 +57,6 @@ async fn remove(connection: &mut SqliteConnection, now_ms: i64) -> Result<(), Fa
          (SELECT key FROM hot_values WHERE expires_ms <= ?1 LIMIT ?2)",
         "DELETE FROM counters WHERE key IN \
          (SELECT key FROM counters WHERE expires_ms <= ?1 LIMIT ?2)",
-        "DELETE FROM journals WHERE id IN \
-         (SELECT id FROM journals WHERE expires_ms <= ?1 LIMIT ?2)",
     ] {
         sqlx::query(table).bind(now_ms).bind(ROWS_MAX).execute(&mut *connection).await?;
     }

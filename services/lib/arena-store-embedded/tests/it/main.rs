@@ -1,6 +1,7 @@
 //! The embedded stores on real files.
 
 mod conformance;
+mod crash;
 mod folders;
 mod leases;
 mod limits;
