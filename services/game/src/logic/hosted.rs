@@ -135,6 +135,8 @@ pub struct Hosted<F> {
     replaced: Vec<F>,
     tick: u32,
     alone_ticks: u32,
+    /// Ticks that it still waits for the first session.
+    playerless_ticks: u32,
     started_ms: u64,
     end_seq: u32,
     /// Later events are kept back: they could be taken back.
@@ -169,6 +171,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             replaced: Vec::new(),
             tick: 0,
             alone_ticks: 0,
+            playerless_ticks: 0,
             started_ms: now_ms,
             end_seq: 0,
             told_up_to: u32::MAX,
@@ -417,6 +420,11 @@ impl<F: Copy + PartialEq> Hosted<F> {
     /// to be stepped.
     pub fn begin_tick(&mut self, now: u32, now_ms: u64) -> bool {
         self.expire(now);
+        if self.playerless_ticks > 0 && !self.has_sessions() {
+            self.playerless_ticks -= 1;
+            return false;
+        }
+        self.playerless_ticks = 0;
         if let Phase::Created(waited) = self.phase {
             let all_here = self.seated().all(|(_, it)| it.state != Seat::Expected);
             if !all_here && waited < START_WAIT_TICKS {

@@ -482,7 +482,7 @@ impl Session {
         if refusal == AttachRefusal::Gone || lost || waited_ms >= PATIENCE_MS {
             return self.give_up(now_ms);
         }
-        let backoff_ms = RETRY_MS_MAX.min(RETRY_MS_MIN << tries.min(8));
+        let backoff_ms = RETRY_MS_MAX.min(RETRY_MS_MIN << (tries - 1).min(8));
         self.wake_at_ms = Some(now_ms + backoff_ms / 2 + self.jitter(backoff_ms / 2));
     }
 

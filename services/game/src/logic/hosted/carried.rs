@@ -100,10 +100,16 @@ impl<F: Copy + PartialEq> Hosted<F> {
             replaced: Vec::new(),
             tick,
             alone_ticks: carried.alone_ticks,
+            playerless_ticks: 0,
             started_ms: carried.started_ms,
             end_seq: 0,
             told_up_to: u32::MAX,
         })
+    }
+
+    /// Lets it stand until a session is attached, for so many ticks at most.
+    pub fn wait_for_players(&mut self, ticks: u32) {
+        self.playerless_ticks = ticks;
     }
 }
 

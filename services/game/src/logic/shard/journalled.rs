@@ -18,6 +18,9 @@ const SNAPSHOT_TICKS: u32 = 60;
 /// Ticks that an event is kept back until it is durable; while the hot state is away, events are told this late
 /// and a death may take them back.
 const HOLD_TICKS: u32 = 30;
+/// Ticks that a match which goes on here waits for the first of its players: nobody would see what is stepped before,
+/// and nothing of theirs would be in it.
+const PLAYERLESS_TICKS: u32 = 30;
 
 /// An entry of a match's journal.
 #[derive(Clone, Debug)]
@@ -175,6 +178,7 @@ impl Shard {
             effects.results.push(hosted.result(&outcome, now_ms));
             self.tapes.finish(id, hosted.recorded_outcome(&outcome, "", now_ms), stand.hash());
         }
+        hosted.wait_for_players(PLAYERLESS_TICKS);
         self.matches.insert(id, hosted);
         Ok(tick)
     }

@@ -239,3 +239,28 @@ fn a_match_is_gone_on_with_where_there_is_room_and_once() {
     other.reserve(restoring().offered).unwrap(); // it was on its way here when its owner died
     assert_eq!(other.restore(restoring(), Epoch(2), 1, &mut effects).unwrap(), 1);
 }
+
+#[test]
+fn a_match_that_goes_on_waits_for_the_first_of_its_players_a_moment() {
+    let (mut source, mut effects, mut written) =
+        (shard("game-r1-0"), Effects::default(), Written::default());
+    source.create(new_match(), 1_000).unwrap();
+    Client::default().attach(&mut source, 1, &mut effects);
+    source.step(2_000, &mut effects);
+    written.take(&mut effects, &mut source);
+    for waits in [0, 1, PLAYERLESS_TICKS - 1, PLAYERLESS_TICKS] {
+        let mut target = shard("game-r1-1");
+        let restoring = written.restoring().unwrap();
+        let known = target.restore(restoring, Epoch(2), 1, &mut effects).unwrap();
+        let tick = |shard: &Shard| hash(shard).expect("it is hosted").0;
+        for _ in 0..waits {
+            target.step(3_000, &mut effects);
+            assert_eq!(tick(&target), known, "nobody is there after {waits} ticks");
+        }
+        if waits < PLAYERLESS_TICKS {
+            Client::default().attach(&mut target, 2, &mut effects);
+        }
+        target.step(4_000, &mut effects);
+        assert_eq!(tick(&target), known + 1, "after {waits} ticks");
+    }
+}
