@@ -67,7 +67,7 @@ test-full: deps-test deny ## everything
 	ARENA_TEST_FULL=1 cargo test --locked --workspace --bins --tests
 
 # One selection for both commands: another would resolve other features and build everything again.
-BENCHES := --bench sim --bench gpu --bench mesh --bench cli --bench gateway
+BENCHES := --bench sim --bench gpu --bench mesh --bench cli --bench gateway --bench migration --bench failover
 bench: deps-sim ## figures to target/bench/*.json
 	cargo build --locked --release --workspace --bins $(BENCHES)
 	cargo bench --locked --workspace $(BENCHES)

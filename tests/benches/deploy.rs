@@ -11,12 +11,11 @@ mod place;
 #[path = "deploy/ways.rs"]
 mod ways;
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arena_load::{Outcome, Report, Run, WindowReport, picture, write};
-use arena_testkit::bench::{Bench, Samples};
+use arena_testkit::bench::{Bench, Samples, variable};
 use arena_tests::wait_for;
 
 use place::{Moved, Place};
@@ -86,16 +85,6 @@ impl Played {
     fn bots_share(&self) -> anyhow::Result<f64> {
         let window = self.window(DEPLOY)?;
         Ok(window.cpu_s.get("arena-load").copied().unwrap_or(0.0) / window.seconds.max(1.0))
-    }
-}
-
-fn variable<T>(name: &str, default: T) -> anyhow::Result<T>
-where
-    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
-{
-    match std::env::var(name) {
-        Ok(text) => text.parse().with_context(|| format!("{name}={text} is no whole number")),
-        Err(_) => Ok(default),
     }
 }
 

@@ -7,7 +7,7 @@ mod storm;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arena_load::cpu_time_s;
+use arena_load::cpu_times_s;
 use arena_testkit::bench::{Bench, Samples};
 use arena_tests::{Bots, BotsReport, TestRegion, wait_for};
 
@@ -54,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
 /// Lets bots play a while; returns the CPU seconds that gateways and games used for all of it.
 async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport)> {
     let pids = [region.pids("gateway").await?, region.pids("game").await?].concat();
-    let before = used_s(&pids)?;
+    let used_s = || cpu_times_s(&pids).context("a process has ended");
+    let before = used_s()?;
     let bots = Bots::start(&region.url().await?, PLAYERS, seed)?;
     wait_for("all bots in a match", Duration::from_mins(1), || async {
         Ok((region.sessions("game").await? >= u64::from(PLAYERS) * 9 / 10).then_some(()))
@@ -62,11 +63,5 @@ async fn play(region: &TestRegion, seed: u64) -> anyhow::Result<(f64, BotsReport
     .await?;
     tokio::time::sleep(STRETCH).await;
     let report = bots.stop().await?;
-    Ok((used_s(&pids)? - before, report))
-}
-
-/// Returns the user and system time of processes so far.
-fn used_s(pids: &[u32]) -> anyhow::Result<f64> {
-    let used = |pid: &u32| cpu_time_s(*pid).with_context(|| format!("process {pid} has ended"));
-    pids.iter().map(used).sum()
+    Ok((used_s()? - before, report))
 }

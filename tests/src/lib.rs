@@ -7,6 +7,7 @@ pub mod chaos;
 mod files;
 mod http;
 mod lab;
+pub mod long;
 mod player;
 mod region;
 mod screen;

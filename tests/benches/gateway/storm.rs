@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use arena_testkit::bench::variable;
 use arena_tests::{Bots, BotsReport, TestRegion, get, login, wait_for};
 use arena_wire::play::{
     ClientMessage, FRAME_TYPE, Hello, PROTOCOL_VERSION, SCHEMA_HASH, ServerMessage,
@@ -57,12 +58,7 @@ pub(crate) struct Storm {
 
 /// Lets a gateway die under a crowd.
 pub(crate) async fn measure() -> anyhow::Result<Storm> {
-    let guests = match std::env::var("ARENA_BENCH_GUESTS") {
-        Ok(text) => {
-            text.parse().with_context(|| format!("ARENA_BENCH_GUESTS={text} is no whole number"))?
-        }
-        Err(_) => GUESTS,
-    };
+    let guests = variable("ARENA_BENCH_GUESTS", GUESTS)?;
     raise_files(guests)?;
     let region = TestRegion::new(&[
         "services.gateway.ports.public=0",

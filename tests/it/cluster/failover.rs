@@ -2,12 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
+use arena_tests::long::{SETTINGS, busiest, matches, name, pid, taken_over};
 use arena_tests::{Bots, BotsReport, TestRegion, wait_for};
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-
-use super::long::{SETTINGS, busiest, elsewhere, matches, name};
+use rustix::process::{Signal, kill_process};
 
 const PLAYERS: u64 = 16;
 /// Anything here is over in this time, on a machine that also compiles.
@@ -17,22 +15,9 @@ const STANDSTILL: Duration = Duration::from_secs(5);
 /// Bots play so long after a match went on: what is wrong then shows in their frames.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
-fn pid(instance: &Value) -> anyhow::Result<Pid> {
-    let pid = instance["pid"].as_i64().context("the game's pid")?;
-    Pid::from_raw(i32::try_from(pid)?).context("a pid is not 0")
-}
-
 /// Waits until a whole stretch of play is over; nothing is looked for.
 async fn plays_on() {
     tokio::time::sleep(AFTERWARDS).await;
-}
-
-/// Waits until another instance has gone on with all matches of one that is thought dead.
-async fn taken_over(region: &TestRegion, dead: &Value, all: u64) -> anyhow::Result<()> {
-    wait_for("the matches at another instance", LIMIT, || async {
-        Ok((elsewhere(region, dead).await? >= all).then_some(()))
-    })
-    .await
 }
 
 /// Returns how many matches there are.

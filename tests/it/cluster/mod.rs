@@ -7,7 +7,6 @@ mod games;
 mod handover;
 mod judged;
 mod killed;
-mod long;
 mod migrate;
 mod moving;
 mod party;

@@ -3,9 +3,8 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use arena_tests::long::{SETTINGS, busiest, elsewhere, matches, name};
 use arena_tests::{Bots, TestRegion};
-
-use super::long::{SETTINGS, busiest, elsewhere, matches, name};
 
 const PLAYERS: u64 = 32;
 /// No match ends by itself before: 36 000 ticks, 60 a second.

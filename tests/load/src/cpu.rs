@@ -138,6 +138,12 @@ fn canonical(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
+/// Returns the user and system seconds that processes have used, together; `None` if one of them has ended.
+#[must_use]
+pub fn cpu_times_s(pids: &[u32]) -> Option<f64> {
+    pids.iter().map(|it| cpu_time_s(*it)).sum()
+}
+
 /// Returns the user and system time of a process so far, in seconds: fields 14 and 15 of `/proc/<pid>/stat` (proc(5));
 /// `None` if it is gone.
 #[must_use]

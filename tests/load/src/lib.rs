@@ -24,7 +24,7 @@ mod watch;
 mod window;
 
 pub use args::Args;
-pub use cpu::cpu_time_s;
+pub use cpu::{cpu_time_s, cpu_times_s};
 pub use login::UrlError;
 pub use replays::ReplayReport;
 pub use report::Report;

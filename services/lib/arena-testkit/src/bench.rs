@@ -5,9 +5,11 @@
 //! times do not, so prefer CPU time ([`thread_cpu_time`], [`process_cpu_time`]).
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 use std::{fs, io};
 
+use anyhow::Context as _;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
@@ -174,6 +176,20 @@ impl Bench {
             table.push('\n');
         }
         table
+    }
+}
+
+/// Returns the number that an environment variable sets, for example `ARENA_BENCH_PLAYERS`, or `default` without it.
+///
+/// # Errors
+/// If it is set to something else.
+pub fn variable<T>(name: &str, default: T) -> anyhow::Result<T>
+where
+    T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
+{
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name}={text} is no whole number")),
+        Err(_) => Ok(default),
     }
 }
 
