@@ -106,6 +106,7 @@ impl Memory {
             sessions: if holds { behavior.sessions } else { 0 },
             matches: if holds { behavior.matches } else { 0 },
             moving: drain.map_or(0, |drain| drain.moving),
+            shadows: 0,
             capacity: behavior.capacity,
             pid: None,
             restarts: 0,

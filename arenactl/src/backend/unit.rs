@@ -29,6 +29,8 @@ pub struct Unit {
     pub matches: u32,
     /// Of these, matches on their way to another instance.
     pub moving: u32,
+    /// Slots taken by warm copies of others' matches, beside `matches`.
+    pub shadows: u32,
     /// Matches it can host.
     pub capacity: u32,
     /// Its process, where there is one on this machine.
@@ -66,6 +68,7 @@ impl Unit {
             sessions: 0,
             matches: 0,
             moving: 0,
+            shadows: 0,
             capacity: 0,
             pid: None,
             restarts: 0,
@@ -127,6 +130,7 @@ impl Unit {
         self.sessions = report.sessions;
         self.matches = report.matches;
         self.moving = report.moving;
+        self.shadows = report.shadows;
         self.capacity = report.capacity;
         self.drain = report.drain;
         self.drain_left_s = report.drain.map_or(report.drain_left_s, |drain| Some(drain.left_s));

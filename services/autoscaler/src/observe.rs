@@ -77,6 +77,7 @@ mod tests {
             sessions: matches * 10,
             matches,
             moving: 0,
+            shadows: 0,
             capacity,
             rules_schema: 1,
         }

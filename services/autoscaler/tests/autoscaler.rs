@@ -27,6 +27,7 @@ async fn a_full_game_instance_asks_for_another() {
             sessions: 0,
             matches,
             moving: 0,
+            shadows: 0,
             capacity: 10,
             rules_schema: 1,
         };

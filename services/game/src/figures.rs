@@ -58,6 +58,13 @@ pub struct Figures {
     pub journal_bytes: Counter,
     /// Entries of journals that were not written.
     pub journal_lost: Counter,
+    /// Matches that have a warm copy elsewhere.
+    pub shadow_matches: Gauge,
+    shadow_ends: Family<Label, Counter>,
+    /// From a tick until its warm copy had it.
+    pub shadow_wait: Histogram,
+    /// Bytes sent to warm copies.
+    pub shadow_bytes: Counter,
     fenced_ticks: Counter,
     takeovers: Family<Label, Counter>,
     /// From the end of a lease until a match went on here.
@@ -105,6 +112,10 @@ impl Figures {
             stall_ticks: metrics.counter(&names::GAME_CUT_STALL_TICKS),
             journal_bytes: metrics.counter(&names::GAME_JOURNAL_BYTES),
             journal_lost: metrics.counter(&names::GAME_JOURNAL_LOST),
+            shadow_matches: metrics.gauge(&names::GAME_SHADOW_MATCHES),
+            shadow_ends: metrics.counters(&names::GAME_SHADOW_ENDS),
+            shadow_wait: metrics.histogram(&names::GAME_SHADOW_WAIT),
+            shadow_bytes: metrics.counter(&names::GAME_SHADOW_BYTES),
             fenced_ticks: metrics.counter(&names::GAME_FENCED_TICKS),
             takeovers: metrics.counters(&names::GAME_TAKEOVERS),
             takeover: metrics.histogram(&names::GAME_TAKEOVER),
@@ -121,6 +132,11 @@ impl Figures {
     /// Counts the end of a move.
     pub(crate) fn move_ended(&self, outcome: &'static str) {
         self.moves.get_or_create(&names::GAME_MOVES.series([outcome])).inc();
+    }
+
+    /// Counts the end of a warm copy elsewhere.
+    pub(crate) fn shadow_ended(&self, outcome: &'static str) {
+        self.shadow_ends.get_or_create(&names::GAME_SHADOW_ENDS.series([outcome])).inc();
     }
 
     /// Counts what came of a match whose owner died.
@@ -146,18 +162,22 @@ impl Figures {
             moves: _,
             gone: _,
             journal: _,
+            held,
+            covered: _,
         } = &batch.effects;
+        let frames = || frames.iter().chain(held.iter().flat_map(|it| &it.frames));
+        let messages = messages.len() + held.iter().map(|it| it.messages.len()).sum::<usize>();
         for seconds in &batch.tick_seconds {
             self.tick.observe(*seconds);
         }
         self.debt.set(i64::try_from(batch.debt).unwrap_or(i64::MAX));
         self.forgiven.inc_by(batch.forgiven);
-        self.frames.inc_by(frames.len() as u64);
-        self.frame_bytes.inc_by(frames.iter().map(|(_, _, frame)| frame.len() as u64).sum());
+        self.frames.inc_by(frames().count() as u64);
+        self.frame_bytes.inc_by(frames().map(|(_, _, frame)| frame.len() as u64).sum());
         self.frames_dropped.inc_by(batch.frames_dropped);
         self.fenced_ticks.inc_by(batch.fenced_ticks);
         self.journal_lost.inc_by(batch.journal_lost);
-        self.events.inc_by(messages.len() as u64);
+        self.events.inc_by(messages as u64);
         self.ended.inc_by(results.len() as u64);
         self.replays_torn.inc_by(*replays_failed);
         let outcomes = [inputs.on_time, inputs.late, inputs.dropped];

@@ -28,6 +28,7 @@ use crate::logic::tape::Tapes;
 use crate::moving::{self, Feeds, Records};
 use crate::outbox::{Outbox, UNRECORDED_MAX};
 use crate::recorder::Recorder;
+use crate::stage::Stage;
 use crate::ticker::{BATCHES_MAX, Batch, COMMANDS_MAX, Command, Load, Ticker};
 
 /// Recorded results on their way to their matches.
@@ -64,6 +65,7 @@ pub struct Host {
     backend: watch::Receiver<BackendReport>,
     accepting: Arc<AtomicBool>,
     feeds: Feeds,
+    stage: Stage,
 }
 
 /// What a host is made of.
@@ -117,6 +119,7 @@ impl Host {
         let (worlds, backend) = open_worlds(backing, &config, &figures);
         let backend_now = backend.subscribe();
         let feeds = Feeds::default();
+        let stage = Stage::new(fence.clone(), links.clone());
         let (gone, ended) = mpsc::channel(GONE_MAX);
         let records = Records::new(stores.registry.clone());
         tokio::spawn(remove_records(records, owner.instance.clone(), ended));
@@ -135,6 +138,7 @@ impl Host {
             journal: Journal::start(journal),
             fence: fence.clone(),
             feeds: feeds.clone(),
+            stage: stage.clone(),
             links: links.clone(),
             outbox: outbox.clone(),
             recorder: recorder.clone(),
@@ -152,7 +156,6 @@ impl Host {
             loads.push(sinks.clone().start(shard, inbox, index)?);
         }
         tokio::spawn(tell_recorded(weak, done));
-        let accepting = Arc::new(AtomicBool::new(true));
         Ok(Self {
             homes: Homes { shards, films },
             loads: loads.into(),
@@ -160,8 +163,9 @@ impl Host {
             outbox,
             recorder,
             backend: backend_now,
-            accepting,
+            accepting: Arc::new(AtomicBool::new(true)),
             feeds,
+            stage,
         })
     }
 
@@ -272,6 +276,23 @@ impl Host {
         answer.await.ok()
     }
 
+    /// Returns the matches that shall have a warm copy elsewhere and have none.
+    pub(crate) async fn unshadowed(&self) -> Vec<MatchId> {
+        let mut found = Vec::new();
+        for shard in self.homes.shards.iter() {
+            let (reply, answer) = oneshot::channel();
+            if shard.send(Command::Unshadowed(reply)).await.is_ok() {
+                found.extend(answer.await.unwrap_or_default());
+            }
+        }
+        found
+    }
+
+    /// Returns the way to the players.
+    pub(crate) fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
     /// Returns how to hear of matches that move.
     pub(crate) fn feeds(&self) -> &Feeds {
         &self.feeds
@@ -282,6 +303,7 @@ impl Host {
     pub fn load(&self) -> ShardLoad {
         self.loads.iter().map(|it| it.read()).fold(ShardLoad::default(), |sum, it| ShardLoad {
             hosted: sum.hosted + it.hosted,
+            shadows: sum.shadows + it.shadows,
             running: sum.running + it.running,
             moving: sum.moving + it.moving,
             sessions: sum.sessions + it.sessions,
@@ -347,6 +369,7 @@ struct Sinks {
     journal: Journal,
     fence: Fence,
     feeds: Feeds,
+    stage: Stage,
     links: Arc<Links>,
     outbox: Outbox,
     recorder: Option<Recorder>,
@@ -380,24 +403,6 @@ impl Sinks {
         });
     }
 
-    /// Sends what players are told and shown; nothing once another instance may own a match: a process that was
-    /// stopped since the tick goes on here.
-    fn publish(&self, effects: &Effects) {
-        if !self.fence.is_open() {
-            if !effects.messages.is_empty() {
-                self.links.cut_all(); // their sessions attach again, and are told
-            }
-            return;
-        }
-        for (link, message) in &effects.messages {
-            self.links.send(*link, message);
-        }
-        for (key, tick, frame) in &effects.frames {
-            // A frame that cannot be sent is lost, the next one is not.
-            self.links.send_frame(*key, *tick, frame);
-        }
-    }
-
     /// Carries out what a shard wants done, in order: messages, frames, replays, results.
     async fn dispatch(self, mut batches: mpsc::Receiver<Batch>) {
         while let Some(batch) = batches.recv().await {
@@ -408,8 +413,13 @@ impl Sinks {
             if batch.cut_links {
                 self.links.cut_all();
             }
-            self.publish(&batch.effects);
+            let Effects { messages, frames, .. } = &batch.effects;
+            self.stage.publish(messages, frames);
+            self.stage.show(batch.effects.held);
             self.journal.offer(batch.effects.journal);
+            for (id, epoch) in batch.effects.covered {
+                self.journal.supersede(id, epoch);
+            }
             for over in batch.effects.gone {
                 let _ = self.gone.try_send(over); // a record that stays is of no harm
                 self.journal.forget(over.0, over.1);

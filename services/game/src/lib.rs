@@ -19,6 +19,7 @@ mod outbox;
 mod recorder;
 mod server;
 mod service;
+mod stage;
 mod ticker;
 
 pub use config::Config;

@@ -11,5 +11,6 @@ pub mod recovery;
 pub mod retention;
 pub mod schedule;
 pub mod seats;
+pub mod shadow;
 pub mod shard;
 pub mod tape;

@@ -6,12 +6,17 @@ mod drain;
 pub(crate) mod messages;
 mod mover;
 mod records;
+mod retry;
 mod service;
+mod shadowing;
+mod shadows;
 mod source;
 mod target;
+mod way;
 
 pub(crate) use command::{Command, Feeds};
 pub(crate) use drain::drain;
 pub use mover::{MoveError, MoveReport, Mover, MoverParts, Progress};
 pub(crate) use records::{Known, Records, Write, bounded};
 pub use service::MigrationService;
+pub(crate) use shadows::shadow;

@@ -119,6 +119,7 @@ pub async fn serve(boot: Boot, config: Config) -> Result<(), ServeError> {
     tokio::spawn(obey(instance.clone(), host));
     tokio::spawn(failover::guard(failover.clone()));
     tokio::spawn(failover::watch(failover));
+    tokio::spawn(moving::shadow(mover.clone()));
     tokio::spawn(moving::drain(instance.clone(), mover));
     instance.run(serving).await;
     Ok(())
@@ -180,9 +181,10 @@ async fn report(instance: Instance, host: Host, figures: Figures) {
     loop {
         period.tick().await;
         let Standing { unrecorded, trouble } = standing.borrow().clone();
-        let ShardLoad { hosted: matches, moving, sessions, .. } = host.load();
+        let ShardLoad { hosted, shadows, moving, sessions, .. } = host.load();
+        let matches = hosted - shadows.min(hosted);
         let unsaved = unrecorded + host.unsaved_replays();
-        instance.report(|it| *it = Load { sessions, matches, moving, unsaved });
+        instance.report(|it| *it = Load { sessions, matches, moving, unsaved, shadows });
         figures.unrecorded.set(i64::from(unrecorded));
         if backend.has_changed().unwrap_or(false) {
             instance.set_backend(backend.borrow_and_update().clone());

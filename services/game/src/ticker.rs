@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Await(MatchId, Awaited),
     /// Go on with a match whose owner died.
     Restore(Box<Restoring>, Epoch, oneshot::Sender<Result<u32, RestoreError>>),
+    /// Answer which matches shall have a warm copy elsewhere and have none.
+    Unshadowed(oneshot::Sender<Vec<MatchId>>),
     /// Do something about a match that moves.
     Move(MatchId, crate::moving::Command),
 }
@@ -96,6 +98,7 @@ pub(crate) struct Batch {
 pub(crate) struct Load {
     hosted: AtomicU32,
     running: AtomicU32,
+    shadows: AtomicU32,
     moving: AtomicU32,
     sessions: AtomicU32,
     ticks: AtomicU32,
@@ -108,6 +111,7 @@ impl Load {
         let read = |it: &AtomicU32| it.load(Ordering::Relaxed);
         ShardLoad {
             hosted: read(&self.hosted),
+            shadows: read(&self.shadows),
             running: read(&self.running),
             moving: read(&self.moving),
             sessions: read(&self.sessions),
@@ -238,14 +242,16 @@ impl Ticker {
             Command::Restore(restoring, epoch, reply) => {
                 let _ = reply.send(shard.restore(*restoring, epoch, unix_ms(), effects));
             }
+            Command::Unshadowed(reply) => drop(reply.send(shard.unshadowed())),
             Command::Move(id, command) => command.apply(id, shard, effects),
         }
     }
 
     /// Hands over what follows; while the network is stuck, frames are dropped and the rest waits.
     fn flush(&mut self) {
-        let ShardLoad { hosted, running, moving, sessions } = self.shard.load();
+        let ShardLoad { hosted, shadows, running, moving, sessions } = self.shard.load();
         self.load.hosted.store(hosted, Ordering::Relaxed);
+        self.load.shadows.store(shadows, Ordering::Relaxed);
         self.load.running.store(running, Ordering::Relaxed);
         self.load.moving.store(moving, Ordering::Relaxed);
         self.load.sessions.store(sessions, Ordering::Relaxed);
@@ -257,8 +263,16 @@ impl Ticker {
             Err(TrySendError::Full(mut batch)) => {
                 batch.frames_dropped += batch.effects.frames.len() as u64;
                 batch.effects.frames.clear();
-                if batch.effects.messages.len() > CARRIED_MESSAGES_MAX {
+                let mut messages = batch.effects.messages.len();
+                for held in &mut batch.effects.held {
+                    batch.frames_dropped += held.frames.len() as u64;
+                    held.frames.clear();
+                    messages += held.messages.len();
+                }
+                batch.effects.held.retain(|it| !it.messages.is_empty());
+                if messages > CARRIED_MESSAGES_MAX {
                     batch.effects.messages.clear();
+                    batch.effects.held.clear();
                     batch.cut_links = true;
                 }
                 if batch.effects.journal.len() > CARRIED_JOURNAL_MAX {

@@ -105,8 +105,11 @@ mod tests {
         let failover = |text| read(&[("ARENA_MATCHMAKER_FAILOVER", text)]);
         assert_eq!(failover("arena=off").unwrap().failover.of("arena"), Some(FailoverPolicy::Off));
         for (text, wrong) in [
-            ("duel=off", "queues arena with `journal` or `off`: there is no queue `duel`"),
-            ("arena=maybe", "queue `arena`: `maybe` is not `journal` or `off`"),
+            (
+                "duel=off",
+                "queues arena with `journal`, `shadow` or `off`: there is no queue `duel`",
+            ),
+            ("arena=maybe", "queue `arena`: `maybe` is not `journal`, `shadow` or `off`"),
             ("off", "`off` is not QUEUE=POLICY"),
         ] {
             let error = failover(text).unwrap_err().to_string();

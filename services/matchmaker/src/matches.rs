@@ -434,6 +434,7 @@ fn record(group: &Group, rules: &RulesRecord, node: &Node, now_ms: u64) -> Match
         created_ms: now_ms,
         ready: false,
         failover: None,
+        shadow: None,
     }
 }
 

@@ -7,25 +7,25 @@ use arena_tests::long::{SETTINGS, busiest, matches, name, pid, taken_over};
 use arena_tests::{Bots, BotsReport, TestRegion, wait_for};
 use rustix::process::{Signal, kill_process};
 
-const PLAYERS: u64 = 16;
+pub(super) const PLAYERS: u64 = 16;
 /// Anything here is over in this time, on a machine that also compiles.
-const LIMIT: Duration = Duration::from_mins(1);
+pub(super) const LIMIT: Duration = Duration::from_mins(1);
 /// An instance stands still for this long: its lease ends after two seconds.
 const STANDSTILL: Duration = Duration::from_secs(5);
 /// Bots play so long after a match went on: what is wrong then shows in their frames.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
 /// Waits until a whole stretch of play is over; nothing is looked for.
-async fn plays_on() {
+pub(super) async fn plays_on() {
     tokio::time::sleep(AFTERWARDS).await;
 }
 
 /// Returns how many matches there are.
-async fn all_matches(region: &TestRegion) -> anyhow::Result<u64> {
+pub(super) async fn all_matches(region: &TestRegion) -> anyhow::Result<u64> {
     Ok(region.live("game").await?.iter().map(matches).sum())
 }
 
-fn nobody_noticed(report: &BotsReport) -> anyhow::Result<()> {
+pub(super) fn nobody_noticed(report: &BotsReport) -> anyhow::Result<()> {
     report.expect_unnoticed(&[("matches_finished", 0), ("sessions", PLAYERS)])
 }
 

@@ -12,6 +12,7 @@ mod moving;
 mod party;
 mod picture;
 mod releases;
+mod shadow;
 mod swarm;
 mod top;
 mod verbs;

@@ -115,6 +115,7 @@ fn stub() -> anyhow::Result<Stub> {
         sessions: 0,
         matches: 0,
         moving: 0,
+        shadows: 0,
         capacity: 10,
         schema: BTreeMap::new(),
         backend: None,

@@ -155,18 +155,18 @@ fn env(section: &mut Section<'_, '_, '_>) -> BTreeMap<String, String> {
 
 /// What is wrong with a value that decides what becomes of matches: it shall not be found only once one dies.
 fn bad_failover(variable: &str, value: &str) -> Option<Problem> {
-    let (wrong, what, example) = match variable {
+    let (what, help) = match variable {
         "ARENA_GAME_FAILOVER" => {
-            (value.parse::<FailoverPolicy>().err()?.to_string(), "a policy", "")
+            value.parse::<FailoverPolicy>().err()?;
+            ("a policy", format!("write {}", FailoverPolicy::RULE))
         }
-        "ARENA_MATCHMAKER_FAILOVER" => (
-            value.parse::<QueueFailover>().err()?.to_string(),
-            "QUEUE=POLICY, separated by commas",
-            ", for example `arena=off`",
-        ),
+        "ARENA_MATCHMAKER_FAILOVER" => {
+            let wrong = value.parse::<QueueFailover>().err()?;
+            let what = "what becomes of the matches of queues";
+            (what, format!("{wrong}; write QUEUE=POLICY, for example `arena=journal,duel=off`"))
+        }
         _ => return None,
     };
-    let help = format!("{wrong}; a policy is {}{example}", FailoverPolicy::RULE);
     Some(Problem::Invalid { value: value.to_owned(), what: what.to_owned(), help })
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct StatusOf {
 
 /// Where the node stands among the columns, in regions of several.
 const NODE_COLUMN: usize = 1;
-/// Where the matches that move stand among the columns, while some do.
+/// Where the matches that move, and copies of others', stand among the columns, while there are some.
 const MOVING_COLUMN: usize = 5;
 
 /// An open rollout, as status shows it.
@@ -113,10 +113,14 @@ fn text(
     let head = ["INSTANCE", "RELEASE", "STATE", "SESSIONS", "MATCHES", "RESTARTS", "NOTE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(units.iter().map(row));
-    if units.iter().any(|unit| unit.moving > 0) {
-        let moving = units.iter().map(|unit| unit.moving.to_string());
-        let column = std::iter::once("MOVING".to_owned()).chain(moving);
-        rows.iter_mut().zip(column).for_each(|(row, cell)| row.insert(MOVING_COLUMN, cell));
+    let shadows: (&str, fn(&Unit) -> u32) = ("SHADOWS", |unit| unit.shadows);
+    let moving: (&str, fn(&Unit) -> u32) = ("MOVING", |unit| unit.moving);
+    for (head, count) in [shadows, moving] {
+        if units.iter().any(|unit| count(unit) > 0) {
+            let cells = units.iter().map(|unit| count(unit).to_string());
+            let column = std::iter::once(head.to_owned()).chain(cells);
+            rows.iter_mut().zip(column).for_each(|(row, cell)| row.insert(MOVING_COLUMN, cell));
+        }
     }
     if units.iter().any(|unit| unit.node.is_some()) {
         let nodes = units.iter().map(|unit| unit.node.clone().unwrap_or_default());

@@ -7,19 +7,19 @@ use std::time::Duration;
 use arena_store::limits::{ENTRIES_MAX, WRITE_BYTES_MAX};
 use arena_store::{HotState, JournalAppend, StoreError};
 use arena_types::{Epoch, MatchId};
+use arena_wire::game::v1::JournalEntry;
 use arena_wire::game::v1::journal_entry::Entry as Wire;
-use arena_wire::game::v1::{Confirmed, JournalEntry, Snapshot, to_target};
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-use super::journal_key;
+use super::{epochs_read, journal_key};
 use crate::Config;
 use crate::figures::Figures;
 use crate::links::shard_of;
 use crate::logic::shard::{Entry, What};
-use crate::moving::messages;
+use crate::moving::{bounded, messages};
 use crate::ticker::Command;
 
 /// Wake-ups of tick threads whose entries wait for the hot state: seconds of all threads. What comes then is lost,
@@ -55,6 +55,7 @@ pub(crate) struct JournalParts {
 enum News {
     Entries(Vec<Entry>),
     Over(MatchId, Epoch),
+    Covered(MatchId, Epoch),
 }
 
 /// What is done to a journal beside adding to it.
@@ -82,6 +83,11 @@ impl Journal {
         if number > 0 && self.news.try_send(News::Entries(entries)).is_err() {
             self.figures.journal_lost.inc_by(number);
         }
+    }
+
+    /// Removes the journals of a match that has a warm copy: nobody shall go on from the past.
+    pub(crate) fn supersede(&self, id: MatchId, epoch: Epoch) {
+        let _ = self.news.try_send(News::Covered(id, epoch)); // the record names the copy, which goes before
     }
 
     /// Removes the journal of a match that is over, if it has one.
@@ -123,6 +129,12 @@ impl Writer {
             for it in news.drain(..) {
                 match it {
                     News::Entries(more) => entries.extend(more),
+                    News::Covered(id, epoch) => {
+                        for parts in packed(self.encode(std::mem::take(&mut entries))) {
+                            self.write(parts).await;
+                        }
+                        self.remove_all(id, epoch).await;
+                    }
                     News::Over(id, epoch) => {
                         if self.marks.remove(&id).is_some() {
                             let _ = self.sweeps.try_send(Sweep::Remove(journal_key(id, epoch)));
@@ -132,6 +144,18 @@ impl Writer {
             }
             for parts in packed(self.encode(entries)) {
                 self.write(parts).await;
+            }
+        }
+    }
+
+    /// Removes what may be read of a match, before anything else is written.
+    async fn remove_all(&mut self, id: MatchId, epoch: Epoch) {
+        self.marks.remove(&id);
+        for epoch in epochs_read(epoch) {
+            if let Err(error) =
+                bounded(self.parts.hot.journal_delete(&journal_key(id, epoch))).await
+            {
+                tracing::debug!(%id, %epoch, %error, "a journal stays until it vanishes by itself");
             }
         }
     }
@@ -255,19 +279,10 @@ fn packed(parts: Vec<Part>) -> Vec<Vec<Part>> {
 fn encode(tick: u32, what: What, config: &Config) -> Vec<u8> {
     let entry = match what {
         What::Snapshot(offered, carried) => {
-            let offer = match messages::offer(&offered, config).message {
-                Some(to_target::Message::Offer(offer)) => Some(offer),
-                _ => None,
-            };
-            Wire::Snapshot(Snapshot { offer, carried: Some(carried) })
+            Wire::Snapshot(messages::snapshot(&offered, carried, config))
         }
         What::Confirmed(inputs, carried) => {
-            let first = (tick + 1).saturating_sub(inputs.len() as u32);
-            let ticks = match messages::ticks(first, &inputs).message {
-                Some(to_target::Message::Ticks(ticks)) => Some(ticks),
-                _ => None,
-            };
-            Wire::Confirmed(Confirmed { ticks, carried: Some(carried) })
+            Wire::Confirmed(messages::progress(tick, &inputs, carried))
         }
     };
     JournalEntry { entry: Some(entry) }.encode_to_vec()

@@ -17,20 +17,19 @@ use prost::Message as _;
 use tokio::time::{Instant, interval};
 use tonic::Code;
 
-use super::journal_key;
+use super::{epochs_read, journal_key};
 use crate::Config;
 use crate::figures::Figures;
 use crate::host::Host;
 use crate::logic::failover::{Effect, Event, Journal, Outcome, Phase, TakeOver, Written};
 use crate::logic::recovery::{Recovered, recover};
-use crate::logic::shard::{Awaited, Restoring};
-use crate::moving::{Known, Records, Write, bounded, messages};
+use crate::logic::shard::{Awaited, RestoreError, Restoring};
+use crate::moving::{Command, Known, Records, Write, bounded, messages};
 
 /// How often the machine is told that time passes.
 const PERIOD: Duration = Duration::from_millis(20);
-/// Epochs before the last one whose journals are looked at: an owner that died before its first snapshot leaves that
-/// of the owner before.
-const EPOCHS_BACK: u32 = 2;
+/// Tries to give a match to the instance that has its copy.
+const CEDE_TRIES: u32 = 3;
 /// Reads of one journal: a snapshot and what follows it is far less.
 const READS_MAX: u32 = 16;
 
@@ -68,7 +67,8 @@ impl Failover {
     /// Goes on with a match, or sees that somebody does, or that it ends.
     pub(super) async fn take_over(&self, id: MatchId, record: MatchRecord) -> Outcome {
         let begun = Instant::now();
-        let rank = if record.owner == self.own.0 { 0 } else { self.rank(id) };
+        let is_first = record.owner == self.own.0 || record.shadow.as_ref() == Some(&self.own.0);
+        let rank = if is_first { 0 } else { self.rank(id) };
         let mut taking =
             Taking { failover: self, id, known: None, before: record, found: None, why: None };
         let outcome = taking.run(rank, begun).await;
@@ -95,6 +95,28 @@ impl Failover {
         outcome
     }
 
+    /// Gives a match of an earlier life of this instance to the instance that has its warm copy: nobody else could go
+    /// on, now that this instance's key is there again. Returns whether it is another's now.
+    pub(super) async fn cede(&self, id: MatchId) -> bool {
+        for _ in 0..CEDE_TRIES {
+            let Ok(Some(Known { record, revision })) = self.records.read(id).await else {
+                return false;
+            };
+            if record.owner != self.own.0 {
+                return true;
+            }
+            let Some(shadow) = record.shadow.clone() else { return false };
+            let Some(at) = self.alive().remove(shadow.as_str()) else { return false };
+            let Some(next) = record.owned_by(shadow.clone(), at.release) else { return false };
+            let lives = (instance_key(&self.service, &shadow), Condition::Present);
+            if let Write::Committed(_) = self.records.write(id, revision, &next, [lives]).await {
+                tracing::info!(target: "audit", %id, owner = %shadow, epoch = %next.epoch, "a match of an earlier life of this instance goes on from its warm copy");
+                return true;
+            }
+        }
+        false
+    }
+
     /// Reads what the owner of an epoch wrote down.
     async fn journal(&self, id: MatchId, epoch: Epoch) -> Result<Option<Recovered>, StoreError> {
         let key = journal_key(id, epoch);
@@ -112,6 +134,14 @@ impl Failover {
     }
 }
 
+/// What a match is gone on from.
+enum Restore {
+    /// The journal of the owner before.
+    Journal(Box<Restoring>),
+    /// The warm copy that is kept here.
+    Copy,
+}
+
 /// One match.
 struct Taking<'a> {
     failover: &'a Failover,
@@ -120,7 +150,7 @@ struct Taking<'a> {
     known: Option<Known>,
     /// The record of the owner that died.
     before: MatchRecord,
-    found: Option<Restoring>,
+    found: Option<Restore>,
     why: Option<String>,
 }
 
@@ -184,14 +214,17 @@ impl Taking<'_> {
 
     /// Finds out what is known of the match, and whether it can be played here.
     async fn look(&mut self) -> Journal {
-        match self.failover.records.read(self.id).await {
+        let shadow = match self.failover.records.read(self.id).await {
             Ok(Some(known))
                 if known.record.epoch == self.before.epoch || self.is_own(&known.record) =>
             {
-                self.known = Some(known);
+                self.known.insert(known).record.shadow.clone()
             }
             Ok(_) => return Journal::Unknown, // it has changed: the copies will say so
             Err(error) => return self.unknown(&error),
+        };
+        if let Some(shadow) = shadow {
+            return self.look_at_copy(&shadow).await;
         }
         let policy = self.before.failover.unwrap_or(self.failover.config.failover);
         if policy == FailoverPolicy::Off {
@@ -199,15 +232,12 @@ impl Taking<'_> {
             return Journal::Missing;
         }
         let mut foreign = None;
-        for back in 0..=EPOCHS_BACK {
-            let Some(epoch) = self.before.epoch.0.checked_sub(back).filter(|it| *it > 0) else {
-                break;
-            };
-            match self.failover.journal(self.id, Epoch(epoch)).await {
+        for epoch in epochs_read(self.before.epoch) {
+            match self.failover.journal(self.id, epoch).await {
                 Ok(None) => {}
                 Ok(Some(recovered)) => match self.parse(recovered) {
                     Ok(found) => {
-                        self.found = Some(found);
+                        self.found = Some(Restore::Journal(Box::new(found)));
                         return self.has_room();
                     }
                     Err(status) if status.code() == Code::FailedPrecondition => {
@@ -224,6 +254,28 @@ impl Taking<'_> {
         }
         self.why.get_or_insert("the hot state has no whole journal of it".to_owned());
         Journal::Missing
+    }
+
+    /// Finds out who has the warm copy that the registry names: nobody else may go on, for players may have seen what
+    /// it alone has.
+    async fn look_at_copy(&mut self, shadow: &InstanceId) -> Journal {
+        let Failover { own, host, records, service, .. } = self.failover;
+        let epoch = self.before.epoch;
+        if *shadow == own.0 {
+            let has = host.ask(self.id, |reply| Command::HasCopy(epoch, reply)).await;
+            if has == Some(true) {
+                self.found = Some(Restore::Copy);
+                return Journal::Whole;
+            }
+            self.why = Some("its warm copy is not here any more".to_owned());
+            return Journal::Missing;
+        }
+        if records.is_there(&instance_key(service, shadow)).await == Some(false) {
+            self.why = Some(format!("{shadow}, which had its warm copy, died too"));
+            return Journal::Missing;
+        }
+        self.why = Some(format!("{shadow}, which has its warm copy, does not go on"));
+        Journal::Unknown
     }
 
     fn unknown(&mut self, error: &StoreError) -> Journal {
@@ -308,18 +360,34 @@ impl Taking<'_> {
     /// Goes on with the match as its owner. What the one before wrote until it was fenced is read once more.
     async fn restore(&mut self) -> Result<(), String> {
         let Failover { host, .. } = self.failover;
+        let epoch = self.known.as_ref().map_or(self.before.epoch, |it| it.record.epoch);
+        if let Some(Restore::Copy) = self.found {
+            let owned = host.ask(self.id, |reply| Command::OwnCopy(epoch, reply)).await;
+            return self.went_on(owned, epoch, "warm copy");
+        }
         let newest = self.failover.journal(self.id, self.before.epoch).await;
         if let Ok(Some(recovered)) = newest
             && let Ok(found) = self.parse(recovered)
         {
-            self.found = Some(found);
+            self.found = Some(Restore::Journal(Box::new(found)));
         }
-        let Some(found) = self.found.take() else { return Err("nothing was found".to_owned()) };
-        let epoch = self.known.as_ref().map_or(self.before.epoch, |it| it.record.epoch);
-        let (inputs, snapshot) = (found.inputs.len(), found.offered.tick);
-        match host.restore(self.id, found, epoch).await {
+        let Some(Restore::Journal(found)) = self.found.take() else {
+            return Err("nothing was found".to_owned());
+        };
+        let restored = host.restore(self.id, *found, epoch).await;
+        self.went_on(restored, epoch, "journal")
+    }
+
+    /// Tells what came of going on with the match.
+    fn went_on(
+        &self,
+        tick: Option<Result<u32, RestoreError>>,
+        epoch: Epoch,
+        from: &str,
+    ) -> Result<(), String> {
+        match tick {
             Some(Ok(tick)) => {
-                tracing::info!(id = %self.id, %epoch, snapshot, inputs, tick, "a match was played again up to where it is known");
+                tracing::info!(id = %self.id, %epoch, tick, from, "a match was played again up to where it is known");
                 Ok(())
             }
             Some(Err(error)) => {

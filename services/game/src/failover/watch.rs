@@ -87,7 +87,11 @@ pub(crate) async fn reclaim(failover: &Failover) {
     let mut tasks = JoinSet::new();
     for (id, record) in own {
         let failover = failover.clone();
-        tasks.spawn(async move { failover.take_over(id, record).await });
+        tasks.spawn(async move {
+            if !failover.cede(id).await {
+                failover.take_over(id, record).await;
+            }
+        });
     }
     while tasks.join_next().await.is_some() {}
 }

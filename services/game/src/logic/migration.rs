@@ -37,15 +37,47 @@ const CLOSE_MS: u64 = 1_000;
 /// A target that the registry names as the owner begins to publish within this, or is asked.
 const HAND_OVER_MS: u64 = 1_000;
 
+/// Hashes of a match here that wait for those of the same match elsewhere.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Proofs {
+    newest: u32,
+    hashes: VecDeque<(u32, u64)>,
+}
+
+impl Proofs {
+    /// Notes a tick reached here, and its hash if it is one for proofs.
+    pub(super) fn note(&mut self, tick: u32, hash: Option<u64>) {
+        self.newest = tick;
+        if let Some(hash) = hash {
+            if self.hashes.len() >= HASHES_MAX {
+                self.hashes.pop_front();
+            }
+            self.hashes.push_back((tick, hash));
+        }
+    }
+
+    /// Returns the newest tick here.
+    pub(super) fn newest(&self) -> u32 {
+        self.newest
+    }
+
+    /// Returns whether the hash there is the one here; `None` for a tick that was not stepped here, or of before.
+    pub(super) fn compare(&mut self, tick: u32, hash: u64) -> Option<bool> {
+        let at = self.hashes.iter().position(|(own, _)| *own == tick)?;
+        let is_equal = self.hashes[at].1 == hash;
+        self.hashes.drain(..=at);
+        Some(is_equal)
+    }
+}
+
 /// The source's side of a move.
 #[derive(Clone, Debug)]
 pub struct Source {
     phase: Phase,
     since_ms: u64,
     sessions: u32,
-    newest: u32,
+    own: Proofs,
     proofs: u32,
-    hashes: VecDeque<(u32, u64)>,
     /// Whether a match is only taken back if its target's lease has ended.
     needs_death: bool,
 }
@@ -242,9 +274,8 @@ impl Source {
             phase: Phase::Reserve,
             since_ms: now_ms,
             sessions,
-            newest: 0,
+            own: Proofs::default(),
             proofs: 0,
-            hashes: VecDeque::new(),
             needs_death: false,
         }
     }
@@ -291,16 +322,14 @@ impl Source {
         match event {
             Event::Stepped { tick, hash } => self.stepped(tick, hash),
             Event::Level { tick, hash, sessions } => {
-                let Some(at) = self.hashes.iter().position(|(own, _)| *own == tick) else {
-                    return Vec::new(); // of before the offer, or not stepped here
-                };
-                if self.hashes[at].1 != hash {
-                    return self.stay(Outcome::Unequal);
+                match self.own.compare(tick, hash) {
+                    None => return Vec::new(),
+                    Some(false) => return self.stay(Outcome::Unequal),
+                    Some(true) => {}
                 }
-                self.hashes.drain(..=at);
                 let is_seated = sessions >= self.sessions || self.waited(now_ms) >= SEATS_MS;
                 self.proofs += u32::from(is_seated);
-                let is_level = self.newest.saturating_sub(tick) <= LEVEL_TICKS;
+                let is_level = self.own.newest.saturating_sub(tick) <= LEVEL_TICKS;
                 if self.proofs < PROOFS || !is_level {
                     return Vec::new();
                 }
@@ -411,13 +440,7 @@ impl Source {
     }
 
     fn stepped(&mut self, tick: u32, hash: Option<u64>) -> Vec<Effect> {
-        self.newest = tick;
-        if let Some(hash) = hash {
-            if self.hashes.len() >= HASHES_MAX {
-                self.hashes.pop_front();
-            }
-            self.hashes.push_back((tick, hash));
-        }
+        self.own.note(tick, hash);
         Vec::new()
     }
 

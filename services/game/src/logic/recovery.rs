@@ -59,7 +59,7 @@ pub fn recover(journal: Vec<JournalEntry>) -> Option<Recovered> {
 }
 
 /// Takes what changed since the entry before.
-fn progress(known: &mut Carried, news: Carried) {
+pub(super) fn progress(known: &mut Carried, news: Carried) {
     for seat in news.seats {
         let Some(old) = known.seats.iter_mut().find(|it| it.seat == seat.seat) else { continue };
         let (player, name) = (std::mem::take(&mut old.player), std::mem::take(&mut old.name));
@@ -76,7 +76,7 @@ fn progress(known: &mut Carried, news: Carried) {
 }
 
 /// Nobody plays a seat whose player is on the way here, and what its player sent and no tick had is sent again.
-fn expect_back(seat: &mut CarriedSeat) {
+pub(super) fn expect_back(seat: &mut CarriedSeat) {
     if let State::Seated | State::Held = seat.state() {
         seat.set_state(State::Expected);
         seat.state_ticks = 0;

@@ -19,11 +19,14 @@ use super::tape::{Stand, Taped, Tapes};
 
 mod journalled;
 mod moving;
+mod shadowed;
 
 use journalled::Journals;
 pub use journalled::{Awaited, Entry, RestoreError, Restoring, What};
 use moving::{Arriving, Leaving};
 pub use moving::{MoveNews, OfferError, Offered, OwnError, PROOF_TICKS, ReserveError};
+use shadowed::{Copies, is_shadowed};
+pub use shadowed::{Covered, Held};
 
 /// Ended matches remembered, so that who comes late is told that it is over: an hour of a full shard.
 const OVER_MAX: usize = 8_192;
@@ -61,6 +64,10 @@ pub struct Effects {
     pub gone: Vec<(MatchId, Epoch)>,
     /// What is to be written to the matches' journals.
     pub journal: Vec<Entry>,
+    /// What is told and shown of matches of which a warm copy may be kept, in order.
+    pub held: Vec<Held>,
+    /// Matches that have a warm copy from now on, with their epoch: their journals are of the past.
+    pub covered: Vec<(MatchId, Epoch)>,
 }
 
 /// Inputs by what became of them.
@@ -100,8 +107,10 @@ pub enum CreateError {
 /// What a shard holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShardLoad {
-    /// Matches, those that arrive included.
+    /// Matches, those that arrive and warm copies of others' included.
     pub hosted: u32,
+    /// Of these, warm copies of others'.
+    pub shadows: u32,
     /// Of these, matches that are not over.
     pub running: u32,
     /// Of these, matches that leave.
@@ -126,6 +135,7 @@ pub struct Shard {
     leaving: BTreeMap<MatchId, Leaving>,
     arriving: BTreeMap<MatchId, Arriving>,
     journals: Journals,
+    copies: Copies,
 }
 
 #[derive(Default)]
@@ -160,6 +170,7 @@ impl Shard {
             leaving: BTreeMap::new(),
             arriving: BTreeMap::new(),
             journals: Journals::default(),
+            copies: Copies::new(),
         }
     }
 
@@ -206,7 +217,7 @@ impl Shard {
             Ok(None) => {} // it is told once its match is here
             Ok(Some(Attached { epoch, start })) => {
                 self.tell_replaced(attach.match_id, effects);
-                effects.messages.push((link, ToGateway::Attached { flow, epoch, start }));
+                self.tell_attached(link, (flow, epoch, start), attach.match_id, effects);
                 if let Some((to, epoch)) = self.announced(attach.match_id) {
                     let moving = ToGateway::Moving { flow, owner: to.to_string(), epoch };
                     effects.messages.push((link, moving));
@@ -215,6 +226,24 @@ impl Shard {
             Err((why, detail)) => {
                 effects.messages.push((link, ToGateway::Refused { flow, why, detail }));
             }
+        }
+    }
+
+    /// Tells a session of its seat; what it is told stands in the warm copy, if there is one.
+    fn tell_attached(
+        &self,
+        link: u64,
+        (flow, epoch, start): (Flow, Epoch, Vec<u8>),
+        id: MatchId,
+        effects: &mut Effects,
+    ) {
+        let message = (link, ToGateway::Attached { flow, epoch, start });
+        match self.matches.get(&id).filter(|it| is_shadowed(it)) {
+            Some(hosted) => {
+                let (tick, messages) = (hosted.tick(), vec![message]);
+                effects.held.push(Held { id, tick, messages, frames: Vec::new() });
+            }
+            None => effects.messages.push(message),
         }
     }
 
@@ -328,7 +357,7 @@ impl Shard {
     /// Ends every match as it stands, and returns how many; one that has not begun has no result.
     pub fn end_all(&mut self, now_ms: u64, effects: &mut Effects) -> u32 {
         let mut ended = 0;
-        let Self { matches, leaving, flows, .. } = self;
+        let Self { matches, leaving, flows, copies, .. } = self;
         for (id, hosted) in matches {
             let phase = hosted.phase();
             let is_elsewhere = leaving.get(id).is_some_and(Leaving::is_closed);
@@ -338,6 +367,7 @@ impl Shard {
             let Ok(outcome) = self.worlds.outcome(hosted.world()) else { continue };
             hosted.finish(&outcome, self.now);
             moving::leaves_no_more(leaving, flows, *id, effects);
+            moving::leaves_with(copies.remove(id).is_none(), *id, effects);
             if phase == Phase::Running {
                 effects.results.push(hosted.result(&outcome, now_ms));
                 let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
@@ -365,6 +395,7 @@ impl Shard {
         assert!(stepped.is_ok(), "the game refused a batch of living matches: {stepped:?}");
         self.tell(now_ms, effects);
         self.tell_leaving(effects);
+        self.tell_copies(effects);
         self.write_down(effects);
         self.hand_over(effects);
         self.clear_away(effects);
@@ -392,6 +423,7 @@ impl Shard {
         let open = |it: &&Hosted<FlowKey>| matches!(it.phase(), Phase::Created(_) | Phase::Running);
         ShardLoad {
             hosted: (self.matches.len() + self.arriving.len()) as u32,
+            shadows: self.arriving.values().filter(|it| it.copy.is_some()).count() as u32,
             running: self.matches.values().filter(open).count() as u32,
             moving: self.leaving.len() as u32,
             sessions: self.flows.len() as u32,
@@ -450,20 +482,31 @@ impl Shard {
                 flows.remove(&old);
                 effects.messages.push((old.link, ToGateway::Replaced { flow: old.flow }));
             }
+            let (mut own_messages, mut own_frames) = (Vec::new(), Vec::new());
+            let is_shadowed = is_shadowed(hosted);
+            let (messages, frames) = if is_shadowed {
+                (&mut own_messages, &mut own_frames)
+            } else {
+                (&mut effects.messages, &mut effects.frames)
+            };
             hosted.news(|key: FlowKey, seq, event| {
                 let event = ToGateway::Event { flow: key.flow, seq, event: event.to_vec() };
-                effects.messages.push((key.link, event));
+                messages.push((key.link, event));
             });
             hosted.dismiss(*now, |key| {
                 flows.remove(&key);
                 let ended = ToGateway::Ended { flow: key.flow, match_id: *id };
-                effects.messages.push((key.link, ended));
+                messages.push((key.link, ended));
             });
             if hosted.has_frame(*now) {
                 let shown = hosted.frames(&mut **worlds, |key, tick, frame| {
-                    effects.frames.push((key, tick, frame));
+                    frames.push((key, tick, frame));
                 });
                 debug_assert!(shown.is_ok(), "the world of a hosted match lives: {shown:?}");
+            }
+            if !own_messages.is_empty() || !own_frames.is_empty() {
+                let (id, tick) = (*id, hosted.tick());
+                effects.held.push(Held { id, tick, messages: own_messages, frames: own_frames });
             }
         }
     }

@@ -8,7 +8,10 @@ use arena_types::{Epoch, InstanceId, MatchId};
 use arena_wire::game::v1::Carried;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::logic::shard::{Effects, MoveNews, OfferError, Offered, OwnError, ReserveError, Shard};
+use crate::logic::shard::{
+    Covered, Effects, MoveNews, OfferError, Offered, OwnError, ReserveError, RestoreError, Shard,
+};
+use crate::ticker::unix_ms;
 
 /// News of one match that wait for whoever moves it: ten seconds of ticks. Beyond it the move is given up.
 const NEWS_MAX: usize = 600;
@@ -26,10 +29,12 @@ pub(crate) enum Command {
     Stay(Option<Epoch>),
     /// Is another's.
     LetGo(InstanceId, Epoch),
-    /// Arrives.
-    Reserve(Box<Offered>, oneshot::Sender<Result<(), ReserveError>>),
+    /// Arrives; as a warm copy, if it comes with what goes with it.
+    Reserve(Box<Offered>, Option<Box<Carried>>, oneshot::Sender<Result<(), ReserveError>>),
     /// Inputs of an arriving match, from this tick on.
     Follow(u32, Vec<SeatInputs>),
+    /// What was confirmed of a warm copy, from this tick on.
+    Copied(u32, Vec<SeatInputs>, Box<Carried>),
     /// The end of an arriving match's log: tick, hash, and all else.
     Closing(u32, u64, Box<Carried>),
     /// Has arrived and is owned.
@@ -38,6 +43,16 @@ pub(crate) enum Command {
     Forget,
     /// Is taken back by its source unless it is owned here in this epoch or later; answers whether it is.
     Drop(Epoch, oneshot::Sender<bool>),
+    /// Begins to be copied.
+    Copy(oneshot::Sender<Result<(Offered, Carried), OfferError>>),
+    /// Its copy has all that is shown, or may not any more.
+    Cover(Covered),
+    /// Is copied no more.
+    EndCopy,
+    /// Answers whether a copy of it is kept here, as its owner of this epoch confirmed it.
+    HasCopy(Epoch, oneshot::Sender<bool>),
+    /// Goes on from its copy, owned in this epoch.
+    OwnCopy(Epoch, oneshot::Sender<Result<u32, RestoreError>>),
 }
 
 impl Command {
@@ -49,12 +64,27 @@ impl Command {
             Self::CloseLog => shard.close_log(id),
             Self::Stay(epoch) => shard.stay(id, epoch, effects),
             Self::LetGo(to, epoch) => shard.let_go(id, &to, epoch, effects),
-            Self::Reserve(offered, reply) => drop(reply.send(shard.reserve(*offered))),
+            Self::Reserve(offered, copy, reply) => {
+                drop(reply.send(match copy {
+                    Some(carried) => shard.reserve_copy(*offered, *carried),
+                    None => shard.reserve(*offered),
+                }));
+            }
             Self::Follow(first, inputs) => shard.follow(id, first, inputs, effects),
+            Self::Copied(first, inputs, carried) => {
+                shard.copied(id, (first, inputs), *carried, effects);
+            }
             Self::Closing(tick, hash, carried) => shard.closing(id, tick, hash, *carried),
             Self::Own(epoch, reply) => drop(reply.send(shard.own(id, epoch, effects))),
             Self::Forget => shard.forget(id, effects),
             Self::Drop(epoch, reply) => drop(reply.send(shard.give_back(id, epoch, effects))),
+            Self::Copy(reply) => drop(reply.send(shard.copy(id))),
+            Self::Cover(covered) => shard.cover(id, covered, effects),
+            Self::EndCopy => shard.end_copy(id),
+            Self::HasCopy(epoch, reply) => drop(reply.send(shard.has_copy(id, epoch))),
+            Self::OwnCopy(epoch, reply) => {
+                drop(reply.send(shard.own_copy(id, epoch, unix_ms(), effects)));
+            }
         }
     }
 }

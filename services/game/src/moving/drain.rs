@@ -8,24 +8,12 @@ use arena_types::contract::DrainMode;
 use arena_types::{InstanceId, MatchId};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
 use super::mover::{MoveError, Mover};
+use super::retry::Retry;
 
 /// Between two looks at which matches are still here.
 const PERIOD: Duration = Duration::from_millis(250);
-/// Before a match is tried again: doubles from the first to the second.
-const RETRY_MIN: Duration = Duration::from_millis(500);
-const RETRY_MAX: Duration = Duration::from_secs(15);
-
-/// What is known of a match that did not move.
-#[derive(Debug, Default)]
-struct Failure {
-    tries: u32,
-    next: Option<Instant>,
-    /// Instances that can never take it.
-    refused: BTreeSet<InstanceId>,
-}
 
 /// Moves matches while the instance drains in the mode that does so; one that cannot move is waited for.
 pub(crate) async fn drain(instance: Instance, mover: Mover) {
@@ -56,7 +44,7 @@ pub(crate) async fn drain(instance: Instance, mover: Mover) {
 
 /// Moves every match that runs, until it is called off.
 async fn move_all(mover: &Mover, mut cancelled: watch::Receiver<bool>) {
-    let mut failures = BTreeMap::<MatchId, Failure>::new();
+    let mut failures = BTreeMap::<MatchId, Retry>::new();
     let mut moves = JoinSet::new();
     let mut under_way = HashMap::new();
     let mut period = tokio::time::interval(PERIOD);
@@ -70,7 +58,9 @@ async fn move_all(mover: &Mover, mut cancelled: watch::Receiver<bool>) {
                 let Some(id) = under_way.remove(&task) else { continue };
                 match moved {
                     Some(Ok(())) => drop(failures.remove(&id)),
-                    Some(Err((to, error))) => failures.entry(id).or_default().note(to, &error),
+                    Some(Err((to, error))) => {
+                        failures.entry(id).or_default().note(to.filter(|_| error.is_lasting()));
+                    }
                     None => {}
                 }
                 continue;
@@ -84,13 +74,12 @@ async fn move_all(mover: &Mover, mut cancelled: watch::Receiver<bool>) {
         }
         for found in mover.host.describe().await {
             let Ok(id) = found.r#match.parse::<MatchId>() else { continue };
-            let is_due =
-                failures.get(&id).and_then(|it| it.next).is_none_or(|it| it <= Instant::now());
+            let is_due = failures.get(&id).is_none_or(Retry::is_due);
             let is_moving = found.moving || under_way.values().any(|it| *it == id);
             if found.finished || found.tick == 0 || is_moving || !is_due {
                 continue;
             }
-            let refused = failures.get(&id).map(|it| it.refused.clone()).unwrap_or_default();
+            let refused = failures.get(&id).map(Retry::avoided).cloned().unwrap_or_default();
             let moving = move_one(mover.clone(), id, refused, cancelled.clone());
             under_way.insert(moves.spawn(moving).id(), id);
         }
@@ -112,14 +101,4 @@ async fn move_one(
     let to = mover.choose(id, &refused)?;
     let moved = mover.run(turn, (id, &to), cancelled, &mut |_, _, _| {}).await;
     Some(moved.map(|_| ()).map_err(|error| (Some(to), error)))
-}
-
-impl Failure {
-    fn note(&mut self, to: Option<InstanceId>, error: &MoveError) {
-        let pause = RETRY_MAX.min(RETRY_MIN * 2_u32.pow(self.tries.min(8)));
-        (self.tries, self.next) = (self.tries + 1, Some(Instant::now() + pause));
-        if error.is_lasting() {
-            self.refused.extend(to);
-        }
-    }
 }

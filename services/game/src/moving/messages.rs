@@ -2,8 +2,8 @@
 
 use arena_sdk::{Input, SEATS, SeatInputs};
 use arena_wire::game::v1::{
-    Accepted, Closing, CreateRequest, Level, Offer, Own, Owning, Seat, Ticks, ToSource, ToTarget,
-    Unequal, to_source, to_target,
+    Accepted, Carried, Closing, Confirmed, CreateRequest, Kept, Level, Offer, Own, Owning, Seat,
+    Snapshot, Ticks, ToSource, ToTarget, Unequal, to_source, to_target,
 };
 use tonic::Status;
 
@@ -15,7 +15,32 @@ use crate::service::parse;
 pub(crate) const TICKS_MAX: usize = 256;
 
 /// Returns the first message to a target.
-pub(crate) fn offer(offered: &Offered, config: &Config) -> ToTarget {
+pub(super) fn offer(offered: &Offered, config: &Config) -> ToTarget {
+    to_target(to_target::Message::Offer(described(offered, config)))
+}
+
+/// Returns the first message to an instance that shall keep a warm copy.
+pub(super) fn shadow(offered: &Offered, carried: Carried, config: &Config) -> ToTarget {
+    to_target(to_target::Message::Shadow(snapshot(offered, carried, config)))
+}
+
+/// Returns what was confirmed of ticks, of which the last is `tick`.
+pub(super) fn confirmed(tick: u32, inputs: &[SeatInputs], carried: Carried) -> ToTarget {
+    to_target(to_target::Message::Confirmed(progress(tick, inputs, carried)))
+}
+
+/// Returns the whole match after a tick.
+pub(crate) fn snapshot(offered: &Offered, carried: Carried, config: &Config) -> Snapshot {
+    Snapshot { offer: Some(described(offered, config)), carried: Some(carried) }
+}
+
+/// Returns what was confirmed of ticks, of which the last is `tick`, as it is written down.
+pub(crate) fn progress(tick: u32, inputs: &[SeatInputs], carried: Carried) -> Confirmed {
+    let first = (tick + 1).saturating_sub(inputs.len() as u32);
+    Confirmed { ticks: Some(packed(first, inputs)), carried: Some(carried) }
+}
+
+fn described(offered: &Offered, config: &Config) -> Offer {
     let new = &offered.new;
     let seats = new.players.iter().map(|it| Seat {
         player: it.id.to_string(),
@@ -32,7 +57,7 @@ pub(crate) fn offer(offered: &Offered, config: &Config) -> ToTarget {
         seats: seats.collect(),
         failover: new.failover.to_string(),
     };
-    to_target(to_target::Message::Offer(Offer {
+    Offer {
         r#match: Some(created),
         filled_seats: new.filled_seats as u32,
         game: config.game.name().to_owned(),
@@ -41,7 +66,7 @@ pub(crate) fn offer(offered: &Offered, config: &Config) -> ToTarget {
         tick: offered.tick,
         world: offered.world.clone(),
         hash: offered.hash,
-    }))
+    }
 }
 
 /// Reads the first message of a source.
@@ -77,9 +102,12 @@ pub(crate) fn offered(offer: Offer, config: &Config) -> Result<Offered, Status> 
 }
 
 /// Returns a message with the inputs of ticks, of which the first makes `first`.
-pub(crate) fn ticks(first: u32, inputs: &[SeatInputs]) -> ToTarget {
-    let inputs = inputs.iter().flatten().map(|it| it.pack()).collect();
-    to_target(to_target::Message::Ticks(Ticks { first, inputs }))
+pub(super) fn ticks(first: u32, inputs: &[SeatInputs]) -> ToTarget {
+    to_target(to_target::Message::Ticks(packed(first, inputs)))
+}
+
+fn packed(first: u32, inputs: &[SeatInputs]) -> Ticks {
+    Ticks { first, inputs: inputs.iter().flatten().map(|it| it.pack()).collect() }
 }
 
 /// Reads the inputs of ticks.
@@ -112,6 +140,11 @@ pub(crate) fn level(tick: u32, hash: u64, sessions: u32) -> ToSource {
 
 pub(crate) fn unequal(tick: u32, hash: u64, world: Vec<u8>) -> ToSource {
     to_source(to_source::Message::Unequal(Unequal { tick, hash, world }))
+}
+
+/// Says that a warm copy has all up to a tick.
+pub(super) fn kept(tick: u32) -> ToSource {
+    to_source(to_source::Message::Kept(Kept { tick }))
 }
 
 pub(crate) fn owning(tick: u32) -> ToSource {

@@ -13,13 +13,15 @@ use arena_types::{InstanceId, MatchId, ReleaseId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::command::Command;
-use super::records::Records;
+use super::records::{Known, Records};
+use super::shadows::Shadows;
 use super::source::{Begun, Moving};
 use crate::Config;
 use crate::figures::Figures;
 use crate::host::Host;
 use crate::logic::migration::{Outcome, Phase};
 use crate::logic::shard::OfferError;
+use crate::stage::Stage;
 
 /// Matches that move at once: each costs its target a second of ticks played again.
 const MOVES_MAX: usize = 16;
@@ -125,7 +127,9 @@ pub struct Mover {
     instances: Mirror,
     traffic: Mirror,
     pub(super) own: (InstanceId, ReleaseId),
-    figures: Figures,
+    pub(super) figures: Figures,
+    pub(super) stage: Stage,
+    pub(super) shadows: Shadows,
     moves: Arc<Semaphore>,
     pub(super) cuts: Arc<Semaphore>,
 }
@@ -141,7 +145,10 @@ impl Mover {
     #[must_use]
     pub fn new(parts: MoverParts) -> Self {
         let MoverParts { host, config, stores, games, instances, traffic, own, figures } = parts;
+        let stage = host.stage().clone();
         Self {
+            stage,
+            shadows: Shadows::default(),
             host,
             config,
             records: Records::new(stores.registry),
@@ -169,7 +176,7 @@ impl Mover {
         self.instances.parsed::<InstanceRecord>(&self.instances.now())
     }
 
-    fn target(&self, id: &InstanceId) -> Result<InstanceRecord, MoveError> {
+    pub(super) fn target(&self, id: &InstanceId) -> Result<InstanceRecord, MoveError> {
         let found = self.ready().remove(id.as_str());
         found
             .filter(|it| it.state == InstanceState::Ready && *id != self.own.0)
@@ -197,6 +204,7 @@ impl Mover {
         cancel: watch::Receiver<bool>,
         progress: Progress<'_>,
     ) -> Result<MoveReport, MoveError> {
+        let _paused = self.shadows.pause(id).await;
         let moved = match self.begin(id, to).await {
             Ok(begun) => Moving::new(self, begun).run(cancel, progress).await,
             Err(error) => Err(error),
@@ -215,10 +223,15 @@ impl Mover {
         moved
     }
 
+    /// Reads the record of a match that is this instance's.
+    pub(super) async fn own_record(&self, id: MatchId) -> Result<Known, MoveError> {
+        let known = self.records.read(id).await.map_err(MoveError::Registry)?;
+        known.filter(|it| it.record.owner == self.own.0).ok_or(MoveError::NotOwner)
+    }
+
     async fn begin<'a>(&self, id: MatchId, to: &'a InstanceId) -> Result<Begun<'a>, MoveError> {
         let target = self.target(to)?;
-        let known = self.records.read(id).await.map_err(MoveError::Registry)?;
-        let known = known.filter(|it| it.record.owner == self.own.0).ok_or(MoveError::NotOwner)?;
+        let known = self.own_record(id).await?;
         let feed = self.host.feeds().open(id).ok_or(OfferError::Moving)?;
         let offered = self.host.ask(id, Command::Offer).await.ok_or(MoveError::Ended)??;
         let next = known.record.owned_by(to.clone(), target.release);

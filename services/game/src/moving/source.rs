@@ -10,24 +10,19 @@ use arena_types::registry::InstanceRecord;
 use arena_types::{Epoch, InstanceId, MatchId};
 use arena_wire::game::v1::migration_client::MigrationClient;
 use arena_wire::game::v1::{Closing, DropRequest, ToSource, ToTarget, to_source};
-use prost::Message as _;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tonic::{Code, Request, Status};
 
 use super::command::{Command, Feed};
 use super::messages;
 use super::mover::{MoveError, MoveReport, Mover, Progress};
 use super::records::{Known, Write};
+use super::way::Way;
 use crate::logic::migration::{Effect, Event, Found, Outcome, Owner, Phase, Source, Written};
 use crate::logic::shard::{MoveNews, Offered};
 
 /// Ticks sent in one message while the log is open.
 const TICKS_PER_MESSAGE: usize = 4;
-/// Messages to a target that wait.
-const OUTBOX_MAX: usize = 64;
-/// A target that takes no message for so long is gone.
-const SEND_TIMEOUT: Duration = Duration::from_secs(1);
 /// A move that takes longer is none: above the sum of what its phases may take.
 const MOVE_MAX: Duration = Duration::from_mins(1);
 /// How often the machine is told that time passes.
@@ -56,7 +51,7 @@ pub(super) struct Moving<'a> {
     known: Known,
     feed: Feed,
     offered: Offered,
-    outbox: Option<mpsc::Sender<ToTarget>>,
+    way: Option<Way>,
     /// Inputs that are not sent yet; the first makes tick `first`.
     ticks: Vec<SeatInputs>,
     first: u32,
@@ -66,8 +61,6 @@ pub(super) struct Moving<'a> {
     /// Waits for the turn to close the log, then holds it.
     turn: Option<tokio::task::JoinHandle<Option<OwnedSemaphorePermit>>>,
     cut: Option<OwnedSemaphorePermit>,
-    /// Messages to the target do not get through.
-    is_deaf: bool,
     report: MoveReport,
     machine: Source,
     started: Instant,
@@ -84,7 +77,7 @@ impl<'a> Moving<'a> {
             target,
             known,
             feed,
-            outbox: None,
+            way: None,
             ticks: Vec::new(),
             first: offered.tick + 1,
             level_from: offered.tick,
@@ -92,7 +85,6 @@ impl<'a> Moving<'a> {
             closed_at: None,
             turn: None,
             cut: None,
-            is_deaf: false,
             report: MoveReport::default(),
             machine: Source::new(offered.sessions, 0),
             started: Instant::now(),
@@ -107,7 +99,8 @@ impl<'a> Moving<'a> {
         mut cancel: watch::Receiver<bool>,
         progress: Progress<'_>,
     ) -> Result<MoveReport, MoveError> {
-        let mut answers = self.open();
+        let (way, mut answers) = Way::open(&self.mover.games, (self.to, &self.target), MOVE_MAX);
+        self.way = Some(way);
         self.send(messages::offer(&self.offered, &self.mover.config)).await;
         let mut period = tokio::time::interval(PERIOD);
         let mut is_called_off = false;
@@ -123,7 +116,7 @@ impl<'a> Moving<'a> {
                     self.cut = permit;
                     Some(if self.cut.is_some() { Event::Turn } else { Event::Cancel })
                 }
-                _ = period.tick() => Some(if std::mem::take(&mut self.is_deaf) { Event::Gone } else { Event::Time }),
+                _ = period.tick() => Some(if self.take_deaf() { Event::Gone } else { Event::Time }),
                 () = called_off(&mut cancel), if !is_called_off => {
                     is_called_off = true;
                     Some(Event::Cancel)
@@ -138,34 +131,6 @@ impl<'a> Moving<'a> {
                 };
             }
         }
-    }
-
-    /// Opens the stream to the target; its answers, and its end, come through the channel.
-    fn open(&mut self) -> mpsc::Receiver<Result<ToSource, Status>> {
-        let (sender, answers) = mpsc::channel(OUTBOX_MAX);
-        let (outbox, queue) = mpsc::channel(OUTBOX_MAX);
-        self.outbox = Some(outbox);
-        let channel = self.mover.games.to(Endpoint::new(self.to.as_str(), self.target.mesh_addr));
-        tokio::spawn(async move {
-            let mut request = Request::new(ReceiverStream::new(queue));
-            request.set_timeout(MOVE_MAX);
-            let mut stream = match MigrationClient::new(channel).take(request).await {
-                Ok(response) => response.into_inner(),
-                Err(status) => return drop(sender.send(Err(status)).await),
-            };
-            loop {
-                let answer = match stream.message().await {
-                    Ok(Some(answer)) => Ok(answer),
-                    Ok(None) => Err(Status::unavailable("the target ended the move")),
-                    Err(status) => Err(status),
-                };
-                let is_over = answer.is_err();
-                if sender.send(answer).await.is_err() || is_over {
-                    return;
-                }
-            }
-        });
-        answers
     }
 
     async fn heard(&mut self, news: MoveNews) -> Option<Event> {
@@ -184,10 +149,11 @@ impl<'a> Moving<'a> {
                 Some(Event::Closed)
             }
             MoveNews::Over => Some(Event::Ended),
-            // News of an arriving match; this one leaves.
+            // News of an arriving match, or of one that is copied; this one leaves.
             MoveNews::Level { .. }
             | MoveNews::Ready { .. }
             | MoveNews::Unequal { .. }
+            | MoveNews::Confirmed { .. }
             | MoveNews::Broken(_) => None,
         }
     }
@@ -209,6 +175,7 @@ impl<'a> Moving<'a> {
             }
         };
         Some(match answer {
+            to_source::Message::Kept(_) => return None, // of a warm copy
             to_source::Message::Accepted(_) => Event::Accepted,
             to_source::Message::Level(it) => {
                 self.report.level_ticks = it.tick.saturating_sub(self.level_from);
@@ -257,7 +224,7 @@ impl<'a> Moving<'a> {
                 if let Some(closing) = self.closing.take() {
                     self.send(messages::closing(closing)).await;
                 }
-                let is_gone = std::mem::take(&mut self.is_deaf);
+                let is_gone = self.take_deaf();
                 return Next::Event(if is_gone { Event::Gone } else { Event::Sent });
             }
             Effect::Swap => return Next::Event(Event::Written(self.swap().await)),
@@ -397,14 +364,15 @@ impl<'a> Moving<'a> {
         self.send(message).await;
     }
 
-    /// Sends a message; what does not get through is a target that is gone.
     async fn send(&mut self, message: ToTarget) {
-        let Some(outbox) = &self.outbox else { return };
-        self.report.payload_bytes += message.encoded_len() as u64;
-        let sent = tokio::time::timeout(SEND_TIMEOUT, outbox.send(message)).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            (self.outbox, self.is_deaf) = (None, true);
+        if let Some(way) = &mut self.way {
+            way.send(message).await;
+            self.report.payload_bytes = way.bytes;
         }
+    }
+
+    fn take_deaf(&mut self) -> bool {
+        self.way.as_mut().is_some_and(Way::take_deaf)
     }
 
     async fn command(&self, command: Command) {
@@ -434,7 +402,7 @@ async fn turned(
 }
 
 /// Waits until the move is called off; whoever could do so may be gone, then for ever.
-async fn called_off(cancel: &mut watch::Receiver<bool>) {
+pub(super) async fn called_off(cancel: &mut watch::Receiver<bool>) {
     if cancel.wait_for(|it| *it).await.is_err() {
         std::future::pending::<()>().await;
     }

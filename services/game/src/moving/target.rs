@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use arena_mesh::Peer;
 use arena_types::{Epoch, InstanceId, MatchId};
-use arena_wire::game::v1::{ToSource, ToTarget, to_target};
+use arena_wire::game::v1::{Confirmed, Snapshot, ToSource, ToTarget, to_target};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{Status, Streaming};
 
 use super::command::{Command, Feed};
@@ -20,6 +20,9 @@ use crate::logic::shard::MoveNews;
 const OFFER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Answers that wait for the source.
 pub(super) const ANSWERS_MAX: usize = 64;
+/// What was begun with a match before ends within this, looked at so often.
+const FREE_WAIT: Duration = Duration::from_secs(1);
+const FREE_PERIOD: Duration = Duration::from_millis(20);
 /// Between two looks at who owns the match, after the way to the source broke.
 const CLAIM_PERIOD: Duration = Duration::from_millis(100);
 
@@ -30,8 +33,10 @@ pub(super) struct Arrival {
     /// The source's.
     epoch: Epoch,
     feed: Feed,
-    answers: mpsc::Sender<Result<ToSource, Status>>,
+    /// `None` once the source shall look for another: this instance drains, and it keeps a warm copy.
+    answers: Option<mpsc::Sender<Result<ToSource, Status>>>,
     machine: Target,
+    is_shadow: bool,
     begun: Instant,
 }
 
@@ -48,8 +53,13 @@ impl Arrival {
     ) -> Result<Self, Status> {
         let first = timeout(OFFER_TIMEOUT, stream.message()).await;
         let first = first.map_err(|_| Status::deadline_exceeded("no offer came"))??;
-        let Some(to_target::Message::Offer(offer)) = first.and_then(|it| it.message) else {
-            return Err(Status::invalid_argument("the first message is an offer"));
+        let (offer, copy) = match first.and_then(|it| it.message) {
+            Some(to_target::Message::Offer(offer)) => (offer, None),
+            Some(to_target::Message::Shadow(Snapshot {
+                offer: Some(offer),
+                carried: Some(carried),
+            })) => (offer, Some(Box::new(carried))),
+            _ => return Err(Status::invalid_argument("the first message is an offer")),
         };
         let offered = messages::offered(offer, &mover.config)?;
         let (id, epoch) = (offered.new.id, offered.new.epoch);
@@ -58,14 +68,15 @@ impl Arrival {
             return Err(Status::resource_exhausted("this instance is draining"));
         }
         check_owner(&mover, id, epoch, peer.as_ref()).await?;
-        let busy = || Status::resource_exhausted("the match is on its way here already");
-        let feed = mover.host.feeds().open(id).ok_or_else(busy)?;
-        let reserved = mover.host.ask(id, |reply| Command::Reserve(Box::new(offered), reply)).await;
+        let feed = free_feed(&mover, id).await?;
+        let is_shadow = copy.is_some();
+        let reserve = |reply| Command::Reserve(Box::new(offered), copy, reply);
+        let reserved = mover.host.ask(id, reserve).await;
         let reserved = reserved.ok_or_else(|| Status::unavailable("this instance stops"))?;
         reserved.map_err(|error| refused(&error))?;
-        let machine = Target::new(next);
+        let machine = if is_shadow { Target::shadow(next) } else { Target::new(next) };
         let begun = Instant::now();
-        Ok(Self { mover, id, epoch, feed, answers, machine, begun })
+        Ok(Self { mover, id, epoch, feed, answers: Some(answers), machine, is_shadow, begun })
     }
 
     /// Follows the source to the end: owns the match, or forgets it.
@@ -85,7 +96,12 @@ impl Arrival {
                     Some(news) => self.heard(news).await,
                     None => Some(TargetEvent::Broken),
                 },
-                _ = period.tick() => Some(TargetEvent::Time),
+                _ = period.tick() => {
+                    if self.is_shadow && !self.mover.host.is_accepting() {
+                        self.answers = None;
+                    }
+                    Some(TargetEvent::Time)
+                }
             };
             let mut event = event;
             while let Some(happened) = event.take() {
@@ -106,6 +122,9 @@ impl Arrival {
                 }
                 Err(status) => self.complain(status).await,
             },
+            Some(to_target::Message::Confirmed(confirmed)) if self.is_shadow => {
+                self.copy(confirmed).await
+            }
             Some(to_target::Message::Closing(closing)) => {
                 let Some(carried) = closing.carried else {
                     return self.complain(Status::invalid_argument("carried: missing")).await;
@@ -121,15 +140,38 @@ impl Arrival {
                 tracing::warn!(target: "audit", %id, epoch, "an epoch that does not come next");
                 self.complain(Status::invalid_argument("epoch: it does not come next")).await
             }
-            Some(to_target::Message::Offer(_)) | None => {
+            Some(
+                to_target::Message::Offer(_)
+                | to_target::Message::Shadow(_)
+                | to_target::Message::Confirmed(_),
+            )
+            | None => {
                 self.complain(Status::invalid_argument("an offer comes once, and first")).await
             }
         }
     }
 
+    /// Takes what was confirmed into the copy, and says so: what the tick thread is told now it has before it is asked
+    /// to go on from the copy.
+    async fn copy(&self, confirmed: Confirmed) -> Option<TargetEvent> {
+        let Confirmed { ticks: Some(ticks), carried: Some(carried) } = confirmed else {
+            return self.complain(Status::invalid_argument("ticks, carried: missing")).await;
+        };
+        let inputs = match messages::inputs(&ticks) {
+            Ok(inputs) => inputs,
+            Err(status) => return self.complain(status).await,
+        };
+        let last = ticks.first.saturating_add(inputs.len() as u32).saturating_sub(1);
+        self.tell(Command::Copied(ticks.first, inputs, Box::new(carried))).await;
+        self.answer(messages::kept(last)).await;
+        None
+    }
+
     async fn complain(&self, status: Status) -> Option<TargetEvent> {
         tracing::warn!(id = %self.id, %status, "a source sends what no source does");
-        let _ = timeout(CLAIM_PERIOD, self.answers.send(Err(status))).await;
+        if let Some(answers) = &self.answers {
+            let _ = timeout(CLAIM_PERIOD, answers.send(Err(status))).await;
+        }
         Some(TargetEvent::Broken)
     }
 
@@ -152,7 +194,10 @@ impl Arrival {
                 tracing::warn!(id = %self.id, why, "a match cannot arrive");
                 Some(TargetEvent::Broken)
             }
-            MoveNews::Stepped { .. } | MoveNews::Closed { .. } | MoveNews::Over => None,
+            MoveNews::Stepped { .. }
+            | MoveNews::Closed { .. }
+            | MoveNews::Confirmed { .. }
+            | MoveNews::Over => None,
         }
     }
 
@@ -166,6 +211,9 @@ impl Arrival {
     }
 
     async fn own(&self, epoch: Epoch) {
+        if self.is_shadow {
+            return self.own_copy(epoch).await;
+        }
         match self.mover.host.ask(self.id, |reply| Command::Own(epoch, reply)).await {
             Some(Ok(tick)) => {
                 tracing::info!(id = %self.id, %epoch, tick, "a match goes on here");
@@ -179,9 +227,25 @@ impl Arrival {
         }
     }
 
+    /// Goes on from the copy: its owner, started again without the match, has it written as this instance's.
+    async fn own_copy(&self, epoch: Epoch) {
+        match self.mover.host.ask(self.id, |reply| Command::OwnCopy(epoch, reply)).await {
+            Some(Ok(tick)) => {
+                tracing::info!(id = %self.id, %epoch, tick, "a match goes on here from its warm copy");
+            }
+            Some(Err(error)) => {
+                tracing::error!(id = %self.id, %epoch, %error, "a match does not go on here");
+            }
+            None => {}
+        }
+    }
+
     async fn read(&self) -> Whose {
         match self.mover.records.read(self.id).await {
-            Ok(Some(Known { record, .. })) if record.epoch == self.epoch => Whose::Source,
+            Ok(Some(Known { record, .. })) if record.epoch == self.epoch => {
+                let is_named = record.shadow.as_ref() == Some(&self.mover.own.0);
+                if self.is_shadow && !is_named { Whose::Other } else { Whose::Source }
+            }
             Ok(Some(Known { record, .. }))
                 if record.owner == self.mover.own.0 && Some(record.epoch) == self.epoch.next() =>
             {
@@ -197,7 +261,9 @@ impl Arrival {
 
     async fn answer(&self, answer: ToSource) {
         // A source that does not read is gone; the stream's end says so.
-        let _ = timeout(CLAIM_PERIOD, self.answers.send(Ok(answer))).await;
+        if let Some(answers) = &self.answers {
+            let _ = timeout(CLAIM_PERIOD, answers.send(Ok(answer))).await;
+        }
     }
 
     async fn tell(&self, command: Command) {
@@ -209,6 +275,20 @@ impl Arrival {
 async fn next(stream: &mut Option<Streaming<ToTarget>>) -> Option<ToTarget> {
     let Some(stream) = stream else { return std::future::pending().await };
     stream.message().await.ok()?
+}
+
+/// Waits a moment for the end of what was begun with a match before: a warm copy that ends because its source moves it.
+async fn free_feed(mover: &Mover, id: MatchId) -> Result<Feed, Status> {
+    let begun = Instant::now();
+    loop {
+        if let Some(feed) = mover.host.feeds().open(id) {
+            return Ok(feed);
+        }
+        if begun.elapsed() >= FREE_WAIT {
+            return Err(Status::resource_exhausted("the match is on its way here already"));
+        }
+        sleep(FREE_PERIOD).await;
+    }
 }
 
 /// Refuses whoever is not the owner that the registry has.

@@ -87,7 +87,7 @@ variables! {
     GAME_WATCHERS = "ARENA_GAME_WATCHERS", "game", Some("64");
     /// Seconds that viewers of a running match are behind it, 1 to 3600, so that nobody is told of by those who watch.
     GAME_WATCH_DELAY_S = "ARENA_GAME_WATCH_DELAY_S", "game", Some("10");
-    /// What becomes of matches whose instance dies: `journal`, what is confirmed goes to the hot state every 50 ms and another instance goes on from there within seconds; `off`, they end and players are told so. `ARENA_MATCHMAKER_FAILOVER` goes before.
+    /// What becomes of matches whose instance dies: `journal`, what is confirmed goes to the hot state every 50 ms and another instance goes on from there within seconds; `shadow`, another instance keeps a warm copy that has a tick before its players see it, so that none is lost, and takes a slot there; `off`, they end and players are told so. `ARENA_MATCHMAKER_FAILOVER` goes before.
     GAME_FAILOVER = "ARENA_GAME_FAILOVER", "game", Some("journal");
     /// PEM file of the public port's certificate, leaf first; with it the port speaks TLS 1.3 only.
     GATEWAY_TLS_CERT = "ARENA_GATEWAY_TLS_CERT", "gateway", None;

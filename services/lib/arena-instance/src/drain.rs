@@ -83,7 +83,7 @@ mod tests {
     fn matches_that_move_and_matches_that_wait_are_all_matches() {
         let now = Instant::now();
         let drain = Drain::begin(now, now + Duration::from_mins(1), load(6, 5));
-        let left = Load { sessions: 4, matches: 3, moving: 1, unsaved: 2 };
+        let left = Load { sessions: 4, matches: 3, moving: 1, unsaved: 2, shadows: 1 };
         let report = drain.report(now + Duration::from_secs(10), left);
         let expected = DrainReport {
             left_s: 50,

@@ -55,6 +55,7 @@ mod tests {
                 sessions: 0,
                 matches: 0,
                 moving: 0,
+                shadows: 0,
                 capacity: 0,
                 rules_schema: 0,
             };

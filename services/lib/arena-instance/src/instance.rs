@@ -178,7 +178,7 @@ impl Instance {
         self.inner.control.apply(Event::Sigterm(self.inner.settings.drain_deadline)).await;
     }
 
-    /// Changes the reported load; the instance does not stop before it is [`Load::NONE`].
+    /// Changes the reported load; the instance does not stop before that [is none](Load::is_none).
     pub fn report(&self, change: impl FnOnce(&mut Load)) {
         self.inner.control.report(change);
     }
@@ -343,6 +343,7 @@ fn follow(
         sessions: status.life.load().sessions,
         matches: status.life.load().matches,
         moving: status.life.load().moving,
+        shadows: status.life.load().shadows,
         capacity,
         rules_schema: facts.rules_schema,
     };

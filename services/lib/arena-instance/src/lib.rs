@@ -25,7 +25,7 @@
 //! ```
 //!
 //! A service reports what it holds with [`Instance::report`]; it is never stopped in order before
-//! that is [`Load::NONE`]. What it shall do comes from [`Instance::orders`].
+//! that [is none](Load::is_none). What it shall do comes from [`Instance::orders`].
 
 mod boot;
 mod control;

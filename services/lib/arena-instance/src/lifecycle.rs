@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arena_types::contract::{AtDeadline, DrainMode, DrainRequest, InstanceState};
 
-/// What an instance holds that would be lost if it went away.
+/// What an instance holds: all but the shadows would be lost if it went away.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Players' sessions.
@@ -20,11 +20,19 @@ pub struct Load {
     pub moving: u32,
     /// Results and other records that no store has acknowledged yet.
     pub unsaved: u32,
+    /// Warm copies of others' matches: they take room, and nobody waits for them.
+    pub shadows: u32,
 }
 
 impl Load {
     /// Nothing.
-    pub const NONE: Self = Self { sessions: 0, matches: 0, moving: 0, unsaved: 0 };
+    pub const NONE: Self = Self { sessions: 0, matches: 0, moving: 0, unsaved: 0, shadows: 0 };
+
+    /// Whether nothing is held that would be lost.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        Self { shadows: 0, ..self } == Self::NONE
+    }
 }
 
 /// What an empty instance does.
@@ -109,7 +117,7 @@ impl Lifecycle {
         match (self.stage, &self.waits_for) {
             (Stage::Serving, Some(_)) => InstanceState::Starting,
             (Stage::Serving, None) => InstanceState::Ready,
-            _ if self.load == Load::NONE => InstanceState::Empty,
+            _ if self.load.is_none() => InstanceState::Empty,
             (Stage::Draining { .. } | Stage::Stopping, _) => InstanceState::Draining,
         }
     }
@@ -139,7 +147,7 @@ impl Lifecycle {
             effects.insert(0, Effect::Publish);
         }
         if let Stage::Draining { then: Then::Exit, .. } = next.stage
-            && next.load == Load::NONE
+            && next.load.is_none()
         {
             next.stage = Stage::Stopping;
             effects.push(Effect::Stop);
@@ -206,7 +214,7 @@ impl Lifecycle {
 
     fn deadline_passed(&mut self) -> Option<Vec<Effect>> {
         match self.stage {
-            Stage::Draining { .. } if self.load == Load::NONE => Some(Vec::new()),
+            Stage::Draining { .. } if self.load.is_none() => Some(Vec::new()),
             Stage::Draining { at_deadline: AtDeadline::Keep, .. } => {
                 Some(vec![Effect::ReportOverdue])
             }

@@ -29,7 +29,7 @@ pub struct Node {
     pub release: ReleaseId,
     /// Its part of new matches, against that of the others; above 0.
     pub weight: f64,
-    /// Matches it hosts, those being made included.
+    /// Matches it hosts, those being made and warm copies of others' included.
     pub load: u64,
     /// Matches it can host.
     pub capacity: u64,
@@ -58,7 +58,8 @@ pub fn nodes(
             let of_release = f64::from(Traffic::weight(traffic, record.release));
             of_release / f64::from(siblings[&record.release])
         };
-        let load = u64::from(record.matches) + u64::from(placing.get(&id).copied().unwrap_or(0));
+        let placing = u64::from(placing.get(&id).copied().unwrap_or(0));
+        let load = u64::from(record.matches) + u64::from(record.shadows) + placing;
         Some(Node {
             id,
             addr: record.mesh_addr,
@@ -156,6 +157,7 @@ mod tests {
             sessions: 0,
             matches,
             moving: 0,
+            shadows: 0,
             capacity: 10,
             rules_schema: 1,
         }

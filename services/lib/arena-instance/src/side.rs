@@ -125,6 +125,7 @@ impl Side {
             sessions: life.load().sessions,
             matches: life.load().matches,
             moving: life.load().moving,
+            shadows: life.load().shadows,
             capacity: *self.capacity.borrow(),
             schema: self.schema.iter().map(|(name, it)| ((*name).to_owned(), *it)).collect(),
             backend: self.backend.borrow().clone(),

@@ -132,6 +132,14 @@ metrics! {
     GAME_JOURNAL_BYTES = "arena_game_journal_bytes", Kind::Counter, [];
     /// Entries of journals that could not be written: a death costs more ticks until the next snapshot.
     GAME_JOURNAL_LOST = "arena_game_journal_entries_lost", Kind::Counter, [];
+    /// Matches hosted here of which another instance keeps a warm copy: a death costs them nothing.
+    GAME_SHADOW_MATCHES = "arena_game_shadow_matches", Kind::Gauge, [];
+    /// Warm copies elsewhere that ended or did not come to be, by why: `over` (the match ended, moved or was taken), `slow` (it did not have a tick in time), `gone` (its instance died or drains), `unequal` (it took another course), `refused` (no room, or another game), `failed` (the registry did not take it).
+    GAME_SHADOW_ENDS = "arena_game_shadow_ends", Kind::Counter, ["outcome"];
+    /// Seconds from a tick until its warm copy had it: so long are its frames kept back.
+    GAME_SHADOW_WAIT = "arena_game_shadow_wait_seconds", Kind::Histogram(TICK_SECONDS), [];
+    /// Bytes sent to warm copies.
+    GAME_SHADOW_BYTES = "arena_game_shadow_bytes", Kind::Counter, [];
     /// Ticks that were not stepped because the instance's lease may have ended.
     GAME_FENCED_TICKS = "arena_game_fenced_ticks", Kind::Counter, [];
     /// Matches whose owner died, by what came of them: `taken` (they go on here), `elsewhere` (another was first), `lost` (nobody could go on, players were told), `unknown` (the registry did not say), `yielded` (this instance was thought dead, and another went on).

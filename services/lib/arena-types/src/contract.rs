@@ -46,6 +46,9 @@ pub struct InstanceReport {
     /// Of these, matches on their way to another instance.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moving: u32,
+    /// Slots taken by warm copies of others' matches, beside `matches`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shadows: u32,
     /// Matches it can host; 0 for a service that hosts none.
     pub capacity: u32,
     /// Versions of what it can read and write, by name: `rules`, `state`, `play`.
@@ -154,6 +157,7 @@ mod tests {
             sessions: 3,
             matches: 3,
             moving: 1,
+            shadows: 0,
             capacity: 500,
             schema: BTreeMap::from([("rules".to_owned(), 1)]),
             backend: Some(BackendReport {

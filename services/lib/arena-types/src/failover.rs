@@ -12,14 +12,17 @@ use serde::{Deserialize, Serialize};
 pub enum FailoverPolicy {
     /// What is confirmed goes to the hot state, and another instance goes on from it.
     Journal,
+    /// Another instance keeps a warm copy: no tick and no input is lost.
+    Shadow,
     /// It ends, and its players are told so.
     Off,
 }
 
 impl FailoverPolicy {
     /// What may be written.
-    pub const RULE: &str = "`journal` or `off`";
-    const ALL: [(&str, Self); 2] = [("journal", Self::Journal), ("off", Self::Off)];
+    pub const RULE: &str = "`journal`, `shadow` or `off`";
+    const ALL: [(&str, Self); 3] =
+        [("journal", Self::Journal), ("shadow", Self::Shadow), ("off", Self::Off)];
 }
 
 impl fmt::Display for FailoverPolicy {
@@ -124,7 +127,7 @@ mod tests {
         for (text, expected) in [
             ("off", "`off` is not QUEUE=POLICY"),
             ("=off", "`=off` is not QUEUE=POLICY"),
-            ("arena=on", "queue `arena`: `on` is not `journal` or `off`"),
+            ("arena=on", "queue `arena`: `on` is not `journal`, `shadow` or `off`"),
             ("arena=off,arena=off", "queue `arena` is there twice"),
         ] {
             assert_eq!(text.parse::<QueueFailover>().unwrap_err().to_string(), expected);

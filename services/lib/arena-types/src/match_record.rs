@@ -39,6 +39,10 @@ pub struct MatchRecord {
     /// What becomes of it if its owner dies, if its queue says so; else the owner's instance does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<FailoverPolicy>,
+    /// The instance that keeps a warm copy of it, and is the only one that may go on with it if its owner dies:
+    /// nothing is shown that it does not have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<InstanceId>,
 }
 
 /// A player of a match.
@@ -56,7 +60,8 @@ impl MatchRecord {
     /// Returns the record with the next owner, one epoch later; `None` after four billion owners.
     #[must_use]
     pub fn owned_by(&self, owner: InstanceId, release: ReleaseId) -> Option<Self> {
-        Some(Self { owner, release, epoch: self.epoch.next()?, ..self.clone() })
+        let shadow = None; // an owner finds its own
+        Some(Self { owner, release, epoch: self.epoch.next()?, shadow, ..self.clone() })
     }
 }
 
@@ -82,6 +87,7 @@ mod tests {
             created_ms: 7,
             ready: true,
             failover: None,
+            shadow: None,
         };
         let text = serde_json::to_string(&record).unwrap();
         expect_test::expect![[r#"{"owner":"game-r2-0","epoch":1,"release":"r2","rules_version":3,"seed":4,"mode":"arena","players":[{"player":"0000000000005","name":"Ann","seat":0}],"tickets":["0000000000006"],"created_ms":7,"ready":true}"#]]
@@ -90,7 +96,10 @@ mod tests {
         assert_eq!(match_key(MatchId::from_u64(1)), "match/0000000000001");
         let said = MatchRecord { failover: Some(FailoverPolicy::Off), ..record.clone() };
         assert!(serde_json::to_string(&said).unwrap().ends_with(r#","failover":"off"}"#));
+        let shadowed = MatchRecord { shadow: Some(record.owner.clone()), ..record.clone() };
+        assert!(serde_json::to_string(&shadowed).unwrap().ends_with(r#","shadow":"game-r2-0"}"#));
+        let record = shadowed;
         let next = record.owned_by("game-r3-1".parse().unwrap(), ReleaseId(3)).unwrap();
-        assert_eq!((next.epoch, next.seed), (Epoch(2), 4));
+        assert_eq!((next.epoch, next.seed, next.shadow), (Epoch(2), 4, None));
     }
 }

@@ -98,6 +98,9 @@ pub struct InstanceRecord {
     /// Of these, matches on their way to another instance.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub moving: u32,
+    /// Slots taken by warm copies of others' matches, beside `matches`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub shadows: u32,
     /// Matches it can host.
     pub capacity: u32,
     /// The version of the rules' format it understands; 0 for a service that has none.
@@ -206,6 +209,7 @@ mod tests {
             sessions: 0,
             matches: 3,
             moving: 0,
+            shadows: 0,
             capacity: 500,
             rules_schema: 1,
         };

@@ -99,6 +99,7 @@ async fn a_match_whose_maker_died_is_finished_by_whoever_is_asked() {
         created_ms: 1,
         ready: false,
         failover: Some(FailoverPolicy::Off),
+        shadow: None,
     };
     arena.put(&match_key(id), &record).await;
     arena.put(&ticket_key(ticket_id), &TicketRecord { match_id: Some(id) }).await;

@@ -7,7 +7,10 @@ use arena_types::Epoch;
 /// by then.
 const CLAIM_MS: u64 = 5_000;
 
-/// The target's side of a move.
+/// Between two looks at whose a match is of which a warm copy is kept.
+const LOOK_MS: u64 = 500;
+
+/// The target's side of a move, or of a warm copy.
 #[derive(Clone, Debug)]
 pub struct Target {
     phase: TargetPhase,
@@ -19,6 +22,17 @@ pub struct Target {
     is_asked: bool,
     found: Whose,
     next: Epoch,
+    role: Role,
+    looked_ms: u64,
+}
+
+/// What it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// It shall be the next owner.
+    Next,
+    /// It keeps a warm copy, which has no end of a log.
+    Copy,
 }
 
 /// How far it is.
@@ -87,7 +101,15 @@ impl Target {
             is_asked: false,
             found: Whose::Unknown,
             next,
+            role: Role::Next,
+            looked_ms: 0,
         }
+    }
+
+    /// Begins to keep a warm copy of the match of a source that owns it in the epoch before `next`.
+    #[must_use]
+    pub fn shadow(next: Epoch) -> Self {
+        Self { role: Role::Copy, is_ready: true, ..Self::new(next) }
     }
 
     /// Returns how far it is.
@@ -112,7 +134,9 @@ impl Target {
             TargetEvent::Closed => self.is_closed = true,
             TargetEvent::Ready => self.is_ready = true,
             TargetEvent::Asked => self.is_asked = true,
-            TargetEvent::Gone if !self.is_closed => return Some(self.end(TargetEffect::Forget)),
+            TargetEvent::Gone if !self.is_closed && self.role == Role::Next => {
+                return Some(self.end(TargetEffect::Forget));
+            }
             TargetEvent::Gone => return Some(self.ask(now_ms)),
             _ => {}
         }
@@ -121,6 +145,7 @@ impl Target {
 
     fn ask(&mut self, now_ms: u64) -> TargetEffect {
         (self.phase, self.since_ms) = (TargetPhase::Claim, now_ms);
+        self.looked_ms = now_ms;
         TargetEffect::Read
     }
 
@@ -129,6 +154,14 @@ impl Target {
             TargetEvent::Ready => self.is_ready = true,
             TargetEvent::Found(Whose::Other) => return Some(self.end(TargetEffect::Forget)),
             TargetEvent::Found(whose) => self.found = whose,
+            // The registry names it: its copy is wanted for as long as that is so.
+            TargetEvent::Time if self.role == Role::Copy && self.found != Whose::Mine => {
+                let is_due = now_ms.saturating_sub(self.looked_ms) >= LOOK_MS;
+                return is_due.then(|| {
+                    self.looked_ms = now_ms;
+                    TargetEffect::Read
+                });
+            }
             TargetEvent::Time if self.found != Whose::Mine => {
                 let is_late = now_ms.saturating_sub(self.since_ms) >= CLAIM_MS;
                 return Some(if is_late && self.found == Whose::Source {

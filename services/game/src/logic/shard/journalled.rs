@@ -8,7 +8,7 @@ use arena_types::{Epoch, FailoverPolicy, MatchId};
 use arena_wire::game::v1::Carried;
 
 use super::{Effects, FlowKey, InWorlds, MoveNews, Offered, ReserveError, Shard};
-use crate::logic::hosted::{CarriedError, Hosted, Phase};
+use crate::logic::hosted::{CarriedError, Hosted, NewMatch, Phase};
 use crate::logic::tape::Stand as _;
 
 /// Ticks in one entry: 50 ms.
@@ -56,6 +56,9 @@ pub enum RestoreError {
     /// What goes with it is no match.
     #[error(transparent)]
     Carried(#[from] CarriedError),
+    /// There is no warm copy of it.
+    #[error("no warm copy of the match is kept here")]
+    NoCopy,
 }
 
 /// The journals of a shard's matches.
@@ -87,6 +90,11 @@ impl Journals {
     pub(super) fn awaits(&self, id: MatchId) -> bool {
         self.awaited.contains(&id)
     }
+
+    /// Writes no journal of a match any more.
+    pub(super) fn end(&mut self, id: MatchId) {
+        self.marks.remove(&id);
+    }
 }
 
 impl Shard {
@@ -109,10 +117,12 @@ impl Shard {
 
     /// Writes down the tick that was just stepped, and lets events be told that are durable.
     pub(super) fn write_down(&mut self, effects: &mut Effects) {
-        let Self { matches, batch, worlds, now, journals: Journals { marks, .. }, .. } = self;
+        let Self { matches, batch, worlds, now, copies, journals: Journals { marks, .. }, .. } =
+            self;
         for (id, inputs) in batch.ids.iter().zip(&batch.inputs) {
             let Some(hosted) = matches.get(id) else { continue };
-            if hosted.description().failover != FailoverPolicy::Journal {
+            let is_covered = Self::is_covered(copies, *id);
+            if hosted.description().failover == FailoverPolicy::Off || is_covered {
                 continue;
             }
             let mark = marks.entry(*id).or_insert_with(|| Mark::new(hosted.epoch()));
@@ -148,7 +158,7 @@ impl Shard {
         effects: &mut Effects,
     ) -> Result<u32, RestoreError> {
         let Restoring { offered, inputs, carried } = restoring;
-        let (id, mut new) = (offered.new.id, offered.new.clone());
+        let id = offered.new.id;
         self.journals.awaited.remove(&id);
         if self.arriving.contains_key(&id) {
             self.forget(id, effects);
@@ -156,11 +166,26 @@ impl Shard {
             effects.moves.push((id, MoveNews::Broken(why)));
         }
         let world = self.admit(&offered)?;
-        new.epoch = epoch;
-        let restored = self.play_again(world, &inputs).and_then(|finished| {
-            let tick = offered.tick + inputs.len() as u32;
-            let owner = self.owner.clone();
-            Ok((Hosted::arrive(new, owner, (world, tick), carried, self.now)?, finished, tick))
+        let Offered { new, tick, .. } = offered;
+        let going = Going { new, epoch, world, tick, carried, is_finished: false };
+        self.go_on(going, &inputs, now_ms, effects)
+    }
+
+    /// Plays what follows again, and begins to own the match; its world is freed if it cannot be.
+    pub(super) fn go_on(
+        &mut self,
+        going: Going,
+        inputs: &[SeatInputs],
+        now_ms: u64,
+        effects: &mut Effects,
+    ) -> Result<u32, RestoreError> {
+        let Going { new, epoch, world, tick, carried, is_finished } = going;
+        let id = new.id;
+        let restored = self.play_again(world, inputs).and_then(|finished| {
+            let tick = tick + inputs.len() as u32;
+            let (new, owner) = (NewMatch { epoch, ..new }, self.owner.clone());
+            let hosted = Hosted::arrive(new, owner, (world, tick), carried, self.now)?;
+            Ok((hosted, finished.unwrap_or(is_finished), tick))
         });
         let (mut hosted, finished, tick) = match restored {
             Ok(restored) => restored,
@@ -183,13 +208,17 @@ impl Shard {
         Ok(tick)
     }
 
-    /// Steps a world over journalled ticks; returns whether the match is over by its rules then.
-    fn play_again(&mut self, world: WorldId, ticks: &[SeatInputs]) -> Result<bool, RestoreError> {
+    /// Steps a world over ticks; returns whether the match is over by its rules then, if there were any.
+    fn play_again(
+        &mut self,
+        world: WorldId,
+        ticks: &[SeatInputs],
+    ) -> Result<Option<bool>, RestoreError> {
         let mut output = [TickOutput::default()];
         for inputs in ticks {
             self.worlds.step(&[world], std::slice::from_ref(inputs), &mut output)?;
         }
-        Ok(output[0].finished)
+        Ok((!ticks.is_empty()).then_some(output[0].finished))
     }
 }
 
@@ -202,6 +231,20 @@ pub struct Restoring {
     pub inputs: Vec<SeatInputs>,
     /// All else, after the last of these ticks.
     pub carried: Carried,
+}
+
+/// A match that is gone on with here, its world admitted.
+#[derive(Debug)]
+pub(super) struct Going {
+    pub(super) new: NewMatch,
+    /// The epoch it is owned in.
+    pub(super) epoch: Epoch,
+    pub(super) world: WorldId,
+    /// The ticks stepped.
+    pub(super) tick: u32,
+    pub(super) carried: Carried,
+    /// Whether it was over by its rules then.
+    pub(super) is_finished: bool,
 }
 
 /// Whether a match is about to be gone on with here.
@@ -266,4 +309,4 @@ impl Mark {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

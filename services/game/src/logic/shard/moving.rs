@@ -9,6 +9,7 @@ use arena_wire::game::v1::Carried;
 use arena_wire::link::{Attach, Flow, Leave, Refusal, ToGateway};
 use arena_wire::play::Input;
 
+use super::journalled::Going;
 use super::{Effects, FlowKey, Flows, InWorlds, Shard};
 use crate::logic::hosted::{CarriedError, Hosted, NewMatch, Phase};
 use crate::logic::tape::Stand as _;
@@ -43,7 +44,18 @@ pub enum MoveNews {
         /// All else that the next owner needs.
         carried: Box<Carried>,
     },
-    /// A leaving match ended before it could leave.
+    /// A match of which a copy is kept elsewhere was stepped.
+    Confirmed {
+        /// The tick reached.
+        tick: u32,
+        /// What every seat did.
+        inputs: Box<SeatInputs>,
+        /// All else that changed.
+        carried: Box<Carried>,
+        /// The hash of the state.
+        hash: Option<u64>,
+    },
+    /// A leaving match ended before it could leave, or one that is copied is not here any more.
     Over,
     /// An arriving match was stepped as far as its inputs go, or over a tick for a proof.
     Level {
@@ -170,6 +182,10 @@ pub(super) struct Arriving {
     left: Vec<u8>,
     closing: Option<Closing>,
     is_ready: bool,
+    /// What a warm copy knows beside its world, after the last tick that came; `None` for a match on its way.
+    pub(super) copy: Option<Carried>,
+    /// Whether it was over by its rules after the last tick stepped.
+    is_finished: bool,
 }
 
 #[derive(Debug)]
@@ -185,6 +201,13 @@ impl Shard {
     /// # Errors
     /// [`OfferError`].
     pub fn offer(&mut self, id: MatchId) -> Result<Offered, OfferError> {
+        let offered = self.described(id)?;
+        self.leaving.insert(id, Leaving { announced: None, log: Log::Open });
+        Ok(offered)
+    }
+
+    /// Returns a running match, which does not leave, as it stands.
+    pub(super) fn described(&self, id: MatchId) -> Result<Offered, OfferError> {
         let hosted = self.matches.get(&id).ok_or(OfferError::NotHere)?;
         if hosted.phase() != Phase::Running {
             return Err(OfferError::NotRunning);
@@ -193,15 +216,13 @@ impl Shard {
             return Err(OfferError::Moving);
         }
         let stand = InWorlds { worlds: &*self.worlds, id: hosted.world() };
-        let offered = Offered {
+        Ok(Offered {
             new: hosted.description().clone(),
             tick: hosted.tick(),
             world: stand.state(),
             hash: stand.hash(),
             sessions: flows_of(&self.flows, id).len() as u32,
-        };
-        self.leaving.insert(id, Leaving { announced: None, log: Log::Open });
-        Ok(offered)
+        })
     }
 
     /// Tells the sessions of a leaving match where it goes, so that they take their seats there too.
@@ -258,6 +279,18 @@ impl Shard {
     /// # Errors
     /// [`ReserveError`]; nothing is kept then.
     pub fn reserve(&mut self, offered: Offered) -> Result<(), ReserveError> {
+        self.take_in(offered, None)
+    }
+
+    /// Makes room for a warm copy of a match; `carried` goes with it.
+    ///
+    /// # Errors
+    /// [`ReserveError`]; nothing is kept then.
+    pub fn reserve_copy(&mut self, offered: Offered, carried: Carried) -> Result<(), ReserveError> {
+        self.take_in(offered, Some(carried))
+    }
+
+    fn take_in(&mut self, offered: Offered, copy: Option<Carried>) -> Result<(), ReserveError> {
         let world = self.admit(&offered)?;
         let Offered { new, tick, .. } = offered;
         let arriving = Arriving {
@@ -270,6 +303,8 @@ impl Shard {
             left: Vec::new(),
             closing: None,
             is_ready: false,
+            copy,
+            is_finished: false,
             new,
         };
         self.arriving.insert(arriving.new.id, arriving);
@@ -420,7 +455,8 @@ impl Shard {
 
     /// Keeps a session whose match arrives; false if it does not.
     pub(super) fn attach_early(&mut self, key: FlowKey, attach: &Attach) -> bool {
-        let Some(arriving) = self.arriving.get_mut(&attach.match_id) else { return false };
+        let arriving = self.arriving.get_mut(&attach.match_id).filter(|it| it.copy.is_none());
+        let Some(arriving) = arriving else { return false };
         arriving.sessions.retain(|(it, _)| *it != key);
         arriving.sessions.push((key, attach.clone()));
         self.flows.insert(key, (attach.match_id, attach.seat));
@@ -500,9 +536,11 @@ impl Shard {
     /// Steps the arriving matches towards their sources.
     pub(super) fn catch_up(&mut self, effects: &mut Effects) {
         for _ in 0..CATCH_UP_TICKS {
-            let behind = self.arriving.values_mut().filter_map(|it| {
+            let mut stepped = Vec::new();
+            let behind = self.arriving.iter_mut().filter_map(|(id, it)| {
                 let inputs = it.ahead.pop_front()?;
                 it.tick += 1;
+                stepped.push(*id);
                 Some((it.world, inputs))
             });
             let (worlds, inputs): (Vec<_>, Vec<_>) = behind.unzip();
@@ -510,8 +548,13 @@ impl Shard {
                 break;
             }
             let mut outputs = vec![TickOutput::default(); worlds.len()];
-            let stepped = self.worlds.step(&worlds, &inputs, &mut outputs);
-            assert!(stepped.is_ok(), "the game refused a batch of arriving matches: {stepped:?}");
+            let done = self.worlds.step(&worlds, &inputs, &mut outputs);
+            assert!(done.is_ok(), "the game refused a batch of arriving matches: {done:?}");
+            for (id, output) in stepped.iter().zip(&outputs) {
+                if let Some(arriving) = self.arriving.get_mut(id) {
+                    arriving.is_finished = output.finished;
+                }
+            }
             self.tell_arriving(effects);
         }
         self.tell_arriving(effects);
@@ -546,6 +589,18 @@ impl Leaving {
 }
 
 impl Arriving {
+    /// Returns the epoch of its source.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.new.epoch
+    }
+
+    /// Returns a warm copy to go on from, and the ticks that it is behind; `None` for a match on its way.
+    pub(super) fn into_going(self) -> Option<(Going, Vec<SeatInputs>)> {
+        let Self { new, world, tick, ahead, copy, is_finished, .. } = self;
+        let (epoch, carried) = (new.epoch, copy?);
+        Some((Going { new, epoch, world, tick, carried, is_finished }, ahead.into()))
+    }
+
     /// Returns what is to be told after a step.
     fn news(&mut self, stand: &InWorlds<'_>) -> Option<MoveNews> {
         if let Some(Closing { tick, hash, .. }) = &self.closing
@@ -582,6 +637,14 @@ pub(super) fn leaves_no_more(
     if left.announced.is_some() {
         tell_staying(flows, id, effects);
     }
+}
+
+/// Tells whoever copies a match that it is not here any more; returns whether it is.
+pub(super) fn leaves_with(is_here: bool, id: MatchId, effects: &mut Effects) -> bool {
+    if !is_here {
+        effects.moves.push((id, MoveNews::Over));
+    }
+    is_here
 }
 
 fn tell_staying(flows: &Flows, id: MatchId, effects: &mut Effects) {

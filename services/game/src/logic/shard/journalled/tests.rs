@@ -12,22 +12,22 @@ use super::*;
 use crate::logic::hosted::{NewMatch, Owner, Player};
 use crate::logic::recovery::recover;
 
-const MATCH: MatchId = MatchId::from_u64(7);
+pub(in super::super) const MATCH: MatchId = MatchId::from_u64(7);
 const PLAYER: PlayerId = PlayerId::from_u64(100);
 const LINK: u64 = 1;
 /// The tick after which the match is over by its rules.
-const LENGTH: u32 = 300;
+pub(in super::super) const LENGTH: u32 = 300;
 
 fn key() -> TokenKey {
     TokenKey::new(&[9; 32])
 }
 
-fn shard(instance: &str) -> Shard {
+pub(in super::super) fn shard(instance: &str) -> Shard {
     let owner = Owner { instance: instance.parse().unwrap(), release: ReleaseId(1) };
     Shard::new(arena_games::standard().worlds(), owner.into(), key(), 2)
 }
 
-fn new_match() -> NewMatch {
+pub(in super::super) fn new_match() -> NewMatch {
     let rules = format!(r#"{{"version": 1, "match": {{"time_limit_ticks": {LENGTH}}}}}"#);
     NewMatch {
         id: MATCH,
@@ -41,7 +41,7 @@ fn new_match() -> NewMatch {
     }
 }
 
-fn hash(shard: &Shard) -> Option<(u32, u64)> {
+pub(in super::super) fn hash(shard: &Shard) -> Option<(u32, u64)> {
     let hosted = shard.matches.get(&MATCH)?;
     let stand = InWorlds { worlds: &*shard.worlds, id: hosted.world() };
     Some((hosted.tick(), stand.hash()))
@@ -49,7 +49,7 @@ fn hash(shard: &Shard) -> Option<(u32, u64)> {
 
 /// One player, with what it sent and was told.
 #[derive(Default)]
-struct Client {
+pub(in super::super) struct Client {
     sent: Vec<Input>,
     frames: Vec<FrameHead>,
     events: Vec<(u32, Vec<u8>)>,
@@ -57,7 +57,7 @@ struct Client {
 }
 
 impl Client {
-    fn attach(&self, shard: &mut Shard, epoch: u32, effects: &mut Effects) {
+    pub(in super::super) fn attach(&self, shard: &mut Shard, epoch: u32, effects: &mut Effects) {
         let claims = RouteClaims { match_id: MATCH, player: PLAYER, seat: 0, expires_ms: u64::MAX };
         let attach = Attach {
             flow: Flow(epoch),
@@ -73,7 +73,7 @@ impl Client {
         shard.attach(LINK, &attach, 5, effects);
     }
 
-    fn send(&mut self, shard: &mut Shard, epoch: u32, effects: &mut Effects) {
+    pub(in super::super) fn send(&mut self, shard: &mut Shard, epoch: u32, effects: &mut Effects) {
         let seq = self.sent.len() as u32 + 1;
         let held = self.frames.last().map_or(Tick(0), |it| it.tick);
         let controls = Controls {
@@ -89,13 +89,22 @@ impl Client {
     }
 
     /// Sends again what the owner does not have.
-    fn send_again(&self, shard: &mut Shard, epoch: u32, effects: &mut Effects) {
+    pub(in super::super) fn send_again(
+        &self,
+        shard: &mut Shard,
+        epoch: u32,
+        effects: &mut Effects,
+    ) {
         for input in self.sent.iter().filter(|it| it.seq > self.started_from) {
             shard.input(FlowKey { link: LINK, flow: Flow(epoch) }, input, effects);
         }
     }
 
-    fn hear(&mut self, effects: &mut Effects) {
+    pub(in super::super) fn hear(&mut self, effects: &mut Effects) {
+        for held in effects.held.drain(..) {
+            effects.messages.extend(held.messages);
+            effects.frames.extend(held.frames);
+        }
         for (_, message) in effects.messages.drain(..) {
             match message {
                 ToGateway::Attached { start, .. } => {
@@ -126,13 +135,13 @@ impl Client {
 
 /// What the hot state would have, and the snapshot's match, which is not encoded here.
 #[derive(Default)]
-struct Written {
+pub(in super::super) struct Written {
     journal: Vec<JournalEntry>,
     offered: Option<Offered>,
 }
 
 impl Written {
-    fn take(&mut self, effects: &mut Effects, shard: &mut Shard) {
+    pub(in super::super) fn take(&mut self, effects: &mut Effects, shard: &mut Shard) {
         for Entry { id, epoch, tick, what } in effects.journal.drain(..) {
             let entry = match what {
                 What::Snapshot(offered, carried) => {
@@ -180,16 +189,27 @@ fn dies_after(ticks: u32) -> u32 {
     let restoring = written.restoring().expect("a snapshot");
     let tick = target.restore(restoring, Epoch(2), 3_000, &mut effects).unwrap();
     assert_eq!(hash(&target), course.iter().find(|it| it.0 == tick).copied(), "the same course");
-    client.attach(&mut target, 2, &mut effects);
-    client.hear(&mut effects);
-    client.send_again(&mut target, 2, &mut effects);
+    plays_to_the_end(&mut target, (&mut client, &mut written), &mut effects, ticks);
+    last - tick
+}
+
+/// Plays a match, whose owner died after so many ticks, to its end at the next one.
+pub(in super::super) fn plays_to_the_end(
+    target: &mut Shard,
+    (client, written): (&mut Client, &mut Written),
+    effects: &mut Effects,
+    ticks: u32,
+) {
+    client.attach(target, 2, effects);
+    client.hear(effects);
+    client.send_again(target, 2, effects);
     for _ in 0..LENGTH + 100 {
         if effects.results.is_empty() {
-            client.send(&mut target, 2, &mut effects);
+            client.send(target, 2, effects);
         }
-        target.step(4_000, &mut effects);
-        client.hear(&mut effects);
-        written.take(&mut effects, &mut target);
+        target.step(4_000, effects);
+        client.hear(effects);
+        written.take(effects, target);
     }
     assert_eq!(effects.results.len(), 1, "dies after {ticks}");
     assert_eq!((effects.results[0].epoch, effects.results[0].ticks), (2, LENGTH));
@@ -201,7 +221,6 @@ fn dies_after(ticks: u32) -> u32 {
         assert!(finished.input_seq > ticks, "all that was sent before has counted");
         assert_eq!(effects.inputs.dropped, 0, "dies after {ticks}");
     }
-    last - tick
 }
 
 fn is_end(event: &[u8]) -> bool {
