@@ -31,7 +31,7 @@ const RETRY_MS_MIN: u64 = 100;
 const RETRY_MS_MAX: u64 = 1_000;
 /// A match that cannot be reached for so long is given up: a failover takes below 3 s.
 const PATIENCE_MS: u64 = 15_000;
-/// An owner that says so often that it does not know the match has lost it.
+/// An owner that says so often, with nothing else between, that it does not know the match has lost it.
 const UNKNOWN_MAX: u32 = 4;
 /// A client that has the end of its match says so at once; one that does not is taken at its silence.
 const OVER_MS: u64 = 5_000;
@@ -236,6 +236,8 @@ enum Phase {
         seat: Seat,
         since_ms: u64,
         tries: u32,
+        /// Of these, the last ones that an owner refused because it does not know the match.
+        unknown: u32,
     },
     /// `over_since_ms` is set once the end was sent and not acknowledged yet, `next` while the match
     /// changes its owner.
@@ -444,7 +446,7 @@ impl Session {
     /// Goes for a match whose owner is known from the assignment or the session's record.
     fn seek(&mut self, seat: Seat, now_ms: u64) {
         self.attach(&seat);
-        self.phase = Phase::Seeking { seat, since_ms: now_ms, tries: 0 };
+        self.phase = Phase::Seeking { seat, since_ms: now_ms, tries: 0, unknown: 0 };
         self.save(now_ms);
     }
 
@@ -473,12 +475,13 @@ impl Session {
     }
 
     fn refused(&mut self, refusal: AttachRefusal, now_ms: u64) {
-        let Phase::Seeking { since_ms, tries, .. } = &mut self.phase else {
+        let Phase::Seeking { since_ms, tries, unknown, .. } = &mut self.phase else {
             return self.watch_refused(refusal, now_ms);
         };
         *tries += 1;
+        *unknown = if refusal == AttachRefusal::Unknown { *unknown + 1 } else { 0 };
         let (tries, waited_ms) = (*tries, now_ms.saturating_sub(*since_ms));
-        let lost = refusal == AttachRefusal::Unknown && tries >= UNKNOWN_MAX;
+        let lost = *unknown >= UNKNOWN_MAX;
         if refusal == AttachRefusal::Gone || lost || waited_ms >= PATIENCE_MS {
             return self.give_up(now_ms);
         }
@@ -499,7 +502,7 @@ impl Session {
         }
         let seat = seat.clone();
         self.act(Effect::Locate(seat.match_id));
-        self.phase = Phase::Seeking { seat, since_ms: now_ms, tries: 0 };
+        self.phase = Phase::Seeking { seat, since_ms: now_ms, tries: 0, unknown: 0 };
     }
 
     fn located(&mut self, id: MatchId, placement: Option<Placement>, now_ms: u64) {
@@ -513,7 +516,7 @@ impl Session {
             return self.give_up(now_ms);
         };
         if epoch < seat.epoch {
-            return self.refused(AttachRefusal::Unknown, now_ms);
+            return self.refused(AttachRefusal::Unreachable, now_ms); // the copy is behind
         }
         seat.owner = owner.clone();
         seat.epoch = epoch;

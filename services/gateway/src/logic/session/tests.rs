@@ -308,6 +308,20 @@ fn a_match_that_nobody_knows_is_given_up() {
     }
     assert_eq!(asked, UNKNOWN_MAX);
     assert_eq!(session.in_match(), None);
+
+    // An owner that was away before, and one that does not know it yet, are waited for.
+    let mut session = playing();
+    session.on(Event::LinkLost(Epoch(1)), 0);
+    for (now_ms, refusal) in [
+        (100, AttachRefusal::Unreachable),
+        (300, AttachRefusal::Unreachable),
+        (700, AttachRefusal::Unreachable),
+        (1_500, AttachRefusal::Unknown),
+        (2_500, AttachRefusal::Unknown),
+    ] {
+        session.on(Event::AttachRefused(refusal, Epoch(1)), now_ms);
+        assert_eq!(session.in_match(), Some(MATCH), "after {now_ms} ms");
+    }
 }
 
 #[test]
