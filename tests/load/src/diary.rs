@@ -14,7 +14,8 @@ pub(crate) struct Diary {
     pub(crate) seat: u8,
     /// Inputs from one start to the next.
     pub(crate) stretches: Vec<Stretch>,
-    pub(crate) sights: Vec<Sight>,
+    /// With the epoch of the owner that showed it.
+    pub(crate) sights: Vec<(u32, Sight)>,
     frames: u32,
     dense: u32,
     kept: usize,
@@ -97,7 +98,8 @@ impl Diary {
         self.dense = self.dense.saturating_sub(1);
         if is_dense || self.frames.is_multiple_of(FRAMES_PER_SIGHT) {
             let player = view.players[usize::from(self.seat)];
-            self.sights.push(Sight { tick: head.tick.0, own: view.own, player });
+            let sight = Sight { tick: head.tick.0, own: view.own, player };
+            self.sights.push((head.epoch.0, sight));
         }
     }
 }

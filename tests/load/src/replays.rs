@@ -150,7 +150,7 @@ fn check_match(folder: &Path, (id, seen): (MatchId, &Seen), report: &mut ReplayR
     let paths = paths(folder, id);
     let newest = paths.keys().next_back().copied();
     for (epoch, path) in &paths {
-        match Film::read(path, &seen.diaries) {
+        match Film::read(path, *epoch, &seen.diaries) {
             Ok(film) => {
                 note(id, &film, Some(*epoch) == newest, report);
                 films.push(film);

@@ -39,7 +39,7 @@ pub(super) enum FilmError {
 /// What a replay says.
 #[derive(Debug)]
 pub(super) struct Film {
-    pub(super) epoch: u64,
+    pub(super) epoch: u32,
     pub(super) first_tick: u32,
     pub(super) last_tick: u32,
     pub(super) first_hash: u64,
@@ -62,9 +62,9 @@ pub(super) struct Film {
 type Played = Playback<BufReader<File>, ArenaMatch<CpuBackend>>;
 
 impl Film {
-    /// Simulates a replay twice: once to compare it with all that is recorded, once to compare it with what was
-    /// seen. Only the arena's frames can be read, so replays of other games are compared with themselves alone.
-    pub(super) fn read(path: &Path, diaries: &[Diary]) -> Result<Self, FilmError> {
+    /// Simulates the replay of the owner of an epoch twice: once to compare it with all that is recorded, once to
+    /// compare it with what that owner showed. Only the arena's frames can be read, so replays of other games are compared with themselves alone.
+    pub(super) fn read(path: &Path, epoch: u32, diaries: &[Diary]) -> Result<Self, FilmError> {
         let reader = open(path)?;
         let header = reader.header().clone();
         let last_tick = reader.last_tick();
@@ -75,7 +75,7 @@ impl Film {
         // One that broke off early may hold nothing to compare; what it lacks is a gap.
         let is_end = |it: &&Problem| matches!(it, Problem::Unfinished(_) | Problem::Unproven);
         let mut film = Self {
-            epoch: header.epoch,
+            epoch,
             first_tick: header.first_tick,
             last_tick,
             first_hash: 0,
@@ -108,7 +108,11 @@ impl Film {
     }
 
     fn play(&mut self, playback: &mut Played, diaries: &[Diary]) -> Result<(), FilmError> {
-        let seats = diaries.iter().flat_map(|it| it.sights.iter().map(|sight| (it.seat, sight)));
+        // What an owner showed that died before anybody else had it is taken back: a later one's course is its own.
+        let seats = diaries.iter().flat_map(|it| {
+            let own = it.sights.iter().filter(|(epoch, _)| *epoch == self.epoch);
+            own.map(|(_, sight)| (it.seat, sight))
+        });
         let mut seen: Vec<(u8, &Sight)> = seats.collect();
         seen.sort_unstable_by_key(|(_, sight)| sight.tick);
         let mut next = seen.partition_point(|(_, sight)| sight.tick < self.first_tick);

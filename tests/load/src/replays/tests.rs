@@ -153,7 +153,7 @@ fn whatever_does_not_join_is_a_gap() {
 #[test]
 fn what_was_seen_and_is_not_so_is_a_mismatch() {
     let (file, mut seen) = recorded(|tick| tick);
-    seen.diaries[0].sights[7].player.kills += 1;
+    seen.diaries[0].sights[7].1.player.kills += 1;
     let report = check_files(&[(1, file.clone())], &seen);
     assert_eq!((report.replay_mismatches, report.replays_verified), (1, 1), "{report:?}");
     assert!(report.examples[0].contains("seat 3 saw at tick"), "{report:?}");
@@ -174,6 +174,21 @@ fn what_was_seen_and_is_not_so_is_a_mismatch() {
     damaged[middle] ^= 1;
     let report = check_files(&[(1, damaged)], &seen);
     assert!(report.replay_mismatches > 0 && report.replays_verified == 0, "{report:?}");
+}
+
+#[test]
+fn an_owner_is_compared_with_what_it_showed_itself() {
+    let (file, mut seen) = recorded(|tick| tick);
+    let (other, _) = recorded(|tick| tick / 9 * 9);
+    let files = [(1, part(&file, 0, 333)), (2, part(&other, 333, TICKS))];
+    let report = check_files(&files, &seen);
+    assert_eq!(report.replay_mismatches, 0, "the next owner did not show it: {report:?}");
+    assert_eq!(report.replay_gaps, 1, "it goes on from another state: {report:?}");
+    for (epoch, sight) in &mut seen.diaries[0].sights {
+        *epoch += u32::from(sight.tick > 333);
+    }
+    let report = check_files(&files, &seen);
+    assert!(report.replay_mismatches > 0, "{report:?}");
 }
 
 #[test]
