@@ -11,6 +11,8 @@ use arena_tests::chaos::{self, Outcome, Plan};
 
 /// Runs without `N`.
 const RUNS: u64 = 10;
+/// Of what is broken the page keeps so much; the whole is in the output.
+const BRIEF_CHARS: usize = 200;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -90,7 +92,9 @@ fn page(first: u64, all: &[Outcome]) -> String {
     page += "\n| seed | run | arenactl | dropped | matches lost | ticks lost | inputs lost | longest gap, ms | |\n";
     page += "|---:|---|---|---:|---:|---:|---:|---:|---|\n";
     for it in all {
-        let verdict = if it.broken.is_empty() { "held".to_owned() } else { it.broken.join("; ") };
+        let brief = |it: &String| it.chars().take(BRIEF_CHARS).collect::<String>();
+        let broken: Vec<String> = it.broken.iter().map(brief).collect();
+        let verdict = if broken.is_empty() { "held".to_owned() } else { broken.join("; ") };
         let _ = writeln!(
             page,
             "| {} | {} | {:?} | {} | {} | {} | {} | {} | {verdict} |",
