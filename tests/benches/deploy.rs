@@ -1,7 +1,7 @@
 //! A deploy under load as its players see it: blue-green of game and gateway, and the same load under two naive ways.
 //!
 //! `make bench-deploy`. `ARENA_BENCH_PLAYERS`, `ARENA_BENCH_MATCHES`, `ARENA_BENCH_SECONDS` (of each window) and
-//! `ARENA_BENCH_MATCH_SECONDS` change its size. Beside `deploy.json` it writes `deploy.md` and `deploy.svg`.
+//! `ARENA_BENCH_MATCH_SECONDS` change its size, `ARENA_BENCH_WAYS=1` leaves the naive ways out. Beside `deploy.json` it writes `deploy.md` and `deploy.svg`.
 //! `ARENA_BENCH_LAB=1`: our way alone, on a Docker Swarm of three nodes, to `deploy-lab.*`.
 
 #[path = "deploy/page.rs"]
@@ -32,6 +32,8 @@ const DEPLOY: &str = "deploy";
 struct Scale {
     /// Whether it is on three engines, with images.
     is_lab: bool,
+    /// How many ways go on, ours first.
+    ways: usize,
     players: u32,
     matches: u32,
     /// Of each window.
@@ -45,6 +47,7 @@ impl Scale {
         let (players, matches) = if is_lab { (48, 6) } else { (1_000, 64) };
         Ok(Self {
             is_lab,
+            ways: variable("ARENA_BENCH_WAYS", if is_lab { 1 } else { Way::ALL.len() })?,
             players: variable("ARENA_BENCH_PLAYERS", players)?,
             matches: variable("ARENA_BENCH_MATCHES", matches)?,
             seconds: variable("ARENA_BENCH_SECONDS", 60)?,
@@ -92,8 +95,7 @@ impl Played {
 async fn main() -> anyhow::Result<()> {
     let scale = Scale::read()?;
     let mut all = Vec::new();
-    let ways = if scale.is_lab { &Way::ALL[..1] } else { &Way::ALL };
-    for way in ways {
+    for way in &Way::ALL[..scale.ways.min(Way::ALL.len())] {
         all.push(play(*way, &scale).await?);
     }
     let json = record(&scale, &all)?.finish()?;

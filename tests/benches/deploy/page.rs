@@ -14,7 +14,7 @@ const GAP_TICKS_MORE_MAX: f64 = 2.0;
 /// Writes the page.
 pub(crate) fn write(scale: &Scale, all: &[Played]) -> anyhow::Result<String> {
     let mut page = "# A deploy under load\n\n".to_owned();
-    let Scale { is_lab, players, matches, seconds, match_seconds } = scale;
+    let Scale { is_lab, players, matches, seconds, match_seconds, .. } = scale;
     let (target, place, picture) = if *is_lab {
         (
             "bench-deploy-lab",
@@ -72,9 +72,12 @@ fn table(all: &[Played], page: &mut String) -> anyhow::Result<()> {
 type OfWindow = fn(&WindowReport) -> f64;
 
 /// Rows with the undisturbed window first.
-const ROWS: [(&str, OfWindow); 7] = [
+const ROWS: [(&str, OfWindow); 10] = [
     ("gap, median, ticks: undisturbed / deploy", |it| it.gap_ticks_p50),
     ("gap, p99, ticks", |it| it.gap_ticks_p99),
+    ("longest gap over a change of owner, ticks", |it| it.longest_gap_ticks_of_moves),
+    ("longest gap over a change of connection, ticks", |it| it.longest_gap_ticks_of_connections),
+    ("lost ticks at a change of owner", |it| it.lost_ticks_of_moves as f64),
     ("input latency, median, ms", |it| it.latency_ms_p50 as f64),
     ("input latency, p99, ms", |it| it.latency_ms_p99 as f64),
     ("inputs that gave way to later ones", |it| it.inputs_merged as f64),

@@ -1,5 +1,9 @@
 //! One match as all its players together saw it: which ticks anybody was shown, and when.
 
+use std::collections::BTreeMap;
+
+use arena_types::Epoch;
+
 /// Ticks of a match that are kept, almost five hours; later ones are not looked at.
 const TICKS_MAX: usize = 1 << 20;
 
@@ -10,6 +14,8 @@ pub(crate) struct Course {
     shown: Vec<u32>,
     ticks_per_frame: u32,
     ticks_per_s: u32,
+    /// The first tick that each owner showed.
+    owners: BTreeMap<Epoch, u32>,
     /// When its last player gave it up without having been told of an end.
     died_ms: Option<u64>,
     /// Somebody was told of its end: it did not die.
@@ -22,8 +28,8 @@ impl Course {
         Self { ticks_per_frame, ticks_per_s, ..Self::default() }
     }
 
-    /// Notes that somebody was shown a tick.
-    pub(crate) fn shown(&mut self, tick: u32, at_ms: u64) {
+    /// Notes that somebody was shown a tick by the owner of `epoch`.
+    pub(crate) fn shown(&mut self, tick: u32, epoch: Epoch, at_ms: u64) {
         let index = tick as usize;
         if index >= TICKS_MAX {
             return;
@@ -31,6 +37,7 @@ impl Course {
         if self.shown.len() <= index {
             self.shown.resize(index + 1, 0);
         }
+        self.owners.entry(epoch).and_modify(|it| *it = tick.min(*it)).or_insert(tick);
         let at = u32::try_from(at_ms + 1).unwrap_or(u32::MAX);
         let slot = &mut self.shown[index];
         *slot = if *slot == 0 { at } else { (*slot).min(at) };
@@ -66,15 +73,16 @@ impl Course {
         for (tick, shown) in self.shown.iter().enumerate().filter(|it| *it.1 != 0) {
             let (tick, at_ms) = (tick as u32, u64::from(*shown) - 1);
             if let Some((before, _)) = last {
-                let ticks = missing(tick - before, self.ticks_per_frame);
-                lost.extend((ticks > 0).then_some(Lost { at_ms, ticks: u64::from(ticks) }));
+                let ticks = u64::from(missing(tick - before, self.ticks_per_frame));
+                let by_move = self.owners.values().any(|it| before < *it && *it <= tick);
+                lost.extend((ticks > 0).then_some(Lost { at_ms, ticks, by_move }));
             }
             last = Some((tick, last.map_or(at_ms, |it| it.1.max(at_ms))));
         }
         let died_ms = self.died_ms.filter(|_| !self.has_ended);
         if let (Some((_, last_ms)), Some(at_ms)) = (last, died_ms) {
             let ticks = at_ms.saturating_sub(last_ms) * u64::from(self.ticks_per_s) / 1_000;
-            lost.extend((ticks > 0).then_some(Lost { at_ms, ticks }));
+            lost.extend((ticks > 0).then_some(Lost { at_ms, ticks, by_move: false }));
         }
         lost
     }
@@ -85,6 +93,8 @@ impl Course {
 pub(crate) struct Lost {
     pub(crate) at_ms: u64,
     pub(crate) ticks: u64,
+    /// Whether the match changed its owner there.
+    pub(crate) by_move: bool,
 }
 
 /// Returns the ticks of the whole frames that are missing between two that are `apart` ticks apart. A new
@@ -111,9 +121,10 @@ mod tests {
     fn what_one_player_was_shown_is_not_lost() {
         let mut course = Course::new(2, 60);
         for (tick, at_ms) in [(10, 100), (12, 133), (18, 260), (20, 270), (14, 300), (12, 90)] {
-            course.shown(tick, at_ms);
+            course.shown(tick, Epoch(1), at_ms);
         }
-        assert_eq!(course.lost(), [Lost { at_ms: 260, ticks: 2 }], "16 alone was never shown");
+        let lost = Lost { at_ms: 260, ticks: 2, by_move: false };
+        assert_eq!(course.lost(), [lost], "16 alone was never shown");
         assert_eq!((course.reached_ms(12), course.reached_ms(15)), (Some(90), Some(260)));
         assert_eq!((course.reached_ms(21), course.last_tick()), (None, 20));
     }
@@ -121,12 +132,13 @@ mod tests {
     #[test]
     fn a_match_that_died_loses_ticks_until_its_last_player_gives_it_up() {
         let mut course = Course::new(2, 60);
-        course.shown(10, 1_000);
+        course.shown(10, Epoch(1), 1_000);
         course.given_up(3_000);
         course.given_up(2_000);
-        assert_eq!(course.lost(), [Lost { at_ms: 3_000, ticks: 120 }]);
-        course.shown(190, 4_000);
-        assert_eq!(course.lost(), [Lost { at_ms: 4_000, ticks: 178 }], "it goes on for others");
+        assert_eq!(course.lost(), [Lost { at_ms: 3_000, ticks: 120, by_move: false }]);
+        course.shown(190, Epoch(2), 4_000);
+        let lost = Lost { at_ms: 4_000, ticks: 178, by_move: true };
+        assert_eq!(course.lost(), [lost], "it goes on for others");
         course.given_up(9_000);
         course.ended();
         assert_eq!(course.lost().len(), 1, "one player missed an end that others saw");
@@ -135,7 +147,7 @@ mod tests {
     #[test]
     fn a_tick_from_nowhere_takes_no_memory() {
         let mut course = Course::new(2, 60);
-        course.shown(u32::MAX, 1);
+        course.shown(u32::MAX, Epoch(1), 1);
         assert_eq!((course.last_tick(), course.lost().len()), (0, 0));
     }
 
@@ -146,7 +158,7 @@ mod tests {
         ) {
             let mut course = Course::new(2, 60);
             for it in &shown {
-                course.shown(it * 2, u64::from(*it));
+                course.shown(it * 2, Epoch(1), u64::from(*it));
             }
             let lost: u64 = course.lost().iter().map(|it| it.ticks / 2).sum();
             let (first, last) = (shown.first().unwrap(), shown.last().unwrap());

@@ -128,10 +128,13 @@ impl Judge {
     }
 
     /// Returns the ticks of all matches that nobody was shown, and that were missed from `from_ms` on and
-    /// before `to_ms`.
-    pub(crate) fn lost_ticks(&self, from_ms: u64, to_ms: u64) -> u64 {
+    /// before `to_ms`; then those of them that were missed where a match changed its owner.
+    pub(crate) fn lost_ticks(&self, from_ms: u64, to_ms: u64) -> (u64, u64) {
         let lost = self.matches.values().flat_map(|it| it.course.lost());
-        lost.filter(|it| (from_ms..to_ms).contains(&it.at_ms)).map(|it| it.ticks).sum()
+        let within = lost.filter(|it| (from_ms..to_ms).contains(&it.at_ms));
+        within.fold((0, 0), |(all, moved), it| {
+            (all + it.ticks, moved + if it.by_move { it.ticks } else { 0 })
+        })
     }
 
     /// Returns the windows in the order they were begun.
@@ -169,6 +172,8 @@ impl Judge {
 
 #[cfg(test)]
 mod tests {
+    use arena_types::Epoch;
+
     use super::*;
 
     #[test]
@@ -177,11 +182,11 @@ mod tests {
         for (id, frames) in [(1, [(2, 10), (8, 100)]), (2, [(2, 90), (6, 200)])] {
             let seen = judge.seen(MatchId::from_u64(id), 2).unwrap();
             for (tick, at_ms) in frames {
-                seen.course.shown(tick, at_ms);
+                seen.course.shown(tick, Epoch(id as u32), at_ms);
             }
         }
         for (from_ms, to_ms, ticks) in [(0, 100, 0), (0, 101, 4), (100, 201, 6), (200, 300, 2)] {
-            assert_eq!(judge.lost_ticks(from_ms, to_ms), ticks, "{from_ms} to {to_ms}");
+            assert_eq!(judge.lost_ticks(from_ms, to_ms), (ticks, 0), "{from_ms} to {to_ms}");
         }
     }
 

@@ -257,14 +257,15 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::Between;
     use crate::window::{Mark, Window};
 
     fn judge() -> Judge {
         let mut judge = Judge::default();
         for at_ms in (0..8_000).step_by(33).filter(|it| !(4_000..5_000).contains(it)) {
-            judge.timeline.gap(if at_ms < 4_000 { 33 } else { 50 }, at_ms);
+            judge.timeline.gap(if at_ms < 4_000 { 33 } else { 50 }, Between::Nothing, at_ms);
         }
-        judge.timeline.gap(1_000, 5_000);
+        judge.timeline.gap(1_000, Between::Nothing, 5_000);
         judge.add_window(Window::begun("deploy <r2>", 3_000));
         judge.add_mark(Mark { at_ms: 4_000, text: "stopped & started".to_owned() });
         judge

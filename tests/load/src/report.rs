@@ -48,6 +48,8 @@ pub struct Report {
     /// Ticks of whole frames that none of a match's players was shown although later ones were, and those of
     /// matches that died, from their last frame to when their last player gave up.
     pub lost_ticks: u64,
+    /// Of these, ticks between the last frame of an owner and the first of the next.
+    pub lost_ticks_of_moves: u64,
     /// Ticks of frames that one player was not shown on a connection that stood: newer frames won (the gateway
     /// keeps one for a slow reader), others of its match may have seen them.
     pub ticks_skipped: u64,
@@ -116,6 +118,7 @@ impl Report {
         let all = judge.timeline.all();
         let uncounted = all.count(Count::InputsUncounted);
         let judged = replays.as_ref().filter(|it| it.judges_inputs());
+        let (lost_ticks, lost_ticks_of_moves) = judge.lost_ticks(0, u64::MAX);
         let window = |it: &Window| WindowReport::new(it, judge, (cpu, replays.as_ref()), end_ms);
         Self {
             players,
@@ -132,7 +135,8 @@ impl Report {
             matches_finished: all.count(Count::MatchesFinished),
             matches_lost: all.count(Count::MatchesLost),
             frames: all.count(Count::Frames),
-            lost_ticks: judge.lost_ticks(0, u64::MAX),
+            lost_ticks,
+            lost_ticks_of_moves,
             ticks_skipped: all.count(Count::TicksSkipped),
             ticks_away: all.count(Count::TicksAway),
             full_frames: all.count(Count::FullFrames),
@@ -208,6 +212,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::Between;
 
     fn printed(judge: &Judge) -> String {
         let mut text = Vec::new();
@@ -220,7 +225,7 @@ mod tests {
     fn the_table_has_a_line_a_figure_and_a_column_a_window() {
         let mut judge = Judge::default();
         judge.timeline.count(Count::DroppedSessions, 3, 700);
-        judge.timeline.gap(100, 700);
+        judge.timeline.gap(100, Between::Nothing, 700);
         for window in ["calm=0..1", "late=1..2"] {
             judge.add_window(window.parse().unwrap());
         }

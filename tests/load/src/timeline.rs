@@ -33,6 +33,16 @@ pub(crate) enum Count {
     ProtocolErrors,
 }
 
+/// What happened between two frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Between {
+    Nothing,
+    /// The match changed its owner.
+    Move,
+    /// The session changed its connection, and the match not its owner.
+    Connection,
+}
+
 const COUNTS: usize = Count::ProtocolErrors as usize + 1;
 
 /// A stretch of time, or the sum of several.
@@ -40,6 +50,8 @@ const COUNTS: usize = Count::ProtocolErrors as usize + 1;
 pub(crate) struct Bucket {
     /// Milliseconds between two frames of a player's match, counted when the second one came.
     pub(crate) gaps: Histogram,
+    /// The longest of them by what happened between the two.
+    longest_gap_ms: [u64; 3],
     /// Milliseconds from an input to the first frame that counts it.
     pub(crate) latencies: Histogram,
     /// The longest time without a frame before a match was left, in milliseconds.
@@ -53,6 +65,11 @@ impl Bucket {
         self.counts[what as usize]
     }
 
+    /// Returns the longest time between two frames between which this happened, in milliseconds.
+    pub(crate) fn longest_ms(&self, between: Between) -> u64 {
+        self.longest_gap_ms[between as usize]
+    }
+
     /// Returns the longest time without a frame, that before a match was left included.
     pub(crate) fn longest_gap_ms(&self) -> u64 {
         self.gaps.longest().max(self.silence_ms)
@@ -62,6 +79,9 @@ impl Bucket {
         self.gaps.merge(&other.gaps);
         self.silence_ms = self.silence_ms.max(other.silence_ms);
         self.latencies.merge(&other.latencies);
+        for (mine, theirs) in self.longest_gap_ms.iter_mut().zip(other.longest_gap_ms) {
+            *mine = (*mine).max(theirs);
+        }
         for (mine, theirs) in self.counts.iter_mut().zip(other.counts) {
             *mine += theirs;
         }
@@ -81,8 +101,11 @@ impl Timeline {
     }
 
     /// Counts the time between two frames, the second of which came at `at_ms`.
-    pub(crate) fn gap(&mut self, gap_ms: u64, at_ms: u64) {
-        self.at(at_ms).gaps.add(gap_ms);
+    pub(crate) fn gap(&mut self, gap_ms: u64, between: Between, at_ms: u64) {
+        let bucket = self.at(at_ms);
+        bucket.gaps.add(gap_ms);
+        let longest = &mut bucket.longest_gap_ms[between as usize];
+        *longest = gap_ms.max(*longest);
     }
 
     /// Notes how long no frame had come when a match was left.
@@ -133,7 +156,7 @@ mod tests {
     fn a_window_is_the_buckets_that_begin_in_it() {
         let mut timeline = Timeline::default();
         for (at_ms, gap_ms) in [(0, 33), (249, 34), (250, 35), (999, 36), (1_000, 37)] {
-            timeline.gap(gap_ms, at_ms);
+            timeline.gap(gap_ms, Between::Nothing, at_ms);
         }
         for (from_ms, to_ms, gaps) in [
             (0, 250, 2),

@@ -9,6 +9,7 @@ use arena_wire::play::{Event, EventKind, FrameHead, Input, MatchStart, Owner, Vi
 use crate::course::missing;
 use crate::diary::Diary;
 use crate::policy;
+use crate::timeline::Between;
 
 /// The game whose frames a bot reads.
 const ARENA: &str = "arena";
@@ -99,6 +100,8 @@ pub(crate) struct Watch {
     kept: VecDeque<Input>,
     last_event: u32,
     last_frame_ms: Option<u64>,
+    /// The owner that showed the newest frame.
+    last_epoch: Epoch,
     started_ms: u64,
     ticks_per_frame: u32,
     /// The session changed its connection since the last frame.
@@ -117,8 +120,21 @@ pub(crate) struct Step {
     pub(crate) missed_ticks: u32,
     /// Whether the session changed its connection in between.
     pub(crate) was_away: bool,
+    /// Whether the match changed its owner in between.
+    pub(crate) was_moved: bool,
     /// Milliseconds since each input was sent that this frame is the first to count.
     pub(crate) latencies_ms: Vec<u64>,
+}
+
+impl Step {
+    /// Returns what happened since the frame before.
+    pub(crate) fn between(&self) -> Between {
+        match (self.was_moved, self.was_away) {
+            (true, _) => Between::Move,
+            (false, true) => Between::Connection,
+            (false, false) => Between::Nothing,
+        }
+    }
 }
 
 /// What a start says of the inputs before it.
@@ -154,6 +170,7 @@ impl Watch {
             kept: VecDeque::new(),
             last_event: start.event_seq,
             last_frame_ms: None,
+            last_epoch: start.epoch,
             started_ms: pace.now_ms,
             ticks_per_frame: pace.ticks_per_frame.max(1),
             is_away: false,
@@ -265,7 +282,9 @@ impl Watch {
         }
         self.counted(head.input_seq, gap_ms.unwrap_or_default(), now_ms)?;
         let was_away = std::mem::take(&mut self.is_away);
-        Ok(Step { gap_ms, missed_ticks, was_away, latencies_ms: self.acknowledged(now_ms) })
+        let was_moved = std::mem::replace(&mut self.last_epoch, head.epoch) != head.epoch;
+        let latencies_ms = self.acknowledged(now_ms);
+        Ok(Step { gap_ms, missed_ticks, was_away, was_moved, latencies_ms })
     }
 
     fn acknowledged(&mut self, now_ms: u64) -> Vec<u64> {

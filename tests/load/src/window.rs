@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cpu::CpuLog;
 use crate::judge::Judge;
 use crate::replays::ReplayReport;
-use crate::timeline::{Bucket, Count};
+use crate::timeline::{Between, Bucket, Count};
 
 /// A stretch of a run; times are milliseconds since its start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,10 @@ pub struct WindowReport {
     pub gap_ticks_p999: f64,
     /// The longest of them, or the longest silence before a match was given up.
     pub longest_gap_ticks: f64,
+    /// The longest of them in which the match changed its owner.
+    pub longest_gap_ticks_of_moves: f64,
+    /// The longest of them in which the session changed its connection, and the match not its owner.
+    pub longest_gap_ticks_of_connections: f64,
     /// The median of the times from an input to the first frame that counts it, in milliseconds. Inputs are
     /// sent 3 ticks ahead of the newest frame: 50 ms of it are the bots' own.
     pub latency_ms_p50: u64,
@@ -90,6 +94,8 @@ pub struct WindowReport {
     pub latency_ms_p999: u64,
     /// Ticks of whole frames that none of a match's players was shown, and those of matches that died.
     pub lost_ticks: u64,
+    /// Of these, ticks between the last frame of an owner and the first of the next.
+    pub lost_ticks_of_moves: u64,
     /// Ticks of frames that one player was not shown on a connection that stood: newer ones won.
     pub ticks_skipped: u64,
     /// Ticks of frames that one player was not shown while the session changed its connection.
@@ -131,6 +137,7 @@ impl WindowReport {
         let uncounted = sum.count(Count::InputsUncounted);
         let judged = replays.filter(|it| it.judges_inputs());
         let ticks = |ms: u64| in_ticks(ms, judge.ticks_per_s());
+        let (lost_ticks, lost_ticks_of_moves) = judge.lost_ticks(from_ms, to_ms);
         Self {
             name: window.name.clone(),
             from_s: from_ms as f64 / 1_000.0,
@@ -140,10 +147,13 @@ impl WindowReport {
             gap_ticks_p99: ticks(sum.gaps.at(990)),
             gap_ticks_p999: ticks(sum.gaps.at(999)),
             longest_gap_ticks: ticks(sum.longest_gap_ms()),
+            longest_gap_ticks_of_moves: ticks(sum.longest_ms(Between::Move)),
+            longest_gap_ticks_of_connections: ticks(sum.longest_ms(Between::Connection)),
             latency_ms_p50: sum.latencies.at(500),
             latency_ms_p99: sum.latencies.at(990),
             latency_ms_p999: sum.latencies.at(999),
-            lost_ticks: judge.lost_ticks(from_ms, to_ms),
+            lost_ticks,
+            lost_ticks_of_moves,
             ticks_skipped: sum.count(Count::TicksSkipped),
             ticks_away: sum.count(Count::TicksAway),
             bytes_per_player_s: bytes_per_player_s(&sum),
@@ -199,7 +209,7 @@ mod tests {
         let mut judge = Judge::default();
         for at_ms in (0..4_000).step_by(40) {
             let gap_ms = if at_ms == 3_000 { 120 } else { 40 };
-            judge.timeline.gap(gap_ms, at_ms);
+            judge.timeline.gap(gap_ms, Between::Nothing, at_ms);
             judge.timeline.count(Count::Bytes, 20, at_ms);
         }
         judge.timeline.silence(500, 3_900);

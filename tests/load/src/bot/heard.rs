@@ -87,12 +87,13 @@ impl Bot {
             Some(Ok(step)) => {
                 let missed = if step.was_away { Count::TicksAway } else { Count::TicksSkipped };
                 timeline.count(missed, u64::from(step.missed_ticks), now_ms);
-                step.gap_ms.into_iter().for_each(|it| timeline.gap(it, now_ms));
+                let between = step.between();
+                step.gap_ms.into_iter().for_each(|it| timeline.gap(it, between, now_ms));
                 step.latencies_ms.into_iter().for_each(|it| timeline.latency(it, now_ms));
                 if let (Some(head), Some(watch)) = (head, &self.watch)
                     && let Some(seen) = judge.seen(watch.id(), self.ticks_per_frame)
                 {
-                    seen.course.shown(head.tick.0, now_ms);
+                    seen.course.shown(head.tick.0, head.epoch, now_ms);
                 }
             }
             Some(Err(violation)) => {

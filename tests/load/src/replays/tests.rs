@@ -59,7 +59,7 @@ fn recorded_to(reason: &str, played: impl Fn(u32) -> u32) -> (Vec<u8>, Seen) {
         if tick % 2 == 0 {
             let view = view(&game, tick);
             diary.frame(&head(tick), &view);
-            course.shown(tick, u64::from(tick) * 16);
+            course.shown(tick, Epoch(1), u64::from(tick) * 16);
         }
     }
     let outcome = Outcome::of(&game, reason, 0).unwrap();
@@ -228,7 +228,7 @@ fn recorded_of(name: &str) -> (Vec<u8>, Seen) {
         played.advance(&[inputs]).unwrap();
         file.extend(writer.take().into_iter().flat_map(|it| it.bytes));
         diary.sent(&input(tick));
-        course.shown(tick, u64::from(tick) * 16);
+        course.shown(tick, Epoch(1), u64::from(tick) * 16);
     }
     diary.stretches[0].counted = 100;
     let outcome = Outcome::of(&played, "moved", 0).unwrap();
