@@ -20,7 +20,7 @@ use crate::logic::admission::{Admission, Bounds, Refused};
 use crate::tls::TlsKeeper;
 
 /// Bytes the kernel may hold unsent before a socket counts as full: two frames of a busy match. A
-/// stale frame then waits in our latest-wins slot, where a newer one replaces it, not in the kernel.
+/// stale frame then waits in our slot, where a newer one replaces it, not in the kernel.
 const NOTSENT_LOWAT_BYTES: u32 = 4 << 10;
 /// A request's head must arrive within this; it ends slow senders and idle keep-alive connections.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -280,7 +280,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     }
 }
 
-/// Sets what latest-wins needs: nothing waits for company, little waits in the kernel.
+/// Sets what the slot of frames needs: nothing waits for company, little waits in the kernel.
 fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     SockRef::from(stream).set_tcp_notsent_lowat(NOTSENT_LOWAT_BYTES)

@@ -1,4 +1,4 @@
-//! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frame.
+//! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frames.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use arena_wire::play::{Code, ServerMessage};
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _};
 use tokio::sync::{mpsc, watch};
+use tokio::time::error::Elapsed;
 use warp::ws::Message;
 
 use crate::metrics::GatewayMetrics;
@@ -91,24 +92,47 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
                 },
                 frame = self.slot.take() => (frame, true),
             };
-            let len = bytes.len() as u64;
-            if !self.write(bytes).await {
+            let written =
+                if is_frame { self.write_frames(bytes).await } else { self.write(bytes).await };
+            if !written {
                 return;
-            }
-            self.metrics.bytes_sent.inc_by(len);
-            if is_frame {
-                self.metrics.frames_sent.inc();
             }
         }
     }
 
     /// Writes one message through to the socket; false if it did not take it in time.
     async fn write(&mut self, bytes: Bytes) -> bool {
+        let len = bytes.len() as u64;
         let sent = tokio::time::timeout(STALL_MAX, self.sink.send(Message::binary(bytes))).await;
-        if sent.is_err() {
+        self.is_written(&sent, len)
+    }
+
+    /// Writes a frame, and with it those that came since, through to the socket; false if it did not take them in time.
+    async fn write_frames(&mut self, first: Bytes) -> bool {
+        let Self { sink, slot, .. } = self;
+        let (mut len, mut frames) = (0, 0);
+        let sending = async {
+            let mut next = Some(first);
+            while let Some(frame) = next {
+                (len, frames) = (len + frame.len() as u64, frames + 1);
+                sink.feed(Message::binary(frame)).await?;
+                next = slot.next();
+            }
+            sink.flush().await
+        };
+        let sent = tokio::time::timeout(STALL_MAX, sending).await;
+        self.metrics.frames_sent.inc_by(frames);
+        self.is_written(&sent, len)
+    }
+
+    fn is_written(&self, sent: &Result<Result<(), S::Error>, Elapsed>, len: u64) -> bool {
+        let is_whole = matches!(sent, Ok(Ok(())));
+        if is_whole {
+            self.metrics.bytes_sent.inc_by(len);
+        } else if sent.is_err() {
             self.metrics.slow.inc();
         }
-        matches!(sent, Ok(Ok(())))
+        is_whole
     }
 
     async fn finish(&mut self) {

@@ -1,12 +1,17 @@
-//! The lane of frames: it holds one, the latest wins, and none leaves before its match's start.
+//! The lane of frames: it holds the newest few, and none leaves before its match's start.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use arena_types::Epoch;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-/// One session's newest frame that was not sent yet.
+/// Frames that wait: a quarter of a second of them. A machine that stalls for a moment then skips none, and who reads
+/// slowly is shown what is new.
+const FRAMES_MAX: usize = 8;
+
+/// One session's newest frames that were not sent yet, oldest first.
 #[derive(Debug, Default)]
 pub struct Slot {
     state: Mutex<State>,
@@ -15,7 +20,7 @@ pub struct Slot {
 
 #[derive(Debug, Default)]
 struct State {
-    frame: Option<Bytes>,
+    frames: VecDeque<Bytes>,
     is_open: bool,
     epoch: u32,
     tick: u32,
@@ -26,7 +31,7 @@ struct State {
 pub enum Kept {
     /// It waits to be sent.
     Fresh,
-    /// It waits to be sent, and a frame before it never will be.
+    /// It waits to be sent, and the oldest of those before it never will be.
     Replacing,
     /// It is older than what came before: of an owner of the past, or overtaken on the way.
     Stale,
@@ -40,10 +45,14 @@ impl Slot {
             return Kept::Stale;
         }
         (state.epoch, state.tick) = (epoch.0, tick);
-        let replaced = state.frame.replace(frame).is_some();
+        let is_full = state.frames.len() >= FRAMES_MAX;
+        if is_full {
+            state.frames.pop_front();
+        }
+        state.frames.push_back(frame);
         drop(state);
         self.filled.notify_one();
-        if replaced { Kept::Replacing } else { Kept::Fresh }
+        if is_full { Kept::Replacing } else { Kept::Fresh }
     }
 
     /// Lets frames out: the client has the start they belong to.
@@ -52,16 +61,16 @@ impl Slot {
         self.filled.notify_one();
     }
 
-    /// Says that frames of `epoch` come next: none of an earlier one is let in any more. Returns the one that waits to
-    /// be sent, if it may: it leaves before the client is told of the owner of this epoch.
-    pub fn raise(&self, epoch: Epoch) -> Option<Bytes> {
+    /// Says that frames of `epoch` come next: none of an earlier one is let in any more. Returns those that wait to
+    /// be sent, if they may: they leave before the client is told of the owner of this epoch.
+    pub fn raise(&self, epoch: Epoch) -> VecDeque<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if epoch.0 <= state.epoch {
-            return None;
+            return VecDeque::new();
         }
         (state.epoch, state.tick) = (epoch.0, 0);
-        let waiting = state.frame.take();
-        waiting.filter(|_| state.is_open)
+        let waiting = std::mem::take(&mut state.frames);
+        if state.is_open { waiting } else { VecDeque::new() }
     }
 
     /// Starts over, with another match or owner: ticks and epochs begin anew, closed until its start.
@@ -69,9 +78,10 @@ impl Slot {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    fn next(&self) -> Option<Bytes> {
+    /// Takes the oldest frame, if there is one that may leave.
+    pub fn next(&self) -> Option<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_open { state.frame.take() } else { None }
+        if state.is_open { state.frames.pop_front() } else { None }
     }
 
     /// Waits for a frame and takes it. Cancel safe.
@@ -95,34 +105,48 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_latest_wins_and_no_epoch_falls() {
+    async fn frames_leave_in_their_order_and_no_epoch_falls() {
         let slot = Slot::default();
         for (byte, epoch, tick, kept) in [
             (1, 1, 10, Kept::Fresh),
-            (2, 1, 12, Kept::Replacing),
+            (2, 1, 12, Kept::Fresh),
             (3, 1, 11, Kept::Stale),
-            (4, 2, 12, Kept::Replacing),
+            (4, 2, 12, Kept::Fresh),
             (5, 1, 14, Kept::Stale),
         ] {
             assert_eq!(slot.put(frame(byte), Epoch(epoch), tick), kept, "frame {byte}");
         }
         assert_eq!(slot.next(), None, "the start comes first");
         slot.open();
-        assert_eq!(slot.take().await, frame(4));
-        assert_eq!(slot.put(frame(6), Epoch(2), 14), Kept::Fresh);
-        assert_eq!(
-            slot.raise(Epoch(3)),
-            Some(frame(6)),
-            "it leaves before the next owner is told of"
-        );
-        assert_eq!(slot.put(frame(7), Epoch(2), 16), Kept::Stale);
-        assert_eq!(slot.put(frame(8), Epoch(3), 16), Kept::Fresh);
-        assert_eq!(slot.raise(Epoch(3)), None, "it is of that epoch");
+        for byte in [1, 2, 4] {
+            assert_eq!(slot.take().await, frame(byte));
+        }
+        for tick in [14, 16] {
+            assert_eq!(slot.put(frame(tick), Epoch(2), u32::from(tick)), Kept::Fresh);
+        }
+        let waiting = slot.raise(Epoch(3));
+        assert_eq!(waiting, [frame(14), frame(16)], "they leave before the next owner is told of");
+        assert_eq!(slot.put(frame(7), Epoch(2), 18), Kept::Stale);
+        assert_eq!(slot.put(frame(8), Epoch(3), 18), Kept::Fresh);
+        assert_eq!(slot.raise(Epoch(3)), [] as [Bytes; 0], "it is of that epoch");
         assert_eq!(slot.take().await, frame(8));
         slot.clear();
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
         assert_eq!(slot.next(), None, "another match, another start");
         slot.open();
         assert_eq!(slot.take().await, frame(7));
+    }
+
+    #[test]
+    fn of_too_many_frames_the_oldest_never_leaves() {
+        let slot = Slot::default();
+        slot.open();
+        for tick in 1..=FRAMES_MAX as u8 + 2 {
+            let kept = slot.put(frame(tick), Epoch(1), u32::from(tick));
+            let is_full = usize::from(tick) > FRAMES_MAX;
+            assert_eq!(kept, if is_full { Kept::Replacing } else { Kept::Fresh }, "{tick}");
+        }
+        let left: Vec<_> = std::iter::from_fn(|| slot.next()).collect();
+        assert_eq!(left, (3..=FRAMES_MAX as u8 + 2).map(frame).collect::<Vec<_>>());
     }
 }

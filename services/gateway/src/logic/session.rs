@@ -1,6 +1,6 @@
 //! One session's life: what a client, the matchmaker and the games say goes in, what to do comes out.
 //!
-//! Frames do not pass here; they go from a link to a socket's latest-wins slot. Inputs pass
+//! Frames do not pass here; they go from a link to a socket's slot of the newest few. Inputs pass
 //! [`Session::input`] alone. Everything else is an [`Event`], answered by [`Effect`]s in order.
 
 use std::collections::VecDeque;

@@ -4,7 +4,7 @@
 //! - [`Server`] serves generated servers and [`Link`]s, and authorises each call by [`Policy`].
 //! - [`Channel`] is what generated clients take: it discovers, balances, retries and ejects.
 //! - [`Identity`] is who this process is; [`Ca`] issues what it loads.
-//! - [`Link`] carries real-time traffic: an ordered stream and frames of which only the latest counts.
+//! - [`Link`] carries real-time traffic: an ordered stream and frames of which only the newest count.
 //!
 //! It is gRPC's semantics over QUIC, not gRPC on the wire: peers must use this crate.
 

@@ -1,4 +1,4 @@
-//! Real time between two instances: an ordered stream and frames of which only the latest counts, both
+//! Real time between two instances: an ordered stream and frames of which only the newest count, both
 //! on one connection. Not for calls, and calls are not for this.
 
 mod fragment;
@@ -66,7 +66,7 @@ pub enum LinkError {
 pub enum Received {
     /// The next ordered message.
     Ordered(Bytes),
-    /// The newest frame of a flow that has not been received yet.
+    /// The oldest frame of a flow that has not been received yet; the newest few wait.
     Latest {
         /// The flow it belongs to.
         flow: u32,
@@ -178,7 +178,7 @@ impl LinkSender {
         })
     }
 
-    /// Sends a frame that may be lost; a later one of the same flow replaces it. `seq` must grow
+    /// Sends a frame that may be lost; eight later ones of the same flow replace it. `seq` must grow
     /// within a flow (it may wrap), and a flow that starts over takes another number. Never waits.
     /// Send all frames of a tick together: they then share packets' system calls.
     ///

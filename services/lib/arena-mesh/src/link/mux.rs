@@ -23,7 +23,10 @@ pub(crate) struct Mux {
     reader: OnceLock<AbortHandle>,
 }
 
-/// The frames of one link that nobody has received yet: the newest of each flow.
+/// Frames of one flow that wait to be received: beyond them the oldest gives way.
+const FRAMES_MAX: usize = 8;
+
+/// The frames of one link that nobody has received yet: the newest few of each flow.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<State>,
@@ -33,8 +36,9 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     reassembly: Reassembly,
+    /// Flows that have frames, each once.
     order: VecDeque<u32>,
-    frames: HashMap<u32, (u32, Bytes)>,
+    frames: HashMap<u32, VecDeque<(u32, Bytes)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -45,18 +49,29 @@ impl Inbox {
     fn push(&self, header: Header, part: Bytes) {
         let mut state = lock(&self.state);
         let Some(frame) = state.reassembly.push(header, part) else { return };
-        if state.frames.insert(header.flow, (header.seq, frame)).is_none() {
+        let waiting = state.frames.entry(header.flow).or_default();
+        if waiting.len() >= FRAMES_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back((header.seq, frame));
+        if waiting.len() == 1 {
             state.order.push_back(header.flow);
         }
         drop(state);
         self.arrived.notify_one();
     }
 
-    /// Takes the frame that waits longest: flow, sequence, bytes.
+    /// Takes the oldest frame of the flow whose turn it is: flow, sequence, bytes.
     pub(crate) fn pop(&self) -> Option<(u32, u32, Bytes)> {
         let mut state = lock(&self.state);
         let flow = state.order.pop_front()?;
-        let (seq, frame) = state.frames.remove(&flow)?;
+        let waiting = state.frames.get_mut(&flow)?;
+        let (seq, frame) = waiting.pop_front()?;
+        if waiting.is_empty() {
+            state.frames.remove(&flow);
+        } else {
+            state.order.push_back(flow);
+        }
         Some((flow, seq, frame))
     }
 }
@@ -117,5 +132,32 @@ async fn read_datagrams(connection: Connection, mux: Weak<Mux>) {
     while let Ok(datagram) = connection.read_datagram().await {
         let Some(mux) = mux.upgrade() else { return };
         mux.dispatch(datagram);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(inbox: &Inbox, flow: u32, seq: u32) {
+        let header = Header { link: 1, flow, seq, index: 0, count: 1 };
+        inbox.push(header, Bytes::from(vec![seq as u8]));
+    }
+
+    #[test]
+    fn flows_take_turns_and_of_too_many_frames_the_oldest_give_way() {
+        let inbox = Inbox::default();
+        push(&inbox, 7, 1);
+        for seq in 1..=FRAMES_MAX as u32 + 3 {
+            push(&inbox, 5, seq);
+        }
+        push(&inbox, 7, 2);
+        let taken: Vec<_> = std::iter::from_fn(|| inbox.pop()).collect();
+        assert!(taken.iter().all(|(_, seq, bytes)| bytes[..] == [*seq as u8]), "{taken:?}");
+        let seqs = |of| taken.iter().filter(|it| it.0 == of).map(|it| it.1).collect::<Vec<_>>();
+        assert_eq!(seqs(5), (4..=FRAMES_MAX as u32 + 3).collect::<Vec<_>>());
+        assert_eq!(seqs(7), [1, 2]);
+        assert_eq!(taken[..3].iter().map(|it| it.0).collect::<Vec<_>>(), [7, 5, 7]);
+        assert_eq!((inbox.pop(), lock(&inbox.state).frames.len()), (None, 0));
     }
 }
