@@ -416,6 +416,13 @@ impl<F: Copy + PartialEq> Hosted<F> {
         self.apply(seat, effect);
     }
 
+    /// Whether it was waited for its players since its owner died, and the first of them is here: its last tick may
+    /// have been shown to nobody.
+    #[must_use]
+    pub fn is_about_to_go_on(&self) -> bool {
+        self.playerless_ticks > 0 && self.has_sessions()
+    }
+
     /// Lets time pass for the match as a whole, before its world is stepped; returns whether it is
     /// to be stepped.
     pub fn begin_tick(&mut self, now: u32, now_ms: u64) -> bool {

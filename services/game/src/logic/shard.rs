@@ -134,6 +134,8 @@ pub struct Shard {
     tapes: Tapes,
     leaving: BTreeMap<MatchId, Leaving>,
     arriving: BTreeMap<MatchId, Arriving>,
+    /// Ticks that matches are behind, because nobody owned them while they changed their owner.
+    behind: BTreeMap<MatchId, u32>,
     journals: Journals,
     copies: Copies,
 }
@@ -169,6 +171,7 @@ impl Shard {
             tapes: Tapes::off(),
             leaving: BTreeMap::new(),
             arriving: BTreeMap::new(),
+            behind: BTreeMap::new(),
             journals: Journals::default(),
             copies: Copies::new(),
         }
@@ -382,11 +385,27 @@ impl Shard {
         ended
     }
 
-    /// Advances every running match by one tick and says what follows.
+    /// Advances every running match by one tick, and those that have just changed their owner by what they missed for
+    /// it; says what follows.
     pub fn step(&mut self, now_ms: u64, effects: &mut Effects) {
         self.now = self.now.wrapping_add(1);
         self.close_logs(effects);
         self.catch_up(effects);
+        self.tell_sessions(&|_, hosted| hosted.is_about_to_go_on(), effects);
+        while !self.behind.is_empty() {
+            self.advance(now_ms, effects);
+            self.behind.retain(|_, ticks| {
+                *ticks -= 1;
+                *ticks > 0
+            });
+        }
+        self.advance(now_ms, effects);
+        self.hand_over(effects);
+        self.clear_away(effects);
+    }
+
+    /// Advances matches by one tick: those that are behind, or all if none is.
+    fn advance(&mut self, now_ms: u64, effects: &mut Effects) {
         self.gather(now_ms);
         let Batch { worlds, inputs, outputs, .. } = &mut self.batch;
         outputs.resize(worlds.len(), TickOutput::default());
@@ -397,8 +416,6 @@ impl Shard {
         self.tell_leaving(effects);
         self.tell_copies(effects);
         self.write_down(effects);
-        self.hand_over(effects);
-        self.clear_away(effects);
     }
 
     fn hand_over(&mut self, effects: &mut Effects) {
@@ -431,13 +448,13 @@ impl Shard {
     }
 
     fn gather(&mut self, now_ms: u64) {
-        let Self { matches, batch, worlds, now, leaving, .. } = self;
+        let Self { matches, batch, worlds, now, leaving, behind, .. } = self;
         batch.ids.clear();
         batch.worlds.clear();
         batch.inputs.clear();
         for (id, hosted) in matches.iter_mut() {
             let is_elsewhere = leaving.get(id).is_some_and(Leaving::is_closed);
-            if is_elsewhere || !hosted.begin_tick(*now, now_ms) {
+            if is_elsewhere || !is_due(behind, *id) || !hosted.begin_tick(*now, now_ms) {
                 continue;
             }
             batch.ids.push(*id);
@@ -468,14 +485,20 @@ impl Shard {
             let stand = InWorlds { worlds: &**worlds, id: hosted.world() };
             tapes.finish(*id, hosted.recorded_outcome(&outcome, "abandoned", now_ms), stand.hash());
         }
-        self.tell_sessions(effects);
+        let behind = std::mem::take(&mut self.behind);
+        self.tell_sessions(&|id, _| is_due(&behind, id), effects);
+        self.behind = behind;
     }
 
-    /// Tells every session what is new, and shows it its frame.
-    fn tell_sessions(&mut self, effects: &mut Effects) {
+    /// Tells the sessions of these matches what is new, and shows them their frame.
+    fn tell_sessions(
+        &mut self,
+        which: &dyn Fn(MatchId, &Hosted<FlowKey>) -> bool,
+        effects: &mut Effects,
+    ) {
         let Self { matches, worlds, now, flows, leaving, .. } = self;
         for (id, hosted) in matches {
-            if leaving.get(id).is_some_and(Leaving::is_closed) {
+            if leaving.get(id).is_some_and(Leaving::is_closed) || !which(*id, hosted) {
                 continue;
             }
             for old in hosted.take_replaced() {
@@ -543,6 +566,11 @@ impl std::fmt::Debug for Shard {
             .field("load", &self.load())
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a match is to be advanced now.
+fn is_due(behind: &BTreeMap<MatchId, u32>, id: MatchId) -> bool {
+    behind.is_empty() || behind.contains_key(&id)
 }
 
 /// A match as its worlds have it.

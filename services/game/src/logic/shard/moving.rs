@@ -20,6 +20,9 @@ pub const PROOF_TICKS: u32 = 8;
 const BEHIND_MAX: usize = 3_600;
 /// Ticks of one arriving match stepped between two ticks of the others: a second is made good in eight ticks.
 const CATCH_UP_TICKS: usize = 8;
+/// Ticks that are made good at once after a change of owner: those for which inputs are there, since players send them
+/// this far ahead.
+const MADE_GOOD_TICKS_MAX: u32 = 3;
 /// Inputs that wait for an arriving match: its seats at full rate for seconds. The oldest give way.
 const EARLY_INPUTS_MAX: usize = 4_096;
 
@@ -193,6 +196,8 @@ struct Closing {
     tick: u32,
     hash: u64,
     carried: Carried,
+    /// The shard's tick at which it came.
+    since: u32,
 }
 
 impl Shard {
@@ -361,11 +366,12 @@ impl Shard {
     /// Takes the last that an arriving match's source says of it.
     pub fn closing(&mut self, id: MatchId, tick: u32, hash: u64, carried: Carried) {
         if let Some(arriving) = self.arriving.get_mut(&id) {
-            arriving.closing = Some(Closing { tick, hash, carried });
+            arriving.closing = Some(Closing { tick, hash, carried, since: self.now });
         }
     }
 
-    /// Begins to own a match that has arrived; returns its tick. Its sessions go on from the next one.
+    /// Begins to own a match that has arrived; returns its tick. Its sessions go on from the next one. What it missed
+    /// since its source closed it is made good with the coming tick.
     ///
     /// # Errors
     /// [`OwnError`]; it still arrives then.
@@ -381,12 +387,16 @@ impl Shard {
         };
         let (world, tick) = (*world, *tick);
         let (new, carried) = (NewMatch { epoch, ..new.clone() }, closing.carried.clone());
+        let missed_ticks = self.now.wrapping_sub(closing.since).min(MADE_GOOD_TICKS_MAX);
         let owner = self.owner.clone();
         let hosted = Hosted::arrive(new, owner, (world, tick), carried, self.now)?;
         let Some(Arriving { sessions, early, left, .. }) = self.arriving.remove(&id) else {
             return Err(OwnError::Incomplete);
         };
         self.matches.insert(id, hosted);
+        if missed_ticks > 0 {
+            self.behind.insert(id, missed_ticks);
+        }
         let stand = InWorlds { worlds: &*self.worlds, id: world };
         if let Some(hosted) = self.matches.get(&id) {
             self.tapes.begin(id, || hosted.header(), &stand);

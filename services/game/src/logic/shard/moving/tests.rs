@@ -273,6 +273,9 @@ proptest! {
             let seqs: Vec<u32> = told.events.keys().copied().collect();
             prop_assert!(seqs.windows(2).all(|it| it[1] == it[0] + 1), "{seqs:?}");
         }
+        // One tick goes by for the end of the log, and `late` until somebody owns it.
+        let behind = moved.step - moved.target.describe()[0].tick;
+        prop_assert_eq!(behind, (1 + late).saturating_sub(MADE_GOOD_TICKS_MAX), "ticks behind");
         prop_assert_eq!(here.first().unwrap().0, 1);
         prop_assert_eq!(here.last().unwrap().0, 2);
     }
