@@ -9,7 +9,9 @@ use std::time::Duration;
 use anyhow::ensure;
 use arena_load::{Args, Report, Run};
 use arena_testkit::bench::{Bench, Samples};
-use arena_tests::long::{SETTINGS, busiest, matches, pid, taken_over};
+use arena_tests::long::{
+    SETTINGS, SHADOWED, all_matches, busiest, covered, matches, pid, taken_over,
+};
 use arena_tests::{TestRegion, wait_for};
 use rustix::process::{Signal, kill_process};
 
@@ -23,18 +25,30 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A way to go on, and what its figures are called.
 struct Mode {
+    /// Beside those of all ways.
     setting: &'static str,
+    has_copies: bool,
     pause_ms: &'static str,
     lost_ticks: &'static str,
     lost_inputs: &'static str,
 }
 
-const MODES: [Mode; 1] = [Mode {
-    setting: "journal",
-    pause_ms: "pause_ms",
-    lost_ticks: "lost_ticks",
-    lost_inputs: "lost_inputs",
-}];
+const MODES: [Mode; 2] = [
+    Mode {
+        setting: "services.game.env.ARENA_GAME_FAILOVER=journal",
+        has_copies: false,
+        pause_ms: "pause_ms",
+        lost_ticks: "lost_ticks",
+        lost_inputs: "lost_inputs",
+    },
+    Mode {
+        setting: SHADOWED,
+        has_copies: true,
+        pause_ms: "shadow_pause_ms",
+        lost_ticks: "shadow_lost_ticks",
+        lost_inputs: "shadow_lost_inputs",
+    },
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -64,8 +78,7 @@ const CALM_WINDOW: &str = "undisturbed";
 
 /// Kills the owner of a match again and again; each time is a window of the report.
 async fn kill(mode: &Mode) -> anyhow::Result<Report> {
-    let setting = format!("services.game.env.ARENA_GAME_FAILOVER={}", mode.setting);
-    let region = TestRegion::new(&[SETTINGS, &[&setting]].concat()).await?;
+    let region = TestRegion::new(&[SETTINGS, &[mode.setting]].concat()).await?;
     region.deploy(&[]).await?.expect_code(0)?;
     let run = Run::start(Args {
         replays: None, // those of an owner that was killed have no end
@@ -76,6 +89,9 @@ async fn kill(mode: &Mode) -> anyhow::Result<Report> {
     })
     .await?;
     for number in 0..KILLS {
+        if mode.has_copies {
+            covered(&region, all_matches(&region).await?).await?;
+        }
         run.begin(CALM_WINDOW);
         tokio::time::sleep(CALM).await;
         run.end(CALM_WINDOW);

@@ -6,10 +6,11 @@ use anyhow::{Context as _, ensure};
 use rustix::process::Pid;
 use serde_json::Value;
 
+use crate::http::get;
 use crate::region::{TestRegion, wait_for};
 
-/// Matches are at another instance within this time, on a machine that also compiles.
-const TAKE_OVER_LIMIT: Duration = Duration::from_mins(1);
+/// Matches are at another instance, or have a warm copy there, within this time, on a machine that also compiles.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Two game instances; a match of ten minutes: what ends earlier was lost.
 pub const SETTINGS: &[&str] = &[
@@ -18,6 +19,9 @@ pub const SETTINGS: &[&str] = &[
     "rules.match.time_limit_ticks=36000",
     "rules.match.frag_limit=0",
 ];
+
+/// A warm copy of every match at another instance.
+pub const SHADOWED: &str = "services.matchmaker.env.ARENA_MATCHMAKER_FAILOVER=arena=shadow";
 
 /// Returns an instance's name.
 #[must_use]
@@ -51,6 +55,14 @@ pub async fn busiest(region: &TestRegion) -> anyhow::Result<Value> {
     Ok(busiest)
 }
 
+/// Returns how many matches there are.
+///
+/// # Errors
+/// If the region does not say.
+pub async fn all_matches(region: &TestRegion) -> anyhow::Result<u64> {
+    Ok(region.live("game").await?.iter().map(matches).sum())
+}
+
 /// Returns how many matches the other games have.
 ///
 /// # Errors
@@ -65,8 +77,40 @@ pub async fn elsewhere(region: &TestRegion, than: &Value) -> anyhow::Result<u64>
 /// # Errors
 /// If they have not in a minute.
 pub async fn taken_over(region: &TestRegion, dead: &Value, all: u64) -> anyhow::Result<()> {
-    wait_for("the matches at another instance", TAKE_OVER_LIMIT, || async {
+    wait_for("the matches at another instance", LIMIT, || async {
         Ok((elsewhere(region, dead).await? >= all).then_some(()))
+    })
+    .await
+}
+
+/// Returns a figure of an instance, summed over its labels; 0 if it is not there.
+///
+/// # Errors
+/// If the instance does not answer.
+pub async fn figure(instance: &Value, figure: &str) -> anyhow::Result<f64> {
+    let side = instance["addresses"]["side"].as_str().context("a side port")?;
+    let text = get(side, "/metrics").await?;
+    let lines = text.lines().filter_map(|it| it.strip_prefix(figure));
+    let values = lines.filter(|it| it.starts_with([' ', '{'])).filter_map(|it| {
+        let (_, value) = it.rsplit_once(' ')?;
+        value.parse::<f64>().ok()
+    });
+    Ok(values.sum())
+}
+
+/// Waits until each of `all` matches has a copy that has all that is shown of it, at another instance than its own.
+///
+/// # Errors
+/// If they have not in a minute, or an instance does not answer.
+pub async fn covered(region: &TestRegion, all: u64) -> anyhow::Result<()> {
+    wait_for("a warm copy of every match", LIMIT, || async {
+        let games = region.live("game").await?;
+        let mut covered = 0.0;
+        for game in &games {
+            covered += figure(game, "arena_game_shadow_matches").await?;
+        }
+        let kept: u64 = games.iter().filter_map(|it| it["shadows"].as_u64()).sum();
+        Ok((covered >= all as f64 && kept >= all).then_some(()))
     })
     .await
 }
