@@ -8,6 +8,8 @@ mod ground;
 mod judge;
 mod plan;
 
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -18,8 +20,9 @@ use tokio::time::{sleep, sleep_until, timeout};
 
 pub(crate) use ground::Ground;
 pub use judge::Verdict;
-pub use plan::{Change, Fault, Part, Plan, Strategy, Trouble};
+pub use plan::{Change, Fault, Part, Plan, Scope, Strategy, Trouble};
 
+use crate::binary::binary;
 use crate::bots::Bots;
 use crate::region::{Ran, TestRegion, wait_for};
 use faults::Faults;
@@ -64,16 +67,16 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
     let region = TestRegion::on_ground(SETTINGS, DISK_MIB).await?;
     let ground = region.ground().context("a region on ground of its own")?;
-    let clock = clock_settings(&plan, &region)?;
-    let settings: Vec<&str> = clock.iter().flat_map(|it| ["--set", it]).collect();
-    region.deploy(&settings).await?.expect_code(0).context("the first release")?;
+    let programs = programs(&plan, &region)?;
+    let programs: Vec<&str> = programs.iter().flat_map(|it| ["--artifacts", it]).collect();
+    region.deploy(&programs).await?.expect_code(0).context("the first release")?;
     let bots = Bots::start_on(ground, &region.url().await?, PLAYERS, plan.seed, &region.replays())?;
     all_play(&region).await.context("before the rollout")?;
 
     let mut faults = Faults::new(ground, region.state_home());
     let changed: Vec<String> = plan.settings();
     let change: Vec<&str> =
-        settings.iter().copied().chain(changed.iter().flat_map(|it| ["--set", it])).collect();
+        programs.iter().copied().chain(changed.iter().flat_map(|it| ["--set", it])).collect();
     let mut codes = vec![rollout(&region, &plan, &change, &mut faults).await?];
     faults.heal().await?;
     let mut broken = Vec::new();
@@ -91,26 +94,42 @@ pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     Ok(Outcome { plan, codes, took: begun.elapsed(), broken, report })
 }
 
-/// Returns the settings that let a run step the clock of its game instances.
-fn clock_settings(plan: &Plan, region: &TestRegion) -> anyhow::Result<Vec<String>> {
+/// Returns a folder of programs that lets a run step the clock of one of its game instances; the usual ones do if
+/// none is stepped.
+fn programs(plan: &Plan, region: &TestRegion) -> anyhow::Result<Option<String>> {
     if !plan.troubles.iter().any(|it| matches!(it.fault, Fault::Clock(_))) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    let file = Faults::clock_file(region.state_home());
-    std::fs::write(&file, "+0")?;
-    let variables = [
-        ("LD_PRELOAD", faketime()?.display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
-        ("FAKETIME_CACHE_DURATION", "1".to_owned()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-    ];
-    let setting = |(name, value)| format!("services.game.env.{name}={value}");
-    Ok(variables.map(setting).into())
+    let (programs, clocks) =
+        (region.state_home().join("programs"), Faults::clocks(region.state_home()));
+    fs::create_dir(&clocks)?;
+    fs::create_dir(&programs)?;
+    let game = binary("arena-game")?;
+    for built in fs::read_dir(game.with_file_name(""))? {
+        let built = built?.path();
+        if let Some(name) = built.file_name().filter(|_| built.is_file() && built != game) {
+            symlink(&built, programs.join(name))?;
+        }
+    }
+    let script = format!(
+        "#!/bin/sh\n\
+         clock='{}'/${{ARENA_INSTANCE:-none}}\n\
+         [ -e \"$clock\" ] || echo +0 >\"$clock\"\n\
+         export FAKETIME_TIMESTAMP_FILE=\"$clock\" FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1\n\
+         LD_PRELOAD='{}' exec '{}' \"$@\"\n",
+        clocks.display(),
+        faketime()?.display(),
+        game.display(),
+    );
+    let file = programs.join("arena-game");
+    fs::write(&file, script)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    Ok(Some(programs.display().to_string()))
 }
 
 /// Returns where Debian has the library that fakes the clock of a program with threads.
 fn faketime() -> anyhow::Result<PathBuf> {
-    let folders = std::fs::read_dir("/usr/lib")?.filter_map(Result::ok);
+    let folders = fs::read_dir("/usr/lib")?.filter_map(Result::ok);
     let mut files = folders.map(|it| it.path().join("faketime/libfaketimeMT.so.1"));
     files.find(|it| it.exists()).context("libfaketimeMT.so.1: run `make deps-chaos`")
 }

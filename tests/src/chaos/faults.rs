@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::ground::{Ground, run};
-use super::plan::{Fault, Part};
+use super::plan::{Fault, Part, Scope};
 
 /// A slow store stands still for the first and runs for the second.
 const STILL: Duration = Duration::from_millis(80);
@@ -36,9 +36,9 @@ impl<'a> Faults<'a> {
         Self { ground, state: state.to_owned(), stopped: Vec::new(), slow: None }
     }
 
-    /// Returns the file that says how far the game's clock is stepped.
-    pub(super) fn clock_file(state: &Path) -> PathBuf {
-        state.join("clock")
+    /// Returns the folder with a file for each game instance that says how far its clock is stepped.
+    pub(super) fn clocks(state: &Path) -> PathBuf {
+        state.join("clocks")
     }
 
     /// Breaks something. What is not there cannot break: nothing happens then.
@@ -58,17 +58,19 @@ impl<'a> Faults<'a> {
                     self.stopped.push((fault, *pid));
                 }
             }
-            Fault::Cut(a, b) => self.block((a, b), &[])?,
-            Fault::Loss(a, b) => {
-                self.block(
-                    (a, b),
-                    &["-m", "statistic", "--mode", "random", "--probability", LOSS],
-                )?;
+            Fault::Cut(scope, a, b) => self.block(scope, (a, b), &[])?,
+            Fault::Loss(scope, a, b) => {
+                let how = ["-m", "statistic", "--mode", "random", "--probability", LOSS];
+                self.block(scope, (a, b), &how)?;
             }
             Fault::SlowStore => self.slow_store()?,
             Fault::FullDisk => fill(&self.filling())?,
             Fault::Clock(step_s) => {
-                fs::write(Self::clock_file(&self.state), format!("{step_s:+}s"))?;
+                let instance = self.pids(Part::Game)?.first().and_then(|it| instance(*it));
+                if let Some(instance) = instance {
+                    let file = Self::clocks(&self.state).join(instance);
+                    fs::write(file, format!("{step_s:+}s"))?;
+                }
             }
             Fault::KillArenactl => {}
         }
@@ -85,7 +87,7 @@ impl<'a> Faults<'a> {
             Fault::Cut(..) | Fault::Loss(..) => self.unblock()?,
             Fault::SlowStore => self.fast_store().await,
             Fault::FullDisk => empty(&self.filling())?,
-            Fault::Clock(_) => fs::write(Self::clock_file(&self.state), "+0")?,
+            Fault::Clock(_) => self.set_clocks()?,
             Fault::Kill(_) | Fault::KillArenactl => {}
         }
         Ok(())
@@ -102,6 +104,13 @@ impl<'a> Faults<'a> {
         empty(&self.filling())
     }
 
+    fn set_clocks(&self) -> anyhow::Result<()> {
+        for file in fs::read_dir(Self::clocks(&self.state))? {
+            fs::write(file?.path(), "+0")?;
+        }
+        Ok(())
+    }
+
     fn go_on(&mut self, is_meant: impl Fn(Fault) -> bool) {
         self.stopped.retain(|(fault, pid)| {
             let meant = is_meant(*fault);
@@ -114,19 +123,24 @@ impl<'a> Faults<'a> {
 
     /// Returns the processes of a service, oldest first.
     fn pids(&self, part: Part) -> anyhow::Result<Vec<i32>> {
-        let wanted = format!("ARENA_SERVICE={}", part.name());
         let mut pids = self.ground.pids()?;
-        pids.retain(|pid| {
-            let variables = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            variables.split(|it| *it == 0).any(|it| it == wanted.as_bytes())
-        });
+        pids.retain(|pid| variable(*pid, "ARENA_SERVICE").is_some_and(|it| it == part.name()));
         pids.sort_unstable();
         Ok(pids)
     }
 
     /// Drops packets between two parts, both ways: all that also match `how`.
-    fn block(&self, (a, b): (Part, Part), how: &[&str]) -> anyhow::Result<()> {
-        let (a, b) = (self.ports(a)?, self.ports(b)?);
+    fn block(&self, scope: Scope, (a, b): (Part, Part), how: &[&str]) -> anyhow::Result<()> {
+        let (mut a, mut b) = (self.pids(a)?, self.pids(b)?);
+        if scope == Scope::One {
+            // The oldest and the newest: of one part they are two, or it has but one.
+            a.truncate(1);
+            b = b.split_off(b.len().saturating_sub(1));
+        }
+        if a == b {
+            return Ok(());
+        }
+        let (a, b) = (ports(&a), ports(&b));
         for (from, to) in [(&a, &b), (&b, &a)] {
             for ((protocol, source), (other, destination)) in
                 from.iter().flat_map(|it| to.iter().map(move |to| (it, to)))
@@ -148,38 +162,6 @@ impl<'a> Faults<'a> {
 
     fn unblock(&self) -> anyhow::Result<()> {
         run(self.ground.command("iptables").args(["-w", "-F", "INPUT"])).map(|_| ())
-    }
-
-    /// Returns the ports of a part's sockets.
-    fn ports(&self, part: Part) -> anyhow::Result<BTreeSet<(&'static str, u16)>> {
-        let mut ports = BTreeSet::new();
-        for pid in self.pids(part)? {
-            let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
-            let sockets: BTreeSet<String> = open
-                .filter_map(|it| fs::read_link(it.ok()?.path()).ok())
-                .filter_map(|it| {
-                    Some(it.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
-                })
-                .collect();
-            for (protocol, table) in
-                [("udp", "udp"), ("udp", "udp6"), ("tcp", "tcp"), ("tcp", "tcp6")]
-            {
-                let table =
-                    fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
-                for line in table.lines().skip(1) {
-                    let fields: Vec<&str> = line.split_whitespace().collect();
-                    let (Some(local), Some(inode)) = (fields.get(1), fields.get(9)) else {
-                        continue;
-                    };
-                    let port =
-                        local.rsplit(':').next().and_then(|it| u16::from_str_radix(it, 16).ok());
-                    if let Some(port) = port.filter(|_| sockets.contains(*inode)) {
-                        ports.insert((protocol, port));
-                    }
-                }
-            }
-        }
-        Ok(ports)
     }
 
     fn slow_store(&mut self) -> anyhow::Result<()> {
@@ -218,6 +200,49 @@ impl Drop for Faults<'_> {
             is_over.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// Returns the ports of these processes' sockets.
+fn ports(pids: &[i32]) -> BTreeSet<(&'static str, u16)> {
+    let mut ports = BTreeSet::new();
+    for pid in pids {
+        let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { continue };
+        let sockets: BTreeSet<String> = open
+            .filter_map(|it| fs::read_link(it.ok()?.path()).ok())
+            .filter_map(|it| {
+                Some(it.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())
+            })
+            .collect();
+        for (protocol, table) in [("udp", "udp"), ("udp", "udp6"), ("tcp", "tcp"), ("tcp", "tcp6")]
+        {
+            let table = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap_or_default();
+            for line in table.lines().skip(1) {
+                let fields: Vec<&str> = line.split_whitespace().collect();
+                let (Some(local), Some(inode)) = (fields.get(1), fields.get(9)) else {
+                    continue;
+                };
+                let port = local.rsplit(':').next().and_then(|it| u16::from_str_radix(it, 16).ok());
+                if let Some(port) = port.filter(|_| sockets.contains(*inode)) {
+                    ports.insert((protocol, port));
+                }
+            }
+        }
+    }
+    ports
+}
+
+/// Returns a variable that a process was started with.
+fn variable(pid: i32, name: &str) -> Option<String> {
+    let variables = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let mut found = variables.split(|it| *it == 0).filter_map(|it| {
+        std::str::from_utf8(it).ok()?.strip_prefix(name)?.strip_prefix('=').map(str::to_owned)
+    });
+    found.next()
+}
+
+/// Returns the name of a process's instance.
+fn instance(pid: i32) -> Option<String> {
+    variable(pid, "ARENA_INSTANCE")
 }
 
 /// Sends a signal; who is gone does not need it.

@@ -52,7 +52,7 @@ impl Verdict<'_> {
         self.plan.troubles.iter().any(|it| match it.fault {
             Fault::SlowStore | Fault::FullDisk => true,
             Fault::Kill(part) | Fault::Stop(part) => is_vital(part),
-            Fault::Cut(a, b) | Fault::Loss(a, b) => is_vital(a) || is_vital(b),
+            Fault::Cut(_, a, b) | Fault::Loss(_, a, b) => is_vital(a) || is_vital(b),
             Fault::Clock(_) | Fault::KillArenactl => false,
         })
     }

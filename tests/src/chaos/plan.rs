@@ -54,6 +54,15 @@ impl Part {
     }
 }
 
+/// Which processes of two parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// All of one from all of the other.
+    All,
+    /// One of each: others go on as if nothing were.
+    One,
+}
+
 /// What breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -61,15 +70,15 @@ pub enum Fault {
     Kill(Part),
     /// SIGSTOP to one instance, SIGCONT at the end.
     Stop(Part),
-    /// No packet passes between two parts.
-    Cut(Part, Part),
-    /// 30 % of the packets between two parts are lost.
-    Loss(Part, Part),
+    /// No packet passes between processes of two parts; of one part, if it is of one process and another.
+    Cut(Scope, Part, Part),
+    /// 30 % of the packets between them are lost.
+    Loss(Scope, Part, Part),
     /// The store answers late: it stands still most of the time.
     SlowStore,
     /// The disk is full.
     FullDisk,
-    /// The wall clock of the game instances is stepped, forwards or back, and back again at the end.
+    /// The wall clock of one game instance is stepped, forwards or back, and back again at the end.
     Clock(i64),
     /// SIGKILL to the command that runs the rollout.
     KillArenactl,
@@ -80,13 +89,20 @@ impl fmt::Display for Fault {
         match self {
             Self::Kill(part) => write!(f, "kill -9 of {}", part.name()),
             Self::Stop(part) => write!(f, "SIGSTOP of {}", part.name()),
-            Self::Cut(a, b) => write!(f, "cut between {} and {}", a.name(), b.name()),
-            Self::Loss(a, b) => write!(f, "30 % loss between {} and {}", a.name(), b.name()),
+            Self::Cut(scope, a, b) => write!(f, "cut between {}", between(*scope, *a, *b)),
+            Self::Loss(scope, a, b) => write!(f, "30 % loss between {}", between(*scope, *a, *b)),
             Self::SlowStore => f.write_str("a slow store"),
             Self::FullDisk => f.write_str("a full disk"),
-            Self::Clock(step_s) => write!(f, "the clock of game stepped by {step_s:+} s"),
+            Self::Clock(step_s) => write!(f, "the clock of one game stepped by {step_s:+} s"),
             Self::KillArenactl => f.write_str("kill -9 of arenactl"),
         }
+    }
+}
+
+fn between(scope: Scope, a: Part, b: Part) -> String {
+    match scope {
+        Scope::All => format!("{} and {}", a.name(), b.name()),
+        Scope::One => format!("one {} and one {}", a.name(), b.name()),
     }
 }
 
@@ -232,10 +248,11 @@ impl Dice {
     fn trouble(&mut self) -> Trouble {
         let at_ms = self.roll(BEGIN_MS_MAX) as u64;
         let for_ms = LAST_MS.0 + self.roll(LAST_MS.1 - LAST_MS.0) as u64;
-        let part = self.part();
+        let (part, scope) = (self.part(), [Scope::All, Scope::One][self.roll(2_u64)]);
         let other = loop {
             let other = self.part();
-            if other != part {
+            // Of games there are several: what they tell each other may be lost, too.
+            if other != part || (scope, part) == (Scope::One, Part::Game) {
                 break other;
             }
         };
@@ -243,8 +260,8 @@ impl Dice {
         let fault = match self.roll(8_u64) {
             0 => Fault::Kill(part),
             1 => Fault::Stop(part),
-            2 => Fault::Cut(part, other),
-            3 => Fault::Loss(part, other),
+            2 => Fault::Cut(scope, part, other),
+            3 => Fault::Loss(scope, part, other),
             4 => Fault::SlowStore,
             5 => Fault::FullDisk,
             6 => Fault::Clock(step_s),
@@ -270,6 +287,9 @@ mod tests {
             plans.iter().flat_map(|it| &it.troubles).map(kinds).collect();
         let ways: BTreeSet<_> = plans.iter().map(|it| (it.strategy, it.change)).collect();
         assert!(faults.len() >= 7, "{faults:?}");
+        let is_among_games =
+            |it: &Trouble| it.fault == Fault::Cut(Scope::One, Part::Game, Part::Game);
+        assert!(plans.iter().flat_map(|it| &it.troubles).any(is_among_games));
         assert_eq!(ways.len(), 9);
     }
 
