@@ -87,10 +87,11 @@ bench-deploy-lab: deps-lab ## the same on a Docker Swarm of three nodes here, ou
 
 SEED ?= 1
 N ?= 10
+JOBS ?= 1
 .PHONY: chaos deps-chaos
-chaos: deps-chaos ## N rollouts under load while things break, from SEED on; the page goes to target/chaos.md
+chaos: deps-chaos ## N rollouts under load while things break, from SEED on, JOBS at once; the page goes to target/chaos.md
 	cargo build --locked --release --workspace --bins
-	SEED=$(SEED) N=$(N) REPORT=$(TARGET)/chaos.md $(TARGET)/release/arena-chaos
+	SEED=$(SEED) N=$(N) JOBS=$(JOBS) REPORT=$(TARGET)/chaos.md $(TARGET)/release/arena-chaos
 
 bench-swarm: deps-lab ## deploys to Docker Swarm against docker stack deploy, to target/bench/swarm.json
 	cargo build --locked --release --workspace --bins --bench swarm

@@ -65,7 +65,7 @@ pub struct Outcome {
 /// If it cannot be set up; what does not hold afterwards is in the outcome.
 pub async fn run(plan: Plan) -> anyhow::Result<Outcome> {
     let begun = Instant::now();
-    let region = TestRegion::on_ground(SETTINGS, DISK_MIB).await?;
+    let region = TestRegion::on_ground(SETTINGS, DISK_MIB)?;
     let ground = region.ground().context("a region on ground of its own")?;
     let programs = programs(&plan, &region)?;
     let programs: Vec<&str> = programs.iter().flat_map(|it| ["--artifacts", it]).collect();

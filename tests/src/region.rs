@@ -104,7 +104,8 @@ pub struct TestRegion {
     ground: Option<Ground>,
     state: TempDir,
     settings: Vec<String>,
-    _alone: MutexGuard<'static, ()>,
+    /// One with a network of its own is in nobody's way.
+    _alone: Option<MutexGuard<'static, ()>>,
 }
 
 impl TestRegion {
@@ -114,21 +115,26 @@ impl TestRegion {
     /// # Errors
     /// If the folder cannot be made or arenactl is not built.
     pub async fn new(settings: &[&str]) -> anyhow::Result<Self> {
+        Self::made(settings, Some(ONE_AT_A_TIME.lock().await))
+    }
+
+    fn made(settings: &[&str], alone: Option<MutexGuard<'static, ()>>) -> anyhow::Result<Self> {
         Ok(Self {
             arenactl: binary("arenactl")?,
             ground: None,
             state: TempDir::with_prefix("arena-it-")?,
             settings: settings.iter().map(|it| (*it).to_owned()).collect(),
-            _alone: ONE_AT_A_TIME.lock().await,
+            _alone: alone,
         })
     }
 
-    /// Makes a region with a network of its own, and a disk of `disk_mib` for all but its programs. Needs root.
+    /// Makes a region with a network of its own, and a disk of `disk_mib` for all but its programs; it waits for no
+    /// other test. Needs root.
     ///
     /// # Errors
     /// As [`Self::new`], and if the system refuses network or disk.
-    pub async fn on_ground(settings: &[&str], disk_mib: u32) -> anyhow::Result<Self> {
-        let mut region = Self::new(settings).await?;
+    pub fn on_ground(settings: &[&str], disk_mib: u32) -> anyhow::Result<Self> {
+        let mut region = Self::made(settings, None)?;
         region.ground = Some(Ground::new(&region.folder(), disk_mib)?);
         Ok(region)
     }

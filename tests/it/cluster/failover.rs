@@ -40,6 +40,14 @@ impl Played {
         Ok(Self { region, all, bots })
     }
 
+    /// Ends the play of a region that lost its matches; returns what the players saw.
+    pub(super) async fn end_with_losses(self) -> anyhow::Result<BotsReport> {
+        let report = self.bots.stop().await?;
+        println!("{}", report.0);
+        self.region.close().await?;
+        Ok(report)
+    }
+
     /// Kills the instance with the most matches, and waits until others have them and all play.
     pub(super) async fn kill_busiest(&self) -> anyhow::Result<()> {
         let dead = busiest(&self.region).await?;
@@ -54,10 +62,9 @@ impl Played {
 
     /// Ends the play: nobody noticed anything.
     pub(super) async fn end(self) -> anyhow::Result<BotsReport> {
-        let report = self.bots.stop().await?;
-        println!("pause {} ms: {}", report.count("longest_gap_ms")?, report.0);
+        let report = self.end_with_losses().await?;
+        println!("pause {} ms", report.count("longest_gap_ms")?);
         report.expect_unnoticed(&[("matches_finished", 0), ("sessions", PLAYERS)])?;
-        self.region.close().await?;
         Ok(report)
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use arena_tests::long::{SETTINGS, SHADOWED, busiest, covered, figure, name, pid, taken_over};
+use arena_tests::wait_for;
 use rustix::process::{Signal, kill_process};
 
-use super::failover::{Played, plays_on};
+use super::failover::{LIMIT, PLAYERS, Played, plays_on};
 
 /// What an owner says that goes on with a match, beside from what.
 const WENT_ON: &str = "a match was played again up to where it is known";
@@ -36,6 +37,32 @@ async fn a_killed_instance_costs_shadowed_matches_neither_a_tick_nor_an_input() 
     ensure!(from_copies > 0 && from_copies == went_on.len(), "{went_on:#?}");
     let report = played.end().await?;
     ensure!(report.count("lost_ticks_of_moves")? == 0, "ticks that nobody was shown: {}", report.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn owner_and_copy_that_die_together_lose_the_match_and_no_session() -> anyhow::Result<()> {
+    let played = played(34).await?;
+    let games = played.region.live("game").await?;
+    games.iter().try_for_each(|it| anyhow::Ok(kill_process(pid(it)?, Signal::KILL)?))?;
+    // Whoever was in a match is told that it is gone, queues again, and plays.
+    wait_for("the loss to be counted", LIMIT, || async {
+        let mut lost = 0.0;
+        for game in played.region.live("game").await? {
+            lost +=
+                figure(&game, "arena_game_takeovers_total{outcome=\"lost\"}").await.unwrap_or(0.0);
+        }
+        Ok((lost >= played.all as f64).then_some(()))
+    })
+    .await?;
+    played.region.all_play(PLAYERS).await?;
+    plays_on().await;
+    let report = played.end_with_losses().await?;
+    for (field, wanted) in
+        [("matches_lost", PLAYERS), ("dropped_sessions", 0), ("connections_lost", 0)]
+    {
+        ensure!(report.count(field)? == wanted, "{field} is not {wanted}: {}", report.0);
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `arena-chaos`: rollouts under load while things break. `SEED=… N=…` choose the runs; `REPORT=FILE` keeps a page.
+//! `arena-chaos`: rollouts under load while things break. `SEED=… N=…` choose the runs, `JOBS=…` how many at once;
+//! `REPORT=FILE` keeps a page.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command's output")]
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use arena_tests::chaos::{self, Outcome, Plan};
+use futures::StreamExt as _;
 
 /// Runs without `N`.
 const RUNS: u64 = 10;
@@ -38,11 +40,15 @@ fn number(name: &str, default: u64) -> anyhow::Result<u64> {
 
 async fn play() -> anyhow::Result<usize> {
     let (first, count) = (number("SEED", 1)?, number("N", RUNS)?);
+    let jobs = usize::try_from(number("JOBS", 1)?)?.max(1);
+    let run = |seed| async move {
+        chaos::run(Plan::new(seed)).await.with_context(|| format!("SEED={seed} N=1"))
+    };
+    let mut runs = futures::stream::iter(first..first + count).map(run).buffered(jobs);
     let mut all = Vec::new();
-    for seed in first..first + count {
-        let plan = Plan::new(seed);
-        println!("SEED={seed} N=1: {plan}");
-        let outcome = chaos::run(plan).await.with_context(|| format!("SEED={seed} N=1"))?;
+    while let Some(outcome) = runs.next().await {
+        let outcome = outcome?;
+        println!("SEED={} N=1: {}", outcome.plan.seed, outcome.plan);
         println!("{}", line(&outcome));
         for broken in &outcome.broken {
             println!("  BROKEN {broken}");

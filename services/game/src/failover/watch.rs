@@ -1,10 +1,10 @@
 //! Finds matches whose owner died.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arena_types::{MatchId, MatchRecord};
+use arena_types::{Epoch, MatchId, MatchRecord};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
@@ -13,6 +13,9 @@ use super::takeover::Failover;
 
 /// Between two looks at all matches, whatever changed; a key that ends is seen at once.
 const PERIOD: Duration = Duration::from_secs(1);
+/// A match that the registry gives this instance is here within this time, or never will be: above what a move takes
+/// from one owner to the next, and what a record outlives its match.
+const ARRIVAL_MAX: Duration = Duration::from_secs(10);
 /// Matches gone on with at once: reading their journals bounds it.
 const AT_ONCE_MAX: usize = 32;
 /// A starting instance looks so long for matches of an earlier life of its own.
@@ -25,10 +28,12 @@ pub(crate) async fn watch(failover: Failover) {
     let places = Arc::new(Semaphore::new(AT_ONCE_MAX));
     let (mut tasks, mut under_way) = (JoinSet::new(), BTreeSet::new());
     let mut period = interval(PERIOD);
+    let mut missing = Missing::default();
     let (mut instances, mut matches) = (failover.instances.clone(), failover.matches.clone());
     let mut alive = keys(&instances.first().await);
     matches.first().await;
     loop {
+        let mut lost = Vec::new();
         loop {
             tokio::select! {
                 entries = instances.changed() => {
@@ -39,7 +44,10 @@ pub(crate) async fn watch(failover: Failover) {
                     }
                 }
                 _ = matches.changed() => break,
-                _ = period.tick() => break,
+                _ = period.tick() => {
+                    lost = missing.look(&failover).await;
+                    break;
+                }
                 Some(done) = tasks.join_next() => {
                     if let Ok(id) = done {
                         under_way.remove(&id);
@@ -47,7 +55,7 @@ pub(crate) async fn watch(failover: Failover) {
                 }
             }
         }
-        for (id, record) in orphans(&failover, &alive) {
+        for (id, record) in orphans(&failover, &alive).into_iter().chain(lost) {
             if !under_way.insert(id) {
                 continue;
             }
@@ -94,6 +102,32 @@ pub(crate) async fn reclaim(failover: &Failover) {
         });
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Matches that the registry gives this instance, and that are not here, with the epoch and since when.
+#[derive(Default)]
+struct Missing(BTreeMap<MatchId, (Epoch, Instant)>);
+
+impl Missing {
+    /// Returns those that do not come any more: the instance was named because it had a warm copy, and died with it.
+    async fn look(&mut self, failover: &Failover) -> Vec<(MatchId, MatchRecord)> {
+        let records = failover.matches.parsed::<MatchRecord>(&failover.matches.now());
+        let own = records.into_iter().filter(|(_, it)| it.ready && it.owner == failover.own.0);
+        let mut own: BTreeMap<MatchId, MatchRecord> =
+            own.filter_map(|(id, it)| Some((id.parse().ok()?, it))).collect();
+        for hosted in failover.host.describe().await {
+            if let Ok(id) = hosted.r#match.parse() {
+                own.remove(&id);
+            }
+        }
+        self.0.retain(|id, (epoch, _)| own.get(id).is_some_and(|it| it.epoch == *epoch));
+        let now = Instant::now();
+        own.retain(|id, it| {
+            let (_, since) = self.0.entry(*id).or_insert((it.epoch, now));
+            since.elapsed() > ARRIVAL_MAX
+        });
+        own.into_iter().collect()
+    }
 }
 
 fn keys(entries: &arena_instance::Entries) -> BTreeSet<String> {

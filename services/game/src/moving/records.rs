@@ -50,7 +50,8 @@ impl Records {
         found.map(|it| known(&it)).transpose()
     }
 
-    /// Reads the records of all matches, linearizably; what is no record is left out.
+    /// Reads the records of all matches, linearizably; what is no record is told and left out: nobody can prove by it
+    /// that a match is its own.
     ///
     /// # Errors
     /// The registry's.
@@ -58,7 +59,9 @@ impl Records {
         let listing = bounded(self.registry.list(MATCHES)).await?;
         let parse = |it: &Entry| {
             let id = it.key.strip_prefix(MATCHES)?.parse().ok()?;
-            Some((id, serde_json::from_slice(&it.value).ok()?))
+            let record =
+                known(it).inspect_err(|error| tracing::error!(%error, "no match's record"));
+            Some((id, record.ok()?.record))
         };
         Ok(listing.entries.iter().filter_map(parse).collect())
     }
