@@ -1,5 +1,6 @@
 //! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frames.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,17 +84,15 @@ struct Writer<S> {
 impl<S: Sink<Message> + Unpin> Writer<S> {
     async fn run(mut self) {
         loop {
-            let (bytes, is_frame) = tokio::select! {
+            let written = tokio::select! {
                 biased;
                 () = asked(&mut self.close) => return self.finish().await,
                 message = self.queue.recv() => match message {
-                    Some(bytes) => (bytes, false),
+                    Some(bytes) => self.write(bytes).await,
                     None => return self.finish().await,
                 },
-                frame = self.slot.take() => (frame, true),
+                frames = self.slot.take() => self.write_frames(frames).await,
             };
-            let written =
-                if is_frame { self.write_frames(bytes).await } else { self.write(bytes).await };
             if !written {
                 return;
             }
@@ -107,21 +106,18 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
         self.is_written(&sent, len)
     }
 
-    /// Writes a frame, and with it those that came since, through to the socket; false if it did not take them in time.
-    async fn write_frames(&mut self, first: Bytes) -> bool {
-        let Self { sink, slot, .. } = self;
-        let (mut len, mut frames) = (0, 0);
+    /// Writes frames through to the socket, at once; false if it did not take them in time.
+    async fn write_frames(&mut self, frames: VecDeque<Bytes>) -> bool {
+        let (count, len) = (frames.len() as u64, frames.iter().map(|it| it.len() as u64).sum());
+        let sink = &mut self.sink;
         let sending = async {
-            let mut next = Some(first);
-            while let Some(frame) = next {
-                (len, frames) = (len + frame.len() as u64, frames + 1);
+            for frame in frames {
                 sink.feed(Message::binary(frame)).await?;
-                next = slot.next();
             }
             sink.flush().await
         };
         let sent = tokio::time::timeout(STALL_MAX, sending).await;
-        self.metrics.frames_sent.inc_by(frames);
+        self.metrics.frames_sent.inc_by(count);
         self.is_written(&sent, len)
     }
 

@@ -78,18 +78,19 @@ impl Slot {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    /// Takes the oldest frame, if there is one that may leave.
-    pub fn next(&self) -> Option<Bytes> {
+    fn waiting(&self) -> VecDeque<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_open { state.frames.pop_front() } else { None }
+        if state.is_open { std::mem::take(&mut state.frames) } else { VecDeque::new() }
     }
 
-    /// Waits for a frame and takes it. Cancel safe.
-    pub async fn take(&self) -> Bytes {
+    /// Waits for frames and takes them all, oldest first: what comes later may be of a later owner, which the client is
+    /// told of before. Cancel safe.
+    pub async fn take(&self) -> VecDeque<Bytes> {
         loop {
             let filled = self.filled.notified();
-            if let Some(frame) = self.next() {
-                return frame;
+            let waiting = self.waiting();
+            if !waiting.is_empty() {
+                return waiting;
             }
             filled.await;
         }
@@ -99,6 +100,8 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NONE: [Bytes; 0] = [];
 
     fn frame(byte: u8) -> Bytes {
         Bytes::from(vec![byte])
@@ -116,11 +119,9 @@ mod tests {
         ] {
             assert_eq!(slot.put(frame(byte), Epoch(epoch), tick), kept, "frame {byte}");
         }
-        assert_eq!(slot.next(), None, "the start comes first");
+        assert_eq!(slot.waiting(), NONE, "the start comes first");
         slot.open();
-        for byte in [1, 2, 4] {
-            assert_eq!(slot.take().await, frame(byte));
-        }
+        assert_eq!(slot.take().await, [frame(1), frame(2), frame(4)]);
         for tick in [14, 16] {
             assert_eq!(slot.put(frame(tick), Epoch(2), u32::from(tick)), Kept::Fresh);
         }
@@ -128,13 +129,13 @@ mod tests {
         assert_eq!(waiting, [frame(14), frame(16)], "they leave before the next owner is told of");
         assert_eq!(slot.put(frame(7), Epoch(2), 18), Kept::Stale);
         assert_eq!(slot.put(frame(8), Epoch(3), 18), Kept::Fresh);
-        assert_eq!(slot.raise(Epoch(3)), [] as [Bytes; 0], "it is of that epoch");
-        assert_eq!(slot.take().await, frame(8));
+        assert_eq!(slot.raise(Epoch(3)), NONE, "it is of that epoch");
+        assert_eq!(slot.take().await, [frame(8)]);
         slot.clear();
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
-        assert_eq!(slot.next(), None, "another match, another start");
+        assert_eq!(slot.waiting(), NONE, "another match, another start");
         slot.open();
-        assert_eq!(slot.take().await, frame(7));
+        assert_eq!(slot.take().await, [frame(7)]);
     }
 
     #[test]
@@ -146,7 +147,6 @@ mod tests {
             let is_full = usize::from(tick) > FRAMES_MAX;
             assert_eq!(kept, if is_full { Kept::Replacing } else { Kept::Fresh }, "{tick}");
         }
-        let left: Vec<_> = std::iter::from_fn(|| slot.next()).collect();
-        assert_eq!(left, (3..=FRAMES_MAX as u8 + 2).map(frame).collect::<Vec<_>>());
+        assert_eq!(slot.waiting(), (3..=FRAMES_MAX as u8 + 2).map(frame).collect::<Vec<_>>());
     }
 }

@@ -109,7 +109,8 @@ pub(crate) async fn reclaim(failover: &Failover) {
 struct Missing(BTreeMap<MatchId, (Epoch, Instant)>);
 
 impl Missing {
-    /// Returns those that do not come any more: the instance was named because it had a warm copy, and died with it.
+    /// Returns those that do not come any more, each once in a while: the instance was named because it had a warm
+    /// copy, and died with it.
     async fn look(&mut self, failover: &Failover) -> Vec<(MatchId, MatchRecord)> {
         let records = failover.matches.parsed::<MatchRecord>(&failover.matches.now());
         let own = records.into_iter().filter(|(_, it)| it.ready && it.owner == failover.own.0);
@@ -124,7 +125,11 @@ impl Missing {
         let now = Instant::now();
         own.retain(|id, it| {
             let (_, since) = self.0.entry(*id).or_insert((it.epoch, now));
-            since.elapsed() > ARRIVAL_MAX
+            let is_late = since.elapsed() > ARRIVAL_MAX;
+            if is_late {
+                *since = now;
+            }
+            is_late
         });
         own.into_iter().collect()
     }
