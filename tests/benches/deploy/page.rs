@@ -39,6 +39,7 @@ pub(crate) fn write(scale: &Scale, all: &[Played]) -> anyhow::Result<String> {
     writeln!(page, "![Time between two frames, over time]({picture})\n")?;
     table(all, &mut page)?;
     verdict(all.first().context("a way")?, &mut page)?;
+    broken_promises(all, &mut page)?;
     if !is_lab {
         cpu(all, &mut page)?; // what runs in containers is none of this machine's state folder
         replays(all, &mut page)?;
@@ -105,6 +106,17 @@ fn verdict(ours: &Played, page: &mut String) -> anyhow::Result<()> {
         writeln!(page, "- {promise}: {kept} ({})", rounded(found))?;
     }
     page.push('\n');
+    Ok(())
+}
+
+/// Names the promises of the protocol that were broken, if one was.
+fn broken_promises(all: &[Played], page: &mut String) -> anyhow::Result<()> {
+    for Played { way, report, .. } in all {
+        for (kind, times) in &report.protocol_error_kinds {
+            let example = report.protocol_error_examples.get(kind).map_or("", String::as_str);
+            writeln!(page, "**{}**: {kind}, {times} times: {example}\n", way.name())?;
+        }
+    }
     Ok(())
 }
 
