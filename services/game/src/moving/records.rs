@@ -59,8 +59,9 @@ impl Records {
         let listing = bounded(self.registry.list(MATCHES)).await?;
         let parse = |it: &Entry| {
             let id = it.key.strip_prefix(MATCHES)?.parse().ok()?;
-            let record =
-                known(it).inspect_err(|error| tracing::error!(%error, "no match's record"));
+            let record = known(it).inspect_err(|error| {
+                tracing::error!(%error, "a match is taken for another's: did a newer release write its record?");
+            });
             Some((id, record.ok()?.record))
         };
         Ok(listing.entries.iter().filter_map(parse).collect())
