@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use arena_types::ReleaseId;
 use async_trait::async_trait;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteLockingMode, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::durable;
@@ -118,14 +120,18 @@ impl FileLedger {
         }
     }
 
-    /// Opens the database on a full disk, where `SQLite` has no room for the files it keeps beside it. That is
-    /// right only if nobody writes: then nothing is in the log that is not in the database.
+    /// Opens the database on a full disk, where `SQLite` has no room for the files it keeps beside it. With nothing in
+    /// its log it is read as it stands. Else somebody was killed while it was written: the log is read too, which
+    /// nobody else may do meanwhile, since its index is in memory then
+    /// (<https://www.sqlite.org/wal.html#use_of_wal_without_shared_memory>).
     async fn frozen(path: &Path) -> Result<Self, LedgerError> {
         let log = path.with_file_name(format!("{}-wal", file_name(path)));
-        if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
-            return Err(LedgerError::Full { path: path.to_path_buf() });
-        }
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).immutable(true);
+        let options = SqliteConnectOptions::new().filename(path);
+        let options = if std::fs::metadata(log).is_ok_and(|log| log.len() > 0) {
+            options.locking_mode(SqliteLockingMode::Exclusive).busy_timeout(BUSY_TIMEOUT)
+        } else {
+            options.read_only(true).immutable(true)
+        };
         Self::connect(path, options, Kept::Frozen).await
     }
 

@@ -19,6 +19,20 @@ if [ "$1" = fill ]; then
   rm state/fill
   run deploy --set services.play.env.MODE=new
 fi
+if [ "$1" = killed ]; then
+  "$ARENACTL" deploy --set services.play.env.MODE=new >>out 2>&1 &
+  ledger=state/arena/demo/local/ledger.sqlite
+  tries=0
+  until [ -s $ledger-wal ]; do tries=$((tries + 1)); [ $tries -lt 9999 ] || exit 98; sleep 0.001; done
+  kill -9 $!
+  wait $!
+  head -c 1G /dev/zero >state/fill 2>/dev/null
+  rm $ledger-shm
+  head -c 1G /dev/zero >state/fill2 2>/dev/null
+  run status --output json
+  rm state/fill state/fill2
+  run deploy --set services.play.env.MODE=new
+fi
 run down --yes --now
 "#;
 
@@ -35,7 +49,7 @@ fn on_disk_of(size: &str, then: &str) -> anyhow::Result<(String, String)> {
         .env("ARENACTL", arena_tests::binary("arenactl")?)
         .env("XDG_STATE_HOME", region.folder.path().join("state"))
         .output()?;
-    assert_ne!(output.status.code(), Some(99), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{output:?}");
     let said = std::fs::read_to_string(region.folder.path().join("out"))?;
     Ok((String::from_utf8(output.stdout)?, said))
 }
@@ -57,4 +71,11 @@ fn a_disk_that_fills_up_leaves_the_old_release_serving_and_looked_at() {
     assert!(said.contains("help: free space on the disk of `"), "{said}");
     assert!(said.contains("\"release\": \"r1\""), "{said}");
     assert!(said.contains("\"state\": \"ready\""), "{said}");
+}
+
+#[test]
+fn a_region_whose_deploy_was_killed_is_looked_at_on_a_full_disk() {
+    let (codes, said) = on_disk_of("512m", "killed").unwrap();
+    assert_eq!(codes, "deploy 0\nstatus 0\ndeploy 0\ndown 0\n", "{said}");
+    assert!(said.contains("\"release\": \"r1\""), "{said}");
 }
