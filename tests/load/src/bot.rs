@@ -62,6 +62,9 @@ pub(crate) struct Bot {
     endpoint: String,
     watch: Option<Watch>,
     is_playing: bool,
+    /// Whether the connection has said where the match stands: inputs go over it from then on, and over the one that
+    /// the session moves from until then.
+    is_started: bool,
     queue_at: Option<Instant>,
     /// Since when it wants a match.
     wants_since: Option<Instant>,
@@ -102,6 +105,7 @@ impl Bot {
             endpoint: String::new(),
             watch: None,
             is_playing: false,
+            is_started: false,
             queue_at: None,
             wants_since: None,
             ticks_per_frame: 1,
@@ -211,6 +215,7 @@ impl Bot {
             }
             (None, _) => self.judge.count(Count::Sessions),
         }
+        self.is_started = !(welcome.resumed && self.watch.is_some());
         if self.watch.is_none() {
             self.queue_at = Some(Instant::now());
         }
@@ -249,7 +254,7 @@ impl Bot {
             let message = tokio::select! {
                 biased; // what the former connection still shows comes before what the next one does
                 message = next(&mut former) => {
-                    self.heard_former(&mut former, message).await;
+                    self.heard_former(&mut former, &mut socket, message).await;
                     continue;
                 }
                 message = socket.next() => message,
@@ -308,10 +313,16 @@ impl Bot {
     }
 
     /// Takes what came on the connection that the session moves from; it ends by itself as well.
-    async fn heard_former(&mut self, former: &mut Option<Socket>, message: Heard) {
+    async fn heard_former(
+        &mut self,
+        former: &mut Option<Socket>,
+        socket: &mut Socket,
+        message: Heard,
+    ) {
         let goes_on = match (message, former.as_mut()) {
-            (Some(Ok(Message::Binary(bytes))), Some(socket)) => {
-                self.receive_former(&bytes, socket).await.is_ok()
+            (Some(Ok(Message::Binary(bytes))), Some(former)) => {
+                let answers = if self.is_started { socket } else { former };
+                self.receive_former(&bytes, answers).await.is_ok()
             }
             (Some(Ok(Message::Close(_)) | Err(_)) | None, _) => false,
             (Some(Ok(_)), _) => true,

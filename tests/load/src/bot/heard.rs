@@ -40,12 +40,12 @@ impl Bot {
     }
 
     /// Takes a message of the connection that the session moves from: it still shows the match, and takes
-    /// inputs, until the next one does. Between two connections there is no order: what is of an owner before the one
-    /// that the next has told of is left out, as the page does.
+    /// inputs, until the next one has said where it stands: `answers` is where they go. Between two connections there is
+    /// no order: what is of an owner before the one that the next has told of is left out, as the page does.
     pub(super) async fn receive_former(
         &mut self,
         bytes: &[u8],
-        former: &mut Socket,
+        answers: &mut Socket,
     ) -> Result<(), tungstenite::Error> {
         let known = self.watch.as_ref().map_or(Epoch(0), Watch::epoch);
         let is_taken = if bytes.first() == Some(&FRAME_TYPE) {
@@ -58,7 +58,7 @@ impl Bot {
             }
         };
         if is_taken {
-            self.receive(bytes, former).await?;
+            self.receive(bytes, answers).await?;
         }
         Ok(())
     }
@@ -116,7 +116,10 @@ impl Bot {
                 self.queue_at = Some(Instant::now() + QUEUE_PATIENCE);
             }
             ServerMessage::Queue(QueueUpdate::Assigned { .. }) => self.queue_at = None,
-            ServerMessage::Start(start) => return self.started(&start),
+            ServerMessage::Start(start) => {
+                self.is_started = true;
+                return self.started(&start);
+            }
             ServerMessage::Event(event) => {
                 let now_ms = self.judge.now_ms();
                 let Some(watch) = self.watch.as_mut() else { return Ok(Vec::new()) };
