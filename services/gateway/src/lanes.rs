@@ -1,9 +1,9 @@
 //! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frames.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arena_types::Epoch;
 use arena_wire::play::{Code, ServerMessage};
 use bytes::Bytes;
 use futures::{Sink, SinkExt as _};
@@ -22,10 +22,19 @@ const STALL_MAX: Duration = Duration::from_secs(5);
 /// A close frame may take this long.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 
+/// A message that must arrive.
+#[derive(Debug)]
+enum Reliable {
+    Message(Bytes),
+    /// The word of the owner of this epoch. Frames of earlier ones leave before it, or never: a client sees no epoch
+    /// fall.
+    Owner(Epoch, Bytes),
+}
+
 /// The sending side of a session's socket.
 #[derive(Debug)]
 pub struct Lanes {
-    reliable: mpsc::Sender<Bytes>,
+    reliable: mpsc::Sender<Reliable>,
     close: watch::Sender<Option<Code>>,
 }
 
@@ -51,15 +60,12 @@ impl Lanes {
     /// # Errors
     /// [`Code::TooSlow`] if too many wait already; the socket is then to be closed.
     pub fn send(&self, message: &ServerMessage) -> Result<(), Code> {
-        self.forward(message.encode().into())
-    }
-
-    /// Sends encoded bytes after the messages before them.
-    ///
-    /// # Errors
-    /// As [`Self::send`].
-    pub fn forward(&self, bytes: Bytes) -> Result<(), Code> {
-        self.reliable.try_send(bytes).map_err(|_| Code::TooSlow)
+        let bytes = message.encode().into();
+        let reliable = match message {
+            ServerMessage::Owner(owner) => Reliable::Owner(owner.epoch, bytes),
+            _ => Reliable::Message(bytes),
+        };
+        self.reliable.try_send(reliable).map_err(|_| Code::TooSlow)
     }
 
     /// Closes the socket with `code`, after the messages that wait unless the reader is too slow.
@@ -76,7 +82,7 @@ async fn asked(close: &mut watch::Receiver<Option<Code>>) {
 struct Writer<S> {
     sink: S,
     slot: Arc<Slot>,
-    queue: mpsc::Receiver<Bytes>,
+    queue: mpsc::Receiver<Reliable>,
     close: watch::Receiver<Option<Code>>,
     metrics: GatewayMetrics,
 }
@@ -88,13 +94,24 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
                 biased;
                 () = asked(&mut self.close) => return self.finish().await,
                 message = self.queue.recv() => match message {
-                    Some(bytes) => self.write(bytes).await,
+                    Some(message) => self.write_reliable(message).await,
                     None => return self.finish().await,
                 },
                 frames = self.slot.take() => self.write_frames(frames).await,
             };
             if !written {
                 return;
+            }
+        }
+    }
+
+    /// Writes what must arrive; false if the socket did not take it in time.
+    async fn write_reliable(&mut self, message: Reliable) -> bool {
+        match message {
+            Reliable::Message(bytes) => self.write(bytes).await,
+            Reliable::Owner(epoch, bytes) => {
+                let earlier = self.slot.raise(epoch);
+                (earlier.is_empty() || self.write_frames(earlier).await) && self.write(bytes).await
             }
         }
     }
@@ -107,7 +124,7 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
     }
 
     /// Writes frames through to the socket, at once; false if it did not take them in time.
-    async fn write_frames(&mut self, frames: VecDeque<Bytes>) -> bool {
+    async fn write_frames(&mut self, frames: Vec<Bytes>) -> bool {
         let (count, len) = (frames.len() as u64, frames.iter().map(|it| it.len() as u64).sum());
         let sink = &mut self.sink;
         let sending = async {
@@ -134,8 +151,8 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
     async fn finish(&mut self) {
         let code = *self.close.borrow();
         if code != Some(Code::TooSlow) {
-            while let Ok(bytes) = self.queue.try_recv() {
-                if !self.write(bytes).await {
+            while let Ok(message) = self.queue.try_recv() {
+                if !self.write_reliable(message).await {
                     return;
                 }
             }

@@ -20,7 +20,8 @@ pub struct Slot {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<Bytes>,
+    /// Each with its epoch, none above the next one's.
+    frames: VecDeque<(u32, Bytes)>,
     is_open: bool,
     epoch: u32,
     tick: u32,
@@ -49,7 +50,7 @@ impl Slot {
         if is_full {
             state.frames.pop_front();
         }
-        state.frames.push_back(frame);
+        state.frames.push_back((epoch.0, frame));
         drop(state);
         self.filled.notify_one();
         if is_full { Kept::Replacing } else { Kept::Fresh }
@@ -61,16 +62,17 @@ impl Slot {
         self.filled.notify_one();
     }
 
-    /// Says that frames of `epoch` come next: none of an earlier one is let in any more. Returns those that wait to
-    /// be sent, if they may: they leave before the client is told of the owner of this epoch.
-    pub fn raise(&self, epoch: Epoch) -> VecDeque<Bytes> {
+    /// Says that the client is told of the owner of `epoch`: no frame of an earlier one is let in any more. Returns
+    /// those of earlier ones that wait to be sent, if they may: they leave before that word.
+    pub fn raise(&self, epoch: Epoch) -> Vec<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if epoch.0 <= state.epoch {
-            return VecDeque::new();
+        if epoch.0 > state.epoch {
+            (state.epoch, state.tick) = (epoch.0, 0);
         }
-        (state.epoch, state.tick) = (epoch.0, 0);
-        let waiting = std::mem::take(&mut state.frames);
-        if state.is_open { waiting } else { VecDeque::new() }
+        let earlier = state.frames.partition_point(|it| it.0 < epoch.0);
+        let waiting = state.frames.drain(..earlier).map(|it| it.1);
+        let waiting: Vec<Bytes> = waiting.collect();
+        if state.is_open { waiting } else { Vec::new() }
     }
 
     /// Starts over, with another match or owner: ticks and epochs begin anew, closed until its start.
@@ -78,14 +80,17 @@ impl Slot {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }
 
-    fn waiting(&self) -> VecDeque<Bytes> {
+    fn waiting(&self) -> Vec<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.is_open { std::mem::take(&mut state.frames) } else { VecDeque::new() }
+        if !state.is_open {
+            return Vec::new();
+        }
+        state.frames.drain(..).map(|it| it.1).collect()
     }
 
     /// Waits for frames and takes them all, oldest first: what comes later may be of a later owner, which the client is
     /// told of before. Cancel safe.
-    pub async fn take(&self) -> VecDeque<Bytes> {
+    pub async fn take(&self) -> Vec<Bytes> {
         loop {
             let filled = self.filled.notified();
             let waiting = self.waiting();
@@ -125,12 +130,13 @@ mod tests {
         for tick in [14, 16] {
             assert_eq!(slot.put(frame(tick), Epoch(2), u32::from(tick)), Kept::Fresh);
         }
+        assert_eq!(slot.put(frame(18), Epoch(3), 18), Kept::Fresh);
         let waiting = slot.raise(Epoch(3));
         assert_eq!(waiting, [frame(14), frame(16)], "they leave before the next owner is told of");
-        assert_eq!(slot.put(frame(7), Epoch(2), 18), Kept::Stale);
-        assert_eq!(slot.put(frame(8), Epoch(3), 18), Kept::Fresh);
-        assert_eq!(slot.raise(Epoch(3)), NONE, "it is of that epoch");
-        assert_eq!(slot.take().await, [frame(8)]);
+        assert_eq!(slot.raise(Epoch(3)), NONE, "what is left is of that epoch");
+        assert_eq!(slot.take().await, [frame(18)]);
+        assert_eq!(slot.raise(Epoch(4)), NONE);
+        assert_eq!(slot.put(frame(7), Epoch(3), 20), Kept::Stale);
         slot.clear();
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
         assert_eq!(slot.waiting(), NONE, "another match, another start");

@@ -501,11 +501,6 @@ impl Client {
                 .lanes
                 .send(&ServerMessage::Move(arena_wire::play::Move { resume_token, ..it }));
         }
-        if let ServerMessage::Owner(owner) = &message {
-            for frame in self.slot.raise(owner.epoch) {
-                self.lanes.forward(frame)?; // a client never sees an epoch fall
-            }
-        }
         self.lanes.send(&message)?;
         if let ServerMessage::Start(_) = message {
             self.slot.open(); // what is in the lanes by now leaves before any frame
