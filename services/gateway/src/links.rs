@@ -1,6 +1,6 @@
 //! Links to game instances: one each, shared by all sessions that play there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +26,9 @@ const BATCH_INTERVAL: Duration = Duration::from_micros(16_667);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Commands of all sessions that wait for one link: a tick's inputs of thousands of players.
 const COMMANDS_MAX: usize = 8192;
+/// Commands taken in one turn. Inputs come twice as often as frames, so one a turn lets them queue; with hundreds
+/// frames wait.
+const COMMANDS_AT_ONCE: usize = 4;
 /// A link nobody plays over is closed after this; the next match opens another one.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -169,12 +172,16 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
                 seats: HashMap::new(),
                 batch: Vec::new(),
                 idle_since: Instant::now(),
+                taken: VecDeque::new(),
             };
             running.serve(&mut inbox, is_alive).await;
             tracing::info!(%owner, sessions = running.seats.len(), "link to a game instance ends");
             inbox.close();
             for Seat { port, epoch } in running.seats.into_values() {
                 let _ = port.events.send(Event::LinkLost(epoch)).await;
+            }
+            for command in running.taken {
+                refuse(command).await;
             }
         }
         Err(error) => {
@@ -184,14 +191,19 @@ async fn run(links: Links, owner: InstanceId, mut inbox: mpsc::Receiver<Command>
         }
     }
     while let Some(command) = inbox.recv().await {
-        let (port, epoch) = match command {
-            Command::Attach(attach, port) => (port, attach.epoch),
-            Command::Watch(_, _, port) => (port, Epoch(0)),
-            Command::Input(..) | Command::Detach(..) => continue,
-        };
-        let refused = Event::AttachRefused(AttachRefusal::Unreachable, epoch);
-        let _ = port.events.send(refused).await;
+        refuse(command).await;
     }
+}
+
+/// Tells whoever waits for an answer to `command` that there is no link.
+async fn refuse(command: Command) {
+    let (port, epoch) = match command {
+        Command::Attach(attach, port) => (port, attach.epoch),
+        Command::Watch(_, _, port) => (port, Epoch(0)),
+        Command::Input(..) | Command::Detach(..) => return,
+    };
+    let refused = Event::AttachRefused(AttachRefusal::Unreachable, epoch);
+    let _ = port.events.send(refused).await; // the session may be over
 }
 
 /// One session on this link, with the epoch the game attached it in.
@@ -207,6 +219,8 @@ struct Running {
     seats: HashMap<Flow, Seat>,
     batch: Vec<(Flow, Input)>,
     idle_since: Instant,
+    /// Commands that were taken and not carried out yet.
+    taken: VecDeque<Command>,
 }
 
 impl Running {
@@ -216,6 +230,7 @@ impl Running {
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ticks = tokio::time::interval(BATCH_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut commands = Vec::with_capacity(COMMANDS_AT_ONCE);
         loop {
             let alive = tokio::select! {
                 received = self.receiver.recv() => match received {
@@ -223,10 +238,10 @@ impl Running {
                     Some(Received::Ordered(bytes)) => self.ordered(&bytes),
                     None => false,
                 },
-                command = inbox.recv() => match command {
-                    Some(command) => self.command(command).await,
-                    None => false,
-                },
+                count = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE) => {
+                    self.taken.extend(commands.drain(..));
+                    self.commands().await && count > 0
+                }
                 _ = looks.tick() => is_alive(),
                 _ = ticks.tick(), if !self.batch.is_empty() || self.seats.is_empty() => {
                     let idle = self.seats.is_empty() && self.idle_since.elapsed() > IDLE;
@@ -237,6 +252,16 @@ impl Running {
                 return;
             }
         }
+    }
+
+    /// Carries out what was taken, up to the first that the link breaks at.
+    async fn commands(&mut self) -> bool {
+        while let Some(command) = self.taken.pop_front() {
+            if !self.command(command).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn command(&mut self, command: Command) -> bool {
