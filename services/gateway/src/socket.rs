@@ -476,6 +476,7 @@ impl Client {
             route_token: seat.route_token,
             ack_tick,
             ack_event,
+            connection: self.session.connection(),
         };
         let port = Port { events: self.events.clone(), slot: self.slot.clone() };
         self.shared.links.attach(&seat.owner, attach, port).await

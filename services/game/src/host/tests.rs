@@ -254,6 +254,7 @@ fn attach(id: u64, flow: u32, ack_tick: u32) -> ToGame {
         route_token: claims.sign(&route_key()),
         ack_tick: Tick(ack_tick),
         ack_event: 0,
+        connection: 0,
     })
 }
 

@@ -261,10 +261,11 @@ impl<F: Copy + PartialEq> Hosted<F> {
     /// Gives a seat to its player's session; [`Self::take_replaced`] says whom it is taken from.
     ///
     /// # Errors
-    /// [`SeatRefused`] if the seat is not that player's, or was left for good.
+    /// [`SeatRefused`] if the seat is not that player's, was left for good, or is played from over a later
+    /// connection.
     pub fn attach(
         &mut self,
-        (session, flow): (SessionId, F),
+        (session, connection, flow): (SessionId, u32, F),
         (player, seat): (PlayerId, u8),
         (ack_tick, ack_event): (Tick, u32),
         (now, worlds): (u32, &mut dyn Worlds),
@@ -275,6 +276,9 @@ impl<F: Copy + PartialEq> Hosted<F> {
         let place = place
             .filter(|it| it.player.as_ref().is_some_and(|it| it.id == player))
             .ok_or(SeatRefused::NotYours)?;
+        if place.is_past(session, connection) {
+            return Err(SeatRefused::Replaced);
+        }
         let Some((state, effect)) = place.state.on(SeatEvent::Attach) else {
             return Err(SeatRefused::Left);
         };
@@ -294,7 +298,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
             place.viewer = worlds.watch(self.world, seat).ok();
         }
         let seen = ack_tick;
-        let session = Session { id: session, flow, told, heard: told, seen };
+        let session = Session { id: session, connection, flow, told, heard: told, seen };
         self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         if !over {
             self.apply(seat, effect); // nothing happens any more after the end
@@ -309,7 +313,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
     /// As [`Self::attach`].
     pub fn adopt(
         &mut self,
-        (session, flow): (SessionId, F),
+        (session, connection, flow): (SessionId, u32, F),
         (player, seat): (PlayerId, u8),
         ack_event: u32,
         (now, worlds): (u32, &mut dyn Worlds),
@@ -323,7 +327,7 @@ impl<F: Copy + PartialEq> Hosted<F> {
         place.viewer = worlds.watch(self.world, seat).ok();
         let told = self.events.after(ack_event.max(place.heard_before));
         let seen = Tick(0);
-        let session = Session { id: session, flow, told, heard: told, seen };
+        let session = Session { id: session, connection, flow, told, heard: told, seen };
         self.replaced.extend(place.take_session(session, now).into_iter().flatten());
         self.apply(seat, effect);
         Ok(())
@@ -706,6 +710,8 @@ pub enum SeatRefused {
     NotYours,
     /// The player left the match for good.
     Left,
+    /// The session plays over a later connection already.
+    Replaced,
 }
 
 impl<F> Place<F> {

@@ -226,8 +226,11 @@ impl Shard {
                     effects.messages.push((link, moving));
                 }
             }
-            Err((why, detail)) => {
+            Err(NoSeat::Refused(why, detail)) => {
                 effects.messages.push((link, ToGateway::Refused { flow, why, detail }));
+            }
+            Err(NoSeat::Replaced) => {
+                effects.messages.push((link, ToGateway::Replaced { flow }));
             }
         }
     }
@@ -255,38 +258,43 @@ impl Shard {
         link: u64,
         attach: &Attach,
         now_ms: u64,
-    ) -> Result<Option<Attached>, (Refusal, String)> {
+    ) -> Result<Option<Attached>, NoSeat> {
         let key = FlowKey { link, flow: attach.flow };
         let claims = RouteClaims::verify(&attach.route_token, &self.route_key, now_ms)
-            .map_err(|error| (Refusal::BadToken, error.to_string()))?;
+            .map_err(|error| NoSeat::Refused(Refusal::BadToken, error.to_string()))?;
         let claimed: (MatchId, PlayerId, u8) = (claims.match_id, claims.player, claims.seat);
         if claimed != (attach.match_id, attach.player, attach.seat) {
-            return Err((Refusal::BadToken, "the token is for another seat".to_owned()));
+            let detail = "the token is for another seat".to_owned();
+            return Err(NoSeat::Refused(Refusal::BadToken, detail));
         }
         if self.attach_early(key, attach) {
             return Ok(None);
         }
         if self.is_closed(attach.match_id) {
-            return Err((Refusal::Full, "the match is changing its owner".to_owned()));
+            let detail = "the match is changing its owner".to_owned();
+            return Err(NoSeat::Refused(Refusal::Full, detail));
         }
         if self.journals.awaits(attach.match_id) {
-            return Err((Refusal::Full, "the match is about to go on here".to_owned()));
+            let detail = "the match is about to go on here".to_owned();
+            return Err(NoSeat::Refused(Refusal::Full, detail));
         }
         let Some(hosted) = self.matches.get_mut(&attach.match_id) else {
             return Err(if self.over.contains(&attach.match_id) {
-                (Refusal::Over, "the match is over".to_owned())
+                NoSeat::Refused(Refusal::Over, "the match is over".to_owned())
             } else {
-                (Refusal::UnknownMatch, format!("match {} is not here", attach.match_id))
+                let detail = format!("match {} is not here", attach.match_id);
+                NoSeat::Refused(Refusal::UnknownMatch, detail)
             });
         };
         if attach.epoch > hosted.epoch() {
             let detail = format!("hosted here in epoch {}", hosted.epoch());
-            return Err((Refusal::OldEpoch, detail));
+            return Err(NoSeat::Refused(Refusal::OldEpoch, detail));
         }
         let held = (attach.ack_tick, attach.ack_event);
         let worlds: &mut dyn Worlds = &mut *self.worlds;
         let seat = (attach.player, attach.seat);
-        hosted.attach((attach.session, key), seat, held, (self.now, worlds)).map_err(refusal)?;
+        let session = (attach.session, attach.connection, key);
+        hosted.attach(session, seat, held, (self.now, worlds)).map_err(no_seat)?;
         let (epoch, start) = (hosted.epoch(), hosted.start(attach.seat));
         self.flows.insert(key, (attach.match_id, attach.seat));
         Ok(Some(Attached { epoch, start }))
@@ -589,10 +597,21 @@ impl Stand for InWorlds<'_> {
     }
 }
 
-fn refusal(refused: SeatRefused) -> (Refusal, String) {
+/// Why a session is not seated.
+enum NoSeat {
+    /// It may not be, or not now.
+    Refused(Refusal, String),
+    /// It is, over a later connection.
+    Replaced,
+}
+
+fn no_seat(refused: SeatRefused) -> NoSeat {
     match refused {
-        SeatRefused::NotYours => (Refusal::BadToken, "not this player's seat".to_owned()),
-        SeatRefused::Left => (Refusal::Left, "the player left the match".to_owned()),
+        SeatRefused::NotYours => {
+            NoSeat::Refused(Refusal::BadToken, "not this player's seat".to_owned())
+        }
+        SeatRefused::Left => NoSeat::Refused(Refusal::Left, "the player left the match".to_owned()),
+        SeatRefused::Replaced => NoSeat::Replaced,
     }
 }
 

@@ -154,6 +154,7 @@ impl Gateway {
             player: PlayerId::from_u64(7),
             name: "Ada".to_owned(),
             token_epoch: 2,
+            connection: 0,
             party: None,
             activity: Activity::Match(seat),
         };

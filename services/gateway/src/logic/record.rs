@@ -14,6 +14,9 @@ pub struct Record {
     pub name: String,
     /// The epoch of the access token it was opened with.
     pub token_epoch: u64,
+    /// Connections the session had before the one that wrote this.
+    #[serde(default)]
+    pub connection: u32,
     /// The party the player is in.
     pub party: Option<PartyCode>,
     /// What the session was doing.
@@ -93,6 +96,7 @@ mod tests {
                 player: PlayerId::from_u64(2),
                 name: "Ada".to_owned(),
                 token_epoch: 2,
+                connection: 3,
                 party: Some("K7QF2M".parse().unwrap()),
                 activity,
             };

@@ -210,6 +210,8 @@ pub struct Session {
     player: PlayerId,
     name: String,
     token_epoch: u64,
+    /// Connections the session had before this one.
+    connection: u32,
     seed: u64,
     phase: Phase,
     party: Option<PartyState>,
@@ -264,6 +266,7 @@ impl Session {
             player,
             name,
             token_epoch,
+            connection: 0,
             seed,
             phase: Phase::Lobby,
             party: None,
@@ -286,6 +289,7 @@ impl Session {
     ) -> (Self, Vec<Effect>) {
         let who = (record.player, record.name.clone());
         let mut session = Self::new(record.session, who, record.token_epoch, seed);
+        session.connection = record.connection.saturating_add(1);
         session.client = Seen { ack_tick, ack_event, ..Seen::NOTHING };
         if let Some(code) = &record.party {
             session.act(Effect::AskParty(PartyCall::Watch(code.clone())));
@@ -317,6 +321,12 @@ impl Session {
     #[must_use]
     pub fn token_epoch(&self) -> u64 {
         self.token_epoch
+    }
+
+    /// Returns how many connections the session had before this one.
+    #[must_use]
+    pub fn connection(&self) -> u32 {
+        self.connection
     }
 
     /// Returns the match the session is in or on its way to.
@@ -355,6 +365,7 @@ impl Session {
             player: self.player,
             name: self.name.clone(),
             token_epoch: self.token_epoch,
+            connection: self.connection,
             party: self.party.as_ref().map(|it| it.party.code.clone()),
             activity,
         }

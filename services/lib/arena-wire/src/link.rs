@@ -78,6 +78,9 @@ pub struct Attach {
     pub ack_tick: Tick,
     /// The last event the client has seen: later ones are repeated.
     pub ack_event: u32,
+    /// Connections of the session before the one that this is for. Attaches over two links come in any order: of one
+    /// session the later connection has the seat.
+    pub connection: u32,
 }
 
 /// Why a flow ends.
@@ -212,6 +215,7 @@ impl ToGame {
                 out.blob(&attach.route_token);
                 out.bits(attach.ack_tick.0, 32);
                 out.bits(attach.ack_event, 32);
+                out.bits(attach.connection, 32);
             }
             Self::Inputs(inputs) => {
                 assert!(inputs.len() <= BATCH_MAX);
@@ -261,6 +265,7 @@ impl ToGame {
                 route_token: input.blob(TOKEN_LEN_MAX, "route_token")?,
                 ack_tick: Tick(input.u32("ack_tick")?),
                 ack_event: input.u32("ack_event")?,
+                connection: input.u32("connection")?,
             }),
             INPUTS => Self::Inputs(
                 (0..input.len(BATCH_MAX, "inputs")?)
@@ -456,6 +461,7 @@ mod tests {
                 route_token: vec![6; TOKEN_LEN_MAX],
                 ack_tick: Tick(7),
                 ack_event: 8,
+                connection: 2,
             }),
             ToGame::Inputs(vec![]),
             ToGame::Inputs(vec![(Flow(1), input), (Flow(u32::MAX), input)]),

@@ -12,6 +12,8 @@ const FORMER_TICKS: u32 = 30;
 #[derive(Clone, Debug)]
 pub(super) struct Session<F> {
     pub(super) id: SessionId,
+    /// Connections it had before the one it plays over.
+    pub(super) connection: u32,
     /// Where its messages go.
     pub(super) flow: F,
     pub(super) told: u32,
@@ -36,6 +38,11 @@ impl<F> Former<F> {
 }
 
 impl<F: Copy + PartialEq> Place<F> {
+    /// Whether the seat is played from over a later connection of the same session.
+    pub(super) fn is_past(&self, id: SessionId, connection: u32) -> bool {
+        self.session.as_ref().is_some_and(|it| it.id == id && it.connection > connection)
+    }
+
     /// Seats a session. The same session over another flow keeps the one before for its inputs; returns the
     /// flows that have nothing to do with the seat any more.
     pub(super) fn take_session(&mut self, session: Session<F>, now: u32) -> [Option<F>; 2] {

@@ -10,7 +10,7 @@ use arena_wire::link::{Attach, Flow, Leave, Refusal, ToGateway};
 use arena_wire::play::Input;
 
 use super::journalled::Going;
-use super::{Effects, FlowKey, Flows, InWorlds, Shard};
+use super::{Effects, FlowKey, Flows, InWorlds, NoSeat, Shard};
 use crate::logic::hosted::{CarriedError, Hosted, NewMatch, Phase};
 use crate::logic::tape::Stand as _;
 
@@ -178,7 +178,7 @@ pub(super) struct Arriving {
     tick: u32,
     told_tick: u32,
     ahead: VecDeque<SeatInputs>,
-    /// In the order they came: of two for one seat the later has it.
+    /// In the order in which they are seated: of two for one seat the later has it.
     sessions: Vec<(FlowKey, Attach)>,
     early: VecDeque<(FlowKey, Input)>,
     /// Seats whose players leave for good.
@@ -444,10 +444,11 @@ impl Shard {
 
     /// Seats a session that came before its match.
     fn adopt(&mut self, key: FlowKey, attach: &Attach, effects: &mut Effects) {
-        let Attach { session, match_id, player, seat, ack_event, .. } = attach;
+        let Attach { session, connection, match_id, player, seat, ack_event, .. } = attach;
         let Some(hosted) = self.matches.get_mut(match_id) else { return };
         let worlds: &mut dyn Worlds = &mut *self.worlds;
-        match hosted.adopt((*session, key), (*player, *seat), *ack_event, (self.now, worlds)) {
+        let session = (*session, *connection, key);
+        match hosted.adopt(session, (*player, *seat), *ack_event, (self.now, worlds)) {
             Ok(()) => {
                 let (epoch, start) = (hosted.epoch(), hosted.start(*seat));
                 let attached = ToGateway::Attached { flow: key.flow, epoch, start };
@@ -456,19 +457,28 @@ impl Shard {
             }
             Err(refused) => {
                 self.flows.remove(&key);
-                let (why, detail) = super::refusal(refused);
-                let refused = ToGateway::Refused { flow: key.flow, why, detail };
-                effects.messages.push((key.link, refused));
+                let flow = key.flow;
+                let message = match super::no_seat(refused) {
+                    NoSeat::Refused(why, detail) => ToGateway::Refused { flow, why, detail },
+                    NoSeat::Replaced => ToGateway::Replaced { flow },
+                };
+                effects.messages.push((key.link, message));
             }
         }
     }
 
-    /// Keeps a session whose match arrives; false if it does not.
+    /// Keeps a session whose match arrives, before those that are the same one over a later connection; false if the
+    /// match does not arrive.
     pub(super) fn attach_early(&mut self, key: FlowKey, attach: &Attach) -> bool {
         let arriving = self.arriving.get_mut(&attach.match_id).filter(|it| it.copy.is_none());
         let Some(arriving) = arriving else { return false };
         arriving.sessions.retain(|(it, _)| *it != key);
-        arriving.sessions.push((key, attach.clone()));
+        let is_later = |it: &Attach| {
+            it.session == attach.session && it.connection > attach.connection
+        };
+        let later = arriving.sessions.iter().position(|(_, it)| is_later(it));
+        let at = later.unwrap_or(arriving.sessions.len());
+        arriving.sessions.insert(at, (key, attach.clone()));
         self.flows.insert(key, (attach.match_id, attach.seat));
         true
     }

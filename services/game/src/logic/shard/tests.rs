@@ -104,6 +104,7 @@ fn attach(seat: u8, (ack_tick, ack_event): (u32, u32)) -> Attach {
         route_token: claims.sign(&key()),
         ack_tick: Tick(ack_tick),
         ack_event,
+        connection: 0,
     }
 }
 

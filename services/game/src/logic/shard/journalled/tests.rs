@@ -69,6 +69,7 @@ impl Client {
             route_token: claims.sign(&key()),
             ack_tick: self.frames.last().map_or(Tick(0), |it| it.tick),
             ack_event: self.events.last().map_or(0, |it| it.0),
+            connection: 0,
         };
         shard.attach(LINK, &attach, 5, effects);
     }

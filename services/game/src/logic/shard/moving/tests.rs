@@ -1,6 +1,6 @@
 //! A match that moves is compared with one that does not: the players must not be able to tell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
 use arena_types::{FailoverPolicy, PlayerId, ReleaseId, SessionId, Tick};
@@ -63,6 +63,7 @@ fn attach(seat: u8, epoch: u32, heard: u32) -> Attach {
         route_token: claims.sign(&key()),
         ack_tick: Tick(0),
         ack_event: heard,
+        connection: 0,
     }
 }
 
@@ -431,6 +432,33 @@ fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
         .map(|(link, _)| *link)
         .collect();
     assert_eq!(replaced, [9], "{:?}", effects.messages);
+}
+
+#[test]
+fn of_two_connections_of_a_session_the_later_has_the_seat_whichever_came_first() {
+    let mut play = Play::new();
+    (0..40).for_each(|_| play.tick());
+    play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
+    let mut effects = Effects::default();
+    for (link, connection) in [(TARGET_LINK, 1), (9, 0)] {
+        let session = Attach { connection, ..attach(0, 2, 0) };
+        play.target.attach(link, &session, 5, &mut effects);
+    }
+    play.source.close_log(MATCH);
+    play.source_tick();
+    play.carry();
+    play.target_tick();
+    play.target.own(MATCH, Epoch(2), &mut effects).unwrap();
+    (0..4).for_each(|_| play.target.step(0, &mut effects));
+    let shown: BTreeSet<u64> = effects.frames.iter().map(|(key, _, _)| key.link).collect();
+    assert_eq!(shown, BTreeSet::from([TARGET_LINK]));
+    let former = FlowKey { link: 9, flow: Flow(0) };
+    play.target.input(former, &input(0, 60, 0), &mut effects);
+    assert_eq!(effects.inputs.dropped, 0, "what is under way over the former one counts");
+
+    let mut effects = Effects::default();
+    play.target.attach(9, &Attach { flow: Flow(7), ..attach(0, 2, 0) }, 5, &mut effects);
+    assert_eq!(effects.messages, [(9, ToGateway::Replaced { flow: Flow(7) })]);
 }
 
 #[test]
