@@ -1,8 +1,10 @@
 //! The public side put together: routes, WebSocket, accept loop.
 
 use std::convert::Infallible;
+use std::future::ready;
 use std::time::Duration;
 
+use hyper::upgrade::OnUpgrade;
 use warp::reply::{Reply as _, Response};
 use warp::{Filter, Rejection};
 
@@ -10,9 +12,8 @@ use crate::accept::{self, Doors, Gate, Peer, Port};
 use crate::rest::{ApiError, Rest, routes};
 use crate::socket::{self, MESSAGE_LEN_READ_MAX, Shared};
 use crate::tls::TlsKeeper;
+use crate::upgrade::upgrade;
 
-/// Bytes a socket's write buffer may hold beyond what is being written: the lanes are the queue.
-const WRITE_BUFFER_MAX: usize = 256 << 10;
 /// A request and its answer may take this long; a slow body ends here.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -40,16 +41,17 @@ fn filter(
 fn play(
     shared: Shared,
 ) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + Send + Sync + 'static {
-    warp::path!("v1" / "play").and(warp::ws()).and(warp::ext::get::<Peer>()).map(
-        move |ws: warp::ws::Ws, Peer(peer): Peer| {
+    warp::path!("v1" / "play")
+        .and(warp::get())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<OnUpgrade>())
+        .and(warp::ext::get::<Peer>())
+        .and_then(move |headers, on_upgrade, Peer(peer): Peer| {
             let shared = shared.clone();
-            ws.max_message_size(MESSAGE_LEN_READ_MAX)
-                .max_frame_size(MESSAGE_LEN_READ_MAX)
-                .max_write_buffer_size(WRITE_BUFFER_MAX)
-                .on_upgrade(move |socket| socket::run(shared, socket, peer.ip()))
-                .into_response()
-        },
-    )
+            let run = move |socket| socket::run(shared, socket, peer.ip());
+            let answer = upgrade(headers, on_upgrade, MESSAGE_LEN_READ_MAX, run);
+            ready(answer.map_err(warp::reject::custom))
+        })
 }
 
 /// Ends requests that take too long.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use futures::{Sink, SinkExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::time::error::Elapsed;
-use warp::ws::Message;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::metrics::GatewayMetrics;
 use crate::slot::Slot;
@@ -119,7 +120,7 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
     /// Writes one message through to the socket; false if it did not take it in time.
     async fn write(&mut self, bytes: Bytes) -> bool {
         let len = bytes.len() as u64;
-        let sent = tokio::time::timeout(STALL_MAX, self.sink.send(Message::binary(bytes))).await;
+        let sent = tokio::time::timeout(STALL_MAX, self.sink.send(Message::Binary(bytes))).await;
         self.is_written(&sent, len)
     }
 
@@ -129,7 +130,7 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
         let sink = &mut self.sink;
         let sending = async {
             for frame in frames {
-                sink.feed(Message::binary(frame)).await?;
+                sink.feed(Message::Binary(frame)).await?;
             }
             sink.flush().await
         };
@@ -160,9 +161,10 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
         let message = match code {
             Some(code) => {
                 self.metrics.closed(code);
-                Message::close_with(code.number(), format!("{code:?}"))
+                let reason = format!("{code:?}").into();
+                Message::Close(Some(CloseFrame { code: code.number().into(), reason }))
             }
-            None => Message::close(),
+            None => Message::Close(None),
         };
         // A reader that has gone away does not take the close frame either.
         let _ = tokio::time::timeout(CLOSE_MAX, async {

@@ -24,6 +24,7 @@ pub mod silence;
 pub mod slot;
 pub mod socket;
 pub mod tls;
+pub mod upgrade;
 pub mod upstream;
 pub mod waiting;
 

@@ -18,7 +18,8 @@ use futures::stream::SplitStream;
 use futures::{Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use warp::ws::{Message, WebSocket};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::{self, Message};
 
 use crate::accept::Gate;
 use crate::keys::{Keys, TokenError};
@@ -35,6 +36,7 @@ use crate::saver::{self, Saver};
 use crate::sessions::{Presence, Sessions};
 use crate::silence::Silence;
 use crate::slot::Slot;
+use crate::upgrade::Socket;
 use crate::upstream::Upstream;
 use crate::waiting;
 
@@ -105,7 +107,7 @@ impl Shared {
 }
 
 /// Runs one WebSocket to its end.
-pub async fn run(shared: Shared, socket: WebSocket, ip: IpAddr) {
+pub async fn run(shared: Shared, socket: Socket, ip: IpAddr) {
     let started = Instant::now();
     shared.metrics.sockets.inc();
     let (sink, mut stream) = socket.split();
@@ -154,7 +156,7 @@ struct Greeted {
 /// Reads the hello and opens the session it asks for.
 async fn greet(
     shared: &Shared,
-    stream: &mut SplitStream<WebSocket>,
+    stream: &mut SplitStream<Socket>,
     ip: IpAddr,
     started: Instant,
 ) -> Result<Greeted, Code> {
@@ -211,25 +213,26 @@ fn check_version(bytes: &[u8]) -> Result<(), Code> {
 /// Returns the next binary message, `None` at the end of the stream.
 async fn next<S>(stream: &mut S) -> Result<Option<Bytes>, Code>
 where
-    S: Stream<Item = Result<Message, warp::Error>> + Unpin,
+    S: Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
 {
     loop {
         let Some(message) = stream.next().await else { return Ok(None) };
         match message {
-            Ok(it) if it.is_binary() => return Ok(Some(it.into_bytes())),
-            Ok(it) if it.is_close() => return Ok(None),
-            Ok(it) if it.is_text() => return Err(Code::BadMessage),
+            Ok(Message::Binary(bytes)) => return Ok(Some(bytes)),
+            Ok(Message::Close(_)) => return Ok(None),
+            Ok(Message::Text(_)) => return Err(Code::BadMessage),
             Ok(_) => {} // pings and pongs are answered below
-            // The socket's own words: it has no type for "over the limit" that reaches us.
-            Err(error) if error.to_string().contains("Space limit") => return Err(Code::TooBig),
-            Err(error) if is_malformed(&error.to_string()) => return Err(Code::BadMessage),
+            Err(tungstenite::Error::Capacity(_)) => return Err(Code::TooBig),
+            // A client that goes away without a word is a matter of the protocol too, and no fault.
+            Err(tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                return Ok(None);
+            }
+            Err(tungstenite::Error::Protocol(_) | tungstenite::Error::Utf8(_)) => {
+                return Err(Code::BadMessage);
+            }
             Err(_) => return Ok(None),
         }
     }
-}
-
-fn is_malformed(error: &str) -> bool {
-    error.contains("protocol") || error.contains("UTF-8")
 }
 
 fn decode(bytes: &[u8]) -> Result<ClientMessage, Code> {
@@ -278,7 +281,7 @@ impl Drop for Task {
 impl Client {
     async fn serve(
         &mut self,
-        stream: &mut SplitStream<WebSocket>,
+        stream: &mut SplitStream<Socket>,
         mut inbox: mpsc::Receiver<Event>,
         writer: &mut tokio::task::JoinHandle<()>,
         effects: Vec<Effect>,

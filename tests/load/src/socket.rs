@@ -7,11 +7,15 @@ use arena_wire::play::{ClientMessage, Code, FRAME_TYPE, Hello, ServerMessage, We
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 /// A welcome that takes longer is none: the page gives up then, too.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Bytes read at once, cleared for each read: a few frames.
+const READ_BUFFER: usize = 4 << 10;
 
 /// An open WebSocket.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -53,7 +57,9 @@ pub(crate) async fn open(url: &str, hello: Hello) -> Result<(Socket, Welcome), O
 }
 
 async fn greet(url: &str, hello: Hello) -> Result<(Socket, Welcome), OpenError> {
-    let (mut socket, _) = tokio_tungstenite::connect_async_with_config(url, None, true).await?;
+    let config = WebSocketConfig::default().read_buffer_size(READ_BUFFER);
+    let (mut socket, _) =
+        tokio_tungstenite::connect_async_with_config(url, Some(config), true).await?;
     let hello = ClientMessage::Hello(hello).encode();
     socket.send(Message::Binary(Bytes::from(hello))).await?;
     let mut refused = None;

@@ -473,9 +473,8 @@ impl Shard {
         let arriving = self.arriving.get_mut(&attach.match_id).filter(|it| it.copy.is_none());
         let Some(arriving) = arriving else { return false };
         arriving.sessions.retain(|(it, _)| *it != key);
-        let is_later = |it: &Attach| {
-            it.session == attach.session && it.connection > attach.connection
-        };
+        let is_later =
+            |it: &Attach| it.session == attach.session && it.connection > attach.connection;
         let later = arriving.sessions.iter().position(|(_, it)| is_later(it));
         let at = later.unwrap_or(arriving.sessions.len());
         arriving.sessions.insert(at, (key, attach.clone()));
