@@ -1,5 +1,6 @@
 //! A socket's way out: a bounded lane of messages that must arrive, and a slot of the newest frames.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,10 +91,12 @@ struct Writer<S> {
 
 impl<S: Sink<Message> + Unpin> Writer<S> {
     async fn run(mut self) {
+        let mut close = self.close.clone();
+        let mut closing = pin!(asked(&mut close));
         loop {
             let written = tokio::select! {
                 biased;
-                () = asked(&mut self.close) => return self.finish().await,
+                () = &mut closing => return self.finish().await,
                 message = self.queue.recv() => match message {
                     Some(message) => self.write_reliable(message).await,
                     None => return self.finish().await,

@@ -12,6 +12,7 @@ use arena_wire::bits::DecodeError;
 use arena_wire::link::{Attach, BATCH_MAX, Flow, Leave, Refusal, ToGame, ToGateway};
 use arena_wire::play::{Input, ServerMessage, Watch};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -26,9 +27,10 @@ const BATCH_INTERVAL: Duration = Duration::from_micros(16_667);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// Commands of all sessions that wait for one link: a tick's inputs of thousands of players.
 const COMMANDS_MAX: usize = 8192;
-/// Commands taken in one turn. Inputs come twice as often as frames, so one a turn lets them queue; with hundreds
-/// frames wait.
-const COMMANDS_AT_ONCE: usize = 4;
+/// Messages of the game taken in one turn.
+const RECEIVED_AT_ONCE: usize = 8;
+/// Commands taken in one turn. Inputs come twice as often as frames: with as many they queue, with hundreds frames wait.
+const COMMANDS_AT_ONCE: usize = 32;
 /// A link nobody plays over is closed after this; the next match opens another one.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -233,11 +235,7 @@ impl Running {
         let mut commands = Vec::with_capacity(COMMANDS_AT_ONCE);
         loop {
             let alive = tokio::select! {
-                received = self.receiver.recv() => match received {
-                    Some(Received::Latest { flow, seq, bytes }) => { self.frame(Flow(flow), seq, bytes); true }
-                    Some(Received::Ordered(bytes)) => self.ordered(&bytes),
-                    None => false,
-                },
+                received = self.receiver.recv() => self.received_all(received),
                 count = inbox.recv_many(&mut commands, COMMANDS_AT_ONCE) => {
                     self.taken.extend(commands.drain(..));
                     self.commands().await && count > 0
@@ -251,6 +249,29 @@ impl Running {
             if !alive {
                 return;
             }
+        }
+    }
+
+    /// Takes a message, and those that wait behind it; false if there are no more.
+    fn received_all(&mut self, first: Option<Received>) -> bool {
+        let mut goes_on = self.received(first);
+        for _ in 1..RECEIVED_AT_ONCE {
+            let Some(next) = goes_on.then(|| self.receiver.recv().now_or_never()).flatten() else {
+                break;
+            };
+            goes_on = self.received(next);
+        }
+        goes_on
+    }
+
+    fn received(&mut self, received: Option<Received>) -> bool {
+        match received {
+            Some(Received::Latest { flow, seq, bytes }) => {
+                self.frame(Flow(flow), seq, bytes);
+                true
+            }
+            Some(Received::Ordered(bytes)) => self.ordered(&bytes),
+            None => false,
         }
     }
 

@@ -31,6 +31,15 @@ impl Revocations {
             std::future::pending::<()>().await; // nobody will take anything back
         }
     }
+
+    /// Waits until a token of `player` with this epoch is worth nothing.
+    pub async fn cover(mut self, player: PlayerId, epoch: u64) {
+        let covers =
+            |it: &Arc<HashMap<PlayerId, u64>>| it.get(&player).is_some_and(|it| epoch < *it);
+        if self.epochs.wait_for(covers).await.is_err() {
+            std::future::pending::<()>().await; // nobody will take anything back
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! One WebSocket: reads the client, asks the session what to do, does it.
 
+use std::future::pending;
 use std::net::IpAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,9 +17,10 @@ use arena_wire::stats::v1::PlayerProfile;
 use arena_wire::token::{ResumeClaims, TokenKey};
 use bytes::Bytes;
 use futures::stream::SplitStream;
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
+use tokio::time::Sleep;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -51,6 +54,8 @@ const MESSAGES: Rate = Rate { per_s: 150, burst: 400 };
 const PING_COST: u32 = 5;
 /// So does a jump in a match that is watched: up to ten seconds of it are played again for each.
 const WATCH_COST: u32 = 20;
+/// Messages of one client taken in one turn: the inputs that a frame is answered with, and more after a stall.
+const MESSAGES_AT_ONCE: usize = 8;
 /// Bytes of one client: an input takes 21.
 const BYTES: Rate = Rate { per_s: 16 << 10, burst: 64 << 10 };
 /// Bytes of a WebSocket message that are read before it is refused without being looked at.
@@ -263,6 +268,34 @@ struct Client {
     _presence: Presence,
 }
 
+/// The time of [`Session::wake_at_ms`]; a timer is touched only when that changes.
+struct Alarm {
+    started: Instant,
+    at_ms: Option<u64>,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Alarm {
+    fn new(started: Instant) -> Self {
+        Self { started, at_ms: None, sleep: Box::pin(tokio::time::sleep(Duration::ZERO)) }
+    }
+
+    fn set(&mut self, at_ms: Option<u64>) {
+        if let Some(ms) = at_ms.filter(|_| self.at_ms != at_ms) {
+            self.sleep.as_mut().reset((self.started + Duration::from_millis(ms)).into());
+        }
+        self.at_ms = at_ms;
+    }
+
+    /// Waits until its time has come. Dropping it half-way loses nothing.
+    async fn goes_off(&mut self) {
+        match self.at_ms {
+            Some(_) => self.sleep.as_mut().await,
+            None => pending().await,
+        }
+    }
+}
+
 /// A task that ends with whoever holds it.
 struct Task(AbortHandle);
 
@@ -292,23 +325,25 @@ impl Client {
             Err(code) => Err(code),
         };
         let mut ended = greeted;
-        let mut revocations = self.shared.revocations.clone();
+        let (player, epoch) = (self.session.player(), self.session.token_epoch());
+        let mut revoked = pin!(self.shared.revocations.clone().cover(player, epoch));
         let mut silence = Silence::new(IDLE_MAX);
+        let mut alarm = Alarm::new(self.started);
         while ended.is_ok() {
-            let wake = self.wake();
+            alarm.set(self.session.wake_at_ms());
             ended = tokio::select! {
                 message = next(stream) => match message {
                     Ok(Some(bytes)) => {
                         silence.broken();
-                        self.heard(&bytes).await
+                        self.heard_all(bytes, stream).await
                     }
                     Ok(None) => break,
                     Err(code) => Err(code),
                 },
                 Some(event) = inbox.recv() => self.on(event).await,
-                () = wake => self.on(Event::Timer).await,
+                () = alarm.goes_off() => self.on(Event::Timer).await,
                 () = silence.too_long() => Err(Code::Idle),
-                () = revocations.changed() => self.check_revoked(&revocations),
+                () = &mut revoked => Err(Code::Banned),
                 _ = &mut *writer => break,
             };
         }
@@ -335,6 +370,22 @@ impl Client {
             frame_rate: FRAMES_PER_S,
             resumed,
         }))
+    }
+
+    /// Takes a message, and those that came with it.
+    async fn heard_all(
+        &mut self,
+        bytes: Bytes,
+        stream: &mut SplitStream<Socket>,
+    ) -> Result<(), Code> {
+        self.heard(&bytes).await?;
+        for _ in 1..MESSAGES_AT_ONCE {
+            match next(stream).now_or_never().transpose()?.flatten() {
+                Some(bytes) => self.heard(&bytes).await?,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     async fn heard(&mut self, bytes: &[u8]) -> Result<(), Code> {
@@ -367,11 +418,6 @@ impl Client {
             }
             message => self.on(Event::Client(message)).await,
         }
-    }
-
-    fn check_revoked(&self, revocations: &Revocations) -> Result<(), Code> {
-        let (player, epoch) = (self.session.player(), self.session.token_epoch());
-        if revocations.covers(player, epoch) { Err(Code::Banned) } else { Ok(()) }
     }
 
     async fn on(&mut self, event: Event) -> Result<(), Code> {
@@ -523,13 +569,6 @@ impl Client {
             let _ = tell.send(waiting::profile(&upstream, player).await); // the session may have ended
         });
         self.before = Some(told);
-    }
-
-    fn wake(&self) -> tokio::time::Sleep {
-        /// Without a timer the session wakes up now and then for nothing.
-        const NEVER: Duration = Duration::from_hours(1);
-        let left = self.session.wake_at_ms().map(|it| it.saturating_sub(self.now_ms()));
-        tokio::time::sleep(left.map_or(NEVER, Duration::from_millis))
     }
 
     fn now_ms(&self) -> u64 {

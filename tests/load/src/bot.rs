@@ -2,7 +2,7 @@
 
 mod heard;
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use arena_types::Tick;
@@ -249,8 +249,14 @@ impl Bot {
         // What the session moves from, until it is shown its match on what it moves to.
         let mut former: Option<Socket> = None;
         let mut ping_at = Instant::now() + PING_PERIOD;
+        // Both are kept over the loop: with a thousand players, making them anew for each frame is seen.
+        let mut wake = pin!(sleep_until(ping_at));
+        let mut stop = pin!(told_to_stop(&mut stopped));
         loop {
             let wake_at = self.queue_at.map_or(ping_at, |it| it.min(ping_at));
+            if wake.deadline() != wake_at {
+                wake.as_mut().reset(wake_at);
+            }
             let message = tokio::select! {
                 biased; // what the former connection still shows comes before what the next one does
                 message = next(&mut former) => {
@@ -270,7 +276,7 @@ impl Bot {
                     }
                     continue;
                 }
-                () = sleep_until(wake_at) => {
+                () = wake.as_mut() => {
                     if self.on_time(&mut socket, &mut ping_at).await.is_err()
                         && !self.take_over(&mut moving, &mut socket).await
                     {
@@ -278,7 +284,7 @@ impl Bot {
                     }
                     continue;
                 }
-                () = told_to_stop(&mut stopped) => {
+                () = stop.as_mut() => {
                     self.say_goodbye(&mut socket).await;
                     return Left::Stopped;
                 }
