@@ -28,14 +28,15 @@ const CLOSE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 enum Reliable {
     Message(Bytes),
-    /// The word of the owner of this epoch. Frames of earlier ones leave before it, or never: a client sees no epoch
-    /// fall.
-    Owner(Epoch, Bytes),
+    /// The word of the owner of this epoch, said in this round of the slot. Frames of earlier ones leave before it, or
+    /// never: a client sees no epoch fall.
+    Owner(Epoch, u32, Bytes),
 }
 
 /// The sending side of a session's socket.
 #[derive(Debug)]
 pub struct Lanes {
+    slot: Arc<Slot>,
     reliable: mpsc::Sender<Reliable>,
     close: watch::Sender<Option<Code>>,
 }
@@ -53,8 +54,8 @@ impl Lanes {
     {
         let (reliable, queue) = mpsc::channel(RELIABLE_MAX);
         let close = watch::Sender::new(None);
-        let writer = Writer { sink, slot, queue, close: close.subscribe(), metrics };
-        (Self { reliable, close }, tokio::spawn(writer.run()))
+        let writer = Writer { sink, slot: slot.clone(), queue, close: close.subscribe(), metrics };
+        (Self { slot, reliable, close }, tokio::spawn(writer.run()))
     }
 
     /// Sends a message after those before it.
@@ -64,7 +65,7 @@ impl Lanes {
     pub fn send(&self, message: &ServerMessage) -> Result<(), Code> {
         let bytes = message.encode().into();
         let reliable = match message {
-            ServerMessage::Owner(owner) => Reliable::Owner(owner.epoch, bytes),
+            ServerMessage::Owner(owner) => Reliable::Owner(owner.epoch, self.slot.round(), bytes),
             _ => Reliable::Message(bytes),
         };
         self.reliable.try_send(reliable).map_err(|_| Code::TooSlow)
@@ -113,8 +114,8 @@ impl<S: Sink<Message> + Unpin> Writer<S> {
     async fn write_reliable(&mut self, message: Reliable) -> bool {
         match message {
             Reliable::Message(bytes) => self.write(bytes).await,
-            Reliable::Owner(epoch, bytes) => {
-                let earlier = self.slot.raise(epoch);
+            Reliable::Owner(epoch, round, bytes) => {
+                let earlier = self.slot.raise(epoch, round);
                 (earlier.is_empty() || self.write_frames(earlier).await) && self.write(bytes).await
             }
         }

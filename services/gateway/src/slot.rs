@@ -23,6 +23,8 @@ struct State {
     /// Each with its epoch, none above the next one's.
     frames: VecDeque<(u32, Bytes)>,
     is_open: bool,
+    /// Times it was cleared.
+    round: u32,
     epoch: u32,
     tick: u32,
 }
@@ -63,9 +65,13 @@ impl Slot {
     }
 
     /// Says that the client is told of the owner of `epoch`: no frame of an earlier one is let in any more. Returns
-    /// those of earlier ones that wait to be sent, if they may: they leave before that word.
-    pub fn raise(&self, epoch: Epoch) -> Vec<Bytes> {
+    /// those of earlier ones that wait to be sent, if they may: they leave before that word. What was said in an earlier
+    /// [`Self::round`] is of another match and means nothing.
+    pub fn raise(&self, epoch: Epoch, round: u32) -> Vec<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if round != state.round {
+            return Vec::new();
+        }
         if epoch.0 > state.epoch {
             (state.epoch, state.tick) = (epoch.0, 0);
         }
@@ -77,7 +83,13 @@ impl Slot {
 
     /// Starts over, with another match or owner: ticks and epochs begin anew, closed until its start.
     pub fn clear(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State { round: state.round.wrapping_add(1), ..State::default() };
+    }
+
+    /// Returns how often it was cleared.
+    pub fn round(&self) -> u32 {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).round
     }
 
     fn waiting(&self) -> Vec<Bytes> {
@@ -131,13 +143,14 @@ mod tests {
             assert_eq!(slot.put(frame(tick), Epoch(2), u32::from(tick)), Kept::Fresh);
         }
         assert_eq!(slot.put(frame(18), Epoch(3), 18), Kept::Fresh);
-        let waiting = slot.raise(Epoch(3));
+        let waiting = slot.raise(Epoch(3), 0);
         assert_eq!(waiting, [frame(14), frame(16)], "they leave before the next owner is told of");
-        assert_eq!(slot.raise(Epoch(3)), NONE, "what is left is of that epoch");
+        assert_eq!(slot.raise(Epoch(3), 0), NONE, "what is left is of that epoch");
         assert_eq!(slot.take().await, [frame(18)]);
-        assert_eq!(slot.raise(Epoch(4)), NONE);
+        assert_eq!(slot.raise(Epoch(4), 0), NONE);
         assert_eq!(slot.put(frame(7), Epoch(3), 20), Kept::Stale);
         slot.clear();
+        assert_eq!(slot.raise(Epoch(5), 0), NONE, "a word that waited for a slow reader");
         assert_eq!(slot.put(frame(7), Epoch(1), 1), Kept::Fresh);
         assert_eq!(slot.waiting(), NONE, "another match, another start");
         slot.open();
