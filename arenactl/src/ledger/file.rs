@@ -140,7 +140,24 @@ impl FileLedger {
         match self.kept {
             Kept::OnDisk => {}
             Kept::InMemory => *self = Self::create(&path).await?,
-            Kept::Frozen => *self = Self::open(&path).await?,
+            Kept::Frozen => self.thaw(&path).await?,
+        }
+        Ok(())
+    }
+
+    /// Opens a frozen database as any other; it stays as it is if it cannot.
+    async fn thaw(&mut self, path: &Path) -> Result<(), LedgerError> {
+        let empty = SqliteConnectOptions::new().in_memory(true);
+        let empty = empty.connect().await.map_err(|source| classify(path, source))?;
+        // Who reads the log alone is in the way of everybody, of itself too.
+        let frozen = std::mem::replace(&mut self.connection, empty);
+        frozen.close().await.map_err(|source| classify(path, source))?;
+        match Self::open(path).await {
+            Ok(open) => *self = open,
+            Err(error) => {
+                *self = Self::frozen(path).await?;
+                return Err(error);
+            }
         }
         Ok(())
     }
