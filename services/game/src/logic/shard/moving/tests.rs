@@ -410,14 +410,14 @@ fn a_match_taken_back_goes_on_two_epochs_later() {
     assert_eq!(play.files().keys().map(|it| it.epoch.0).collect::<Vec<_>>(), [1, 3]);
 }
 
-#[test]
-fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
+/// Moves a match for whose seat two sessions come to the target, over these links, before it is owned there; returns
+/// what the target said by then.
+fn moved_under(early: [(u64, Attach); 2]) -> (Play, Effects) {
     let mut play = Play::new();
     (0..40).for_each(|_| play.tick());
     play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
     let mut effects = Effects::default();
-    for link in [9, TARGET_LINK] {
-        let session = Attach { session: SessionId::from_u64(link), ..attach(0, 2, 0) };
+    for (link, session) in early {
         play.target.attach(link, &session, 5, &mut effects);
     }
     play.source.close_log(MATCH);
@@ -425,6 +425,13 @@ fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
     play.carry();
     play.target_tick();
     play.target.own(MATCH, Epoch(2), &mut effects).unwrap();
+    (play, effects)
+}
+
+#[test]
+fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
+    let session = |link| Attach { session: SessionId::from_u64(link), ..attach(0, 2, 0) };
+    let (_, effects) = moved_under([9, TARGET_LINK].map(|link| (link, session(link))));
     let replaced: Vec<u64> = effects
         .messages
         .iter()
@@ -436,19 +443,8 @@ fn of_two_sessions_that_came_early_for_a_seat_the_later_has_it() {
 
 #[test]
 fn of_two_connections_of_a_session_the_later_has_the_seat_whichever_came_first() {
-    let mut play = Play::new();
-    (0..40).for_each(|_| play.tick());
-    play.target.reserve(play.source.offer(MATCH).unwrap()).unwrap();
-    let mut effects = Effects::default();
-    for (link, connection) in [(TARGET_LINK, 1), (9, 0)] {
-        let session = Attach { connection, ..attach(0, 2, 0) };
-        play.target.attach(link, &session, 5, &mut effects);
-    }
-    play.source.close_log(MATCH);
-    play.source_tick();
-    play.carry();
-    play.target_tick();
-    play.target.own(MATCH, Epoch(2), &mut effects).unwrap();
+    let session = |connection| Attach { connection, ..attach(0, 2, 0) };
+    let (mut play, mut effects) = moved_under([(TARGET_LINK, session(1)), (9, session(0))]);
     (0..4).for_each(|_| play.target.step(0, &mut effects));
     let shown: BTreeSet<u64> = effects.frames.iter().map(|(key, _, _)| key.link).collect();
     assert_eq!(shown, BTreeSet::from([TARGET_LINK]));
